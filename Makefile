@@ -1,0 +1,57 @@
+# sparseop: the front door. `make` alone lists what there is.
+#
+# The first target you ask for creates .venv (about a minute). Other machines:
+#   make PYTHON=python3.12 fig2                      another interpreter
+#   make TORCH='torch --index-url ...' test          another build of torch (only test, demo and the trainers need it)
+
+PYTHON ?= python3
+VENV   ?= .venv
+TORCH  ?= torch==2.13.0
+BIN    := $(VENV)/bin
+RUN    := $(BIN)/python
+ARGS   ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help fig2 fig3 fig4 figures tables test test-all lint bench demo clean
+
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@echo; echo "  ARGS='--quick' for a small grid, '--full' for the finest, '--redraw' to draw committed data: make fig4 ARGS=--full"
+
+# ---- environment -------------------------------------------------------------------------------------------------
+# Core: no torch. A torch that the calling interpreter already has is reused (one .pth line), never replaced.
+$(VENV)/.ready: pyproject.toml
+	@test -x $(RUN) || { echo "creating $(VENV) (about a minute) ..."; $(PYTHON) -m venv $(VENV); }
+	@$(RUN) -m pip install -q --upgrade 'pip>=25.1'
+	@$(RUN) -m pip install -q -e .
+	@touch $@
+
+$(VENV)/.ready-test: $(VENV)/.ready
+	@site=$$($(PYTHON) -c 'import sys, torch, sysconfig; assert tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 4); print(sysconfig.get_path("purelib"))' 2>/dev/null) \
+	  && echo "$$site" > $$($(RUN) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/_parent.pth || true
+	@$(RUN) -c 'import torch' 2>/dev/null || { echo "installing $(TORCH) ..."; $(RUN) -m pip install -q $(TORCH); }
+	@$(RUN) -m pip install -q --group test
+	@touch $@
+
+$(VENV)/.ready-lint: $(VENV)/.ready
+	@$(RUN) -m pip install -q --group lint
+	@touch $@
+
+# ---- figures -----------------------------------------------------------------------------------------------------
+fig2: $(VENV)/.ready ## SOP figure 2: gradient descent and the convex program agree
+	$(RUN) -m theory.fig2_equivalence $(ARGS)
+fig3: $(VENV)/.ready ## SOP figure 3: recovery against the penalty lambda
+	$(RUN) -m theory.fig3_penalty $(ARGS)
+fig4: $(VENV)/.ready ## SOP figure 4: the phase transition over rank and sparsity
+	$(RUN) -m theory.fig4_phase_transition $(ARGS)
+
+# ---- development -------------------------------------------------------------------------------------------------
+test: $(VENV)/.ready-test ## the default test suite (under 5 minutes)
+	$(RUN) -m pytest $(ARGS)
+test-all: $(VENV)/.ready-test ## the slow tests too
+	$(RUN) -m pytest -m 'not gpu' $(ARGS)
+lint: $(VENV)/.ready-lint ## ruff and mypy
+	$(RUN) -m ruff check .
+	$(RUN) -m mypy
+clean: ## remove the environment and the caches; results stay
+	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache figures/quick

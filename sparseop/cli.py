@@ -1,0 +1,39 @@
+"""How every command of the project ends: its exit status, and one sentence instead of a traceback.
+
+===========================  ======  =====================================================
+what happened                status  what is printed
+===========================  ======  =====================================================
+finished                     0
+the user's input is wrong    2       ``prog: error: <sentence>``
+disk or permission trouble   2       ``prog: error: <what>: '<path>'``
+Ctrl-C                       130     ``prog: interrupted: <what was kept, how to go on>``
+a bug of ours                1       the traceback
+===========================  ======  =====================================================
+"""
+
+import sys
+from collections.abc import Callable
+
+from sparseop.errors import InputError
+
+
+def run(prog: str, body: Callable[[], object], *, kept: str = "run the same command again to go on") -> int:
+    """Run ``body()`` and return the exit status of the table above."""
+    try:
+        body()
+    except InputError as error:
+        return _say(f"{prog}: error: {error}", 2)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader (head, less) has left; nothing to say to it
+        return 1
+    except OSError as error:
+        where = f": {error.filename!r}" if error.filename else ""
+        return _say(f"{prog}: error: {error.strerror or error}{where}.", 2)
+    except KeyboardInterrupt:
+        return _say(f"{prog}: interrupted: {kept}.", 130)
+    return 0
+
+
+def _say(text: str, status: int) -> int:
+    print(text, file=sys.stderr, flush=True)
+    return status

@@ -1,0 +1,28 @@
+"""Writing files that others rely on. Standard library only."""
+
+import hashlib
+import os
+from pathlib import Path
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Write a file so that no reader, and no kill, ever meets half of it; an equal file is left untouched."""
+    if path.exists() and path.read_bytes() == content:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(content)
+    part.replace(path)
+
+
+def require_writable(folder: Path) -> None:
+    """Raise the OSError that writing into ``folder`` would raise, before any work is spent on its content."""
+    folder.mkdir(parents=True, exist_ok=True)
+    probe = folder / f"writable-{os.getpid()}.part"
+    probe.touch()
+    probe.unlink()
+
+
+def sha256(content: bytes) -> str:
+    """Return the hexadecimal SHA-256 digest."""
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,64 @@
+"""Where a result comes from: versions, hardware, commit. Standard library only, so that trainers can use it anywhere."""
+
+import datetime
+import importlib.metadata
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Return the installed version of Python, sparseop and each named package ('not installed' where it isn't)."""
+    found = {"python": platform.python_version()}
+    for package in packages:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def hardware() -> dict[str, Any]:
+    """Return processor, cores this process may use, and operating system; no host or user name."""
+    return {
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def commit() -> dict[str, Any]:
+    """Return the checkout's git commit and whether tracked files differed from it ('unknown' outside a checkout)."""
+    head = _git("rev-parse", "HEAD")
+    if head is None:
+        return {"commit": "unknown", "dirty": None}
+    # figures and records are outputs: a study that rewrites them must not call its own code dirty
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!figures", ":!deep/results")
+    return {"commit": head, "dirty": bool(changed)}
+
+
+def now() -> str:
+    """Return the UTC time to the second, ISO 8601."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or "unknown"

@@ -1,0 +1,338 @@
+"""How any study runs: a grid of independent cells, cached by content, in parallel, resumable, with provenance.
+
+A study module opens with its command, declares ``STUDIES`` (a tuple of ``Study``) and ends with::
+
+    if __name__ == "__main__":
+        sys.exit(study.main("theory.fig3_penalty"))
+
+What happens then, in order: every cell of the grid gets a key (the code that computes it, the versions of the numerical
+packages, its parameters); cells already in ``.cache/<name>.sqlite`` are read, the others computed and stored as they
+arrive, so an interrupted run goes on where it stopped; the rows, in grid order, become ``figures/data/<name>.csv`` with
+``<name>.json`` beside it; ``draw`` turns the table into ``figures/<name>.{png,pdf,svg}``, ``tables`` into
+``figures/tables/``.
+
+A cell is a top-level function: ``cell(**parameters) -> row or list of rows``. Entries of a row whose name begins with an
+underscore (seconds, iterations) are summed into the provenance instead of the table: they may differ between runs, and
+the table must not. Randomness comes from ``generator(...)``, keyed by what the draw is for, so no cell depends on which
+others ran. A cell that raises stops the study; what was finished stays, and nothing of the failure is cached.
+"""
+
+import argparse
+import ast
+import contextlib
+import importlib
+import importlib.util
+import io
+import json
+import os
+import sqlite3
+import sys
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import joblib
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+from sparseop import cli, plotting, provenance
+from sparseop.errors import InputError, choice, integer
+from sparseop.files import require_writable, sha256, write_atomic
+
+MASTER_SEED = 20220713  # the first day of ICML 2022's main conference week; any number would do, but it must never change
+MODES = ("quick", "paper", "full")
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Study:
+    """One table of numbers and the figures drawn from it.
+
+    Attributes
+    ----------
+    name : file name of its figure, table and cache.
+    cell : ``cell(**parameters)`` computes one cell of the grid; a top-level function of the study's module.
+    grids : for each mode ("paper" always; "quick", "full") the list of parameter dictionaries, JSON scalars only.
+    draw : the figure for the table, or a dictionary of figures, whose keys are appended to ``name``.
+    tables : a dictionary of tables for the table; written as markdown, LaTeX and CSV.
+    warm : compiles what the workers need, once, so that they find it in the compiler's own cache.
+    """
+
+    name: str
+    cell: Callable[..., Row | list[Row]]
+    grids: Mapping[str, Sequence[Row]]
+    draw: Callable[[pd.DataFrame], Figure | dict[str, Figure]] | None = None
+    tables: Callable[[pd.DataFrame], dict[str, pd.DataFrame]] | None = None
+    warm: Callable[[], object] | None = None
+
+
+def generator(*key: int | str) -> np.random.Generator:
+    """Return the random generator that belongs to ``key``, for example ``generator("fig3", r, k, trial)``."""
+    words = [zlib.crc32(part.encode()) if isinstance(part, str) else int(part) for part in key]
+    return np.random.default_rng(np.random.SeedSequence([MASTER_SEED, *words]))
+
+
+def simulate(study: Study, mode: str = "paper", *, jobs: int | None = None, cache: Path | None = None,
+             force: bool = False, progress: bool = False) -> tuple[pd.DataFrame, Row]:
+    """Compute the study's table.
+
+    Parameters
+    ----------
+    mode : which grid; a mode the study has no grid for falls back to "paper".
+    jobs : worker processes; default: what ``joblib.parallel_config`` says, else one for each core.
+    cache : folder of the cell caches; None keeps nothing.
+    force : compute every cell anew.
+
+    Returns
+    -------
+    The rows in grid order (parameters first), and the provenance.
+    """
+    choice("mode", mode, MODES)
+    if jobs is not None:
+        integer("jobs", jobs, 1)
+    started = time.perf_counter()
+    grid = study.grids.get(mode, study.grids["paper"])
+    code = code_digest(study.cell.__module__)
+    packages = provenance.versions("numpy", "scipy", "numba", "cvxpy", "ecos", "clarabel")
+    keys = [_key(study.name, code, packages, parameters) for parameters in grid]
+    with _Cache(None if cache is None else cache / f"{study.name}.sqlite", fresh=force) as store:
+        done = store.read(keys)
+        todo = {key: parameters for key, parameters in zip(keys, grid, strict=True) if key not in done}
+        if todo and study.warm is not None:
+            study.warm()
+        bar = tqdm(total=len(keys), initial=len(keys) - len(todo), desc=study.name, unit="cell",
+                   disable=None if progress else True)
+        with bar:
+            for key, rows in _compute(study.cell, todo, jobs):
+                store.write(key, rows)
+                done[key] = rows
+                bar.update()
+    totals: dict[str, float] = {}
+    table: list[Row] = []
+    for key, parameters in zip(keys, grid, strict=True):
+        for row in done[key]:
+            for name, value in row.items():
+                if name.startswith("_"):
+                    totals[name[1:]] = totals.get(name[1:], 0.0) + value
+            table.append({**parameters, **{name: value for name, value in row.items() if not name.startswith("_")}})
+    record = {
+        "study": study.name, "mode": mode, "cells": len(keys), "cells_from_cache": len(keys) - len(todo),
+        "master_seed": MASTER_SEED, "code_sha256": code, "totals": {k: round(v, 3) for k, v in sorted(totals.items())},
+        "seconds": round(time.perf_counter() - started, 2), "when": provenance.now(), "versions": packages,
+        "hardware": provenance.hardware(), **provenance.commit(),
+    }
+    return pd.DataFrame(table), record
+
+
+def redraw(study: Study, folder: Path, *, stem: str | None = None) -> None:
+    """Draw the figures and tables of a committed CSV again, without computing anything."""
+    stem = stem or study.name
+    path = folder / "data" / f"{stem}.csv"
+    if not path.exists():
+        raise InputError(f"--redraw needs '{path}', which is not there; run without --redraw first.")
+    content = path.read_bytes()
+    recorded = json.loads(path.with_suffix(".json").read_text()) if path.with_suffix(".json").exists() else {}
+    if recorded.get("csv_sha256") != sha256(content):
+        raise InputError(f"'{path}' is not the file that its provenance describes; run without --redraw.")
+    _publish(study, pd.read_csv(io.BytesIO(content), float_precision="round_trip"), folder, stem)
+
+
+def write(study: Study, table: pd.DataFrame, record: Row, folder: Path, *, stem: str | None = None) -> None:
+    """Write data, provenance, figures and tables; the provenance of an unchanged result is kept as it was."""
+    stem = stem or study.name
+    content = table.to_csv(index=False, float_format="%.17g").encode()
+    path = folder / "data" / f"{stem}.csv"
+    record = {**record, "csv_sha256": sha256(content)}
+    beside = path.with_suffix(".json")
+    with contextlib.suppress(OSError, ValueError):
+        old = json.loads(beside.read_text())
+        if all(old.get(k) == record[k] for k in ("csv_sha256", "code_sha256", "mode", "versions")):
+            record = old
+    write_atomic(path, content)
+    write_atomic(beside, (json.dumps(record, indent=1) + "\n").encode())
+    # drawn from what was written, so that --redraw gives the same bytes
+    _publish(study, pd.read_csv(io.BytesIO(content), float_precision="round_trip"), folder, stem)
+
+
+def main(module: str, arguments: Sequence[str] | None = None) -> int:
+    """Run the studies of ``module`` from the command line; return the exit status (see ``sparseop.cli``)."""
+    studies: tuple[Study, ...] = importlib.import_module(module).STUDIES
+    description = (sys.modules[module].__doc__ or "").strip()
+    parser = argparse.ArgumentParser(f"python -m {module}", description=description,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--quick", dest="mode", action="store_const", const="quick", help="a small grid, for a class")
+    size.add_argument("--full", dest="mode", action="store_const", const="full", help="the finest grid")
+    size.add_argument("--redraw", action="store_true", help="draw the committed data again, compute nothing")
+    parser.add_argument("--only", choices=[s.name for s in studies], help="run one of the module's studies")
+    parser.add_argument("--jobs", type=int, metavar="N", help="worker processes (default: one a core)")
+    parser.add_argument("--force", action="store_true", help="compute every cell anew")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="figure folder (default: figures, quick: figures/quick)")
+    parser.add_argument("--cache", type=Path, metavar="DIR", default=provenance.ROOT / ".cache",
+                        help="folder of finished cells (default: .cache)")
+    options = parser.parse_args(arguments)
+    mode = options.mode or "paper"
+    folder = options.out or provenance.ROOT / ("figures/quick" if mode == "quick" else "figures")
+
+    def body() -> None:
+        for study in studies:
+            if options.only in (None, study.name):
+                _run(study, mode, folder, options)
+
+    return cli.run(module, body, kept="finished cells are kept; run the same command again to go on")
+
+
+def code_digest(module: str) -> str:
+    """Return a digest of the code a study's cells run: its module and everything of this project it imports.
+
+    Comments, docstrings and functions named ``draw*`` or ``table*`` do not count, nor do ``sparseop.study`` and
+    ``sparseop.plotting``: a better label must not cost an hour of simulation.
+    """
+    sources: dict[str, str] = {}
+    queue = [module]
+    while queue:
+        name = queue.pop()
+        if name in sources or name in ("sparseop", "sparseop.study", "sparseop.plotting", "sparseop.cli"):
+            continue
+        tree = _source(name)
+        if tree is not None:
+            sources[name] = ast.dump(tree)
+            queue.extend(_project_imports(tree))
+    return sha256(json.dumps(sources, sort_keys=True).encode())
+
+
+class _Cache:
+    """Rows of finished cells, one SQLite file a study; a kill at any moment loses at most the last half second."""
+
+    def __init__(self, path: Path | None, *, fresh: bool) -> None:
+        self.path = path
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if fresh:
+                path.unlink(missing_ok=True)
+        self.saved = time.monotonic()
+
+    def __enter__(self) -> Self:
+        with self._explained():
+            self.database = sqlite3.connect(self.path or ":memory:", timeout=60)
+            self.database.execute("CREATE TABLE IF NOT EXISTS cells (key TEXT PRIMARY KEY, rows TEXT NOT NULL)")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._explained():
+            self.database.commit()
+        self.database.close()
+
+    def read(self, keys: Iterable[str]) -> dict[str, list[Row]]:
+        wanted = set(keys)
+        with self._explained():
+            found = self.database.execute("SELECT key, rows FROM cells").fetchall()
+            return {key: json.loads(rows) for key, rows in found if key in wanted}
+
+    def write(self, key: str, rows: list[Row]) -> None:
+        with self._explained():
+            self.database.execute("INSERT OR REPLACE INTO cells VALUES (?, ?)", (key, json.dumps(rows)))
+            if time.monotonic() - self.saved > 0.5:
+                self.database.commit()
+                self.saved = time.monotonic()
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, json.JSONDecodeError) as error:
+            raise InputError(f"the cache '{self.path}' cannot be used ({error}); run with --force to start it anew.") from None
+
+
+def _compute(cell: Callable[..., Row | list[Row]], todo: Mapping[str, Row], jobs: int | None) -> Iterator[tuple[str, list[Row]]]:
+    calls = [joblib.delayed(_run_cell)(cell, key, parameters) for key, parameters in todo.items()]
+    if jobs is None:
+        # a backend chosen by joblib.parallel_config (dask, ray) decides for itself; plain loky gets one worker a core
+        chosen = joblib.parallel.get_active_backend()[1]
+        jobs = chosen if chosen not in (None, 1) else min(joblib.cpu_count(), max(len(calls), 1))
+    if jobs == 1 or len(calls) <= 1:
+        for call, arguments, _ in calls:
+            yield call(*arguments)
+        return
+    yield from joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(calls)
+
+
+def _run_cell(cell: Callable[..., Row | list[Row]], key: str, parameters: Row) -> tuple[str, list[Row]]:
+    with threadpool_limits(1):
+        rows = cell(**parameters)
+    return key, json.loads(json.dumps(rows if isinstance(rows, list) else [rows], default=_plain))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"a cell returned {type(value).__name__}; rows hold numbers, strings, booleans and None")
+
+
+def _key(name: str, code: str, packages: Row, parameters: Row) -> str:
+    return sha256(json.dumps([name, code, packages, MASTER_SEED, parameters], sort_keys=True).encode())
+
+
+def _run(study: Study, mode: str, folder: Path, options: argparse.Namespace) -> None:
+    require_writable(folder)
+    if options.redraw:
+        return redraw(study, folder)
+    table, record = simulate(study, mode, jobs=options.jobs, cache=options.cache, force=options.force, progress=True)
+    stem = f"{study.name}_full" if mode == "full" and "full" in study.grids else study.name
+    write(study, table, record, folder, stem=stem)
+    shown = os.path.relpath(folder / stem)
+    print(f"{study.name}: {record['cells']} cells ({record['cells_from_cache']} from the cache) in {record['seconds']} s -> {shown}.*")
+    return None
+
+
+def _publish(study: Study, table: pd.DataFrame, folder: Path, stem: str) -> None:
+    if study.draw is not None:
+        with plotting.style():
+            drawn = study.draw(table)
+        for key, figure in (drawn if isinstance(drawn, dict) else {"": drawn}).items():
+            plotting.save(figure, folder / (f"{stem}_{key}" if key else stem))
+    for key, frame in (study.tables(table) if study.tables is not None else {}).items():
+        write_table(frame, folder / "tables" / (f"{stem}_{key}" if key else stem))
+
+
+def write_table(frame: pd.DataFrame, stem: Path) -> None:
+    """Write a table as markdown, LaTeX and CSV."""
+    write_atomic(stem.with_suffix(".csv"), frame.to_csv(index=False, float_format="%.17g").encode())
+    write_atomic(stem.with_suffix(".md"), (frame.to_markdown(index=False, floatfmt=".4g") + "\n").encode())
+    write_atomic(stem.with_suffix(".tex"), frame.to_latex(index=False, float_format="%.4g", escape=True).encode())
+
+
+def _source(name: str) -> ast.Module | None:
+    """Return the syntax tree of a module without what does not change a cell's numbers; None for a non-module name."""
+    try:
+        spec = importlib.util.find_spec(name)
+    except ModuleNotFoundError:
+        return None
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        return None
+    tree = ast.parse(Path(spec.origin).read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef):
+            node.body = [item for item in node.body if not _cosmetic(item)] or [ast.Pass()]
+    return tree
+
+
+def _cosmetic(item: ast.stmt) -> bool:
+    docstring = isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant) and isinstance(item.value.value, str)
+    return docstring or (isinstance(item, ast.FunctionDef) and item.name.startswith(("draw", "_draw", "table", "_table")))
+
+
+def _project_imports(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        yield from (name for name in names if name.split(".")[0] in ("sparseop", "theory", "deep"))
