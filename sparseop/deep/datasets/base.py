@@ -1,0 +1,118 @@
+"""What every data set looks like to the trainer, and the checks that all loaders share."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from sparseop.errors import InputError
+
+
+@runtime_checkable
+class LazyImages(Protocol):
+    """Images that are decoded when asked for: too many, or too large, to lie in memory.
+
+    ``shape`` is (N, C, H, W) and ``dtype`` torch.uint8, as for a tensor; ``fetch`` takes an int64 index tensor on the
+    CPU and returns the uint8 batch (B, C, H, W).
+    """
+
+    shape: tuple[int, int, int, int]
+    dtype: torch.dtype
+
+    def __len__(self) -> int:
+        """Return N."""
+
+    def fetch(self, index: Tensor) -> Tensor:
+        """Return the images of ``index``, uint8 (B, C, H, W)."""
+
+
+Images = Tensor | LazyImages
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A classification data set; tensors on the CPU.
+
+    Attributes
+    ----------
+    name : the name ``load`` knows it by.
+    train_images, test_images : uint8 (N, C, H, W), or a ``LazyImages`` of that shape.
+    train_labels, test_labels : int64 (N,) in 0..K-1. The training labels are the true ones where truth is known.
+    classes : the K class names.
+    mean, std : each channel's mean and standard deviation, of pixels scaled to [0, 1]; for normalisation.
+    given_labels : int64 (N,), the noisy labels a set comes with (CIFAR-N), or None.
+    truth_known : whether ``train_labels`` are the true labels (False for web-crawled sets: then nothing can be said
+        about memorisation).
+    coarse_labels : int64 (N,), the superclass of each training image (CIFAR-100), or None.
+    extra_tests : further evaluation sets by name, each (images, labels).
+    notes : what a record of a run must say about these data ('checksum differs ...').
+    """
+
+    name: str
+    train_images: Images
+    train_labels: Tensor
+    test_images: Images
+    test_labels: Tensor
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    given_labels: Tensor | None = None
+    truth_known: bool = True
+    coarse_labels: Tensor | None = None
+    extra_tests: Mapping[str, tuple[Images, Tensor]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what would train silently on nonsense: other lengths, labels out of range, an empty set."""
+        parts = {"training": (self.train_images, self.train_labels), "test": (self.test_images, self.test_labels)}
+        parts |= {f"{name!r} test": part for name, part in self.extra_tests.items()}
+        for part, (images, labels) in parts.items():
+            if len(images) == 0:
+                raise InputError(f"{self.name}: there is no {part} image.")
+            if len(images.shape) != 4 or images.dtype != torch.uint8:
+                raise InputError(f"{self.name}: {part} images must be uint8 of shape (N, C, H, W), "
+                                 f"got {images.dtype} {tuple(images.shape)}.")
+            check_labels(labels, len(images), len(self.classes), f"{self.name}: the {part} label list")
+        if self.given_labels is not None:
+            check_labels(self.given_labels, len(self.train_images), len(self.classes), f"{self.name}: the noisy label list")
+
+    @property
+    def n_classes(self) -> int:
+        """The number of classes K."""
+        return len(self.classes)
+
+
+def check_labels(labels: Tensor, n: int, n_classes: int, what: str) -> Tensor:
+    """Return int64 ``labels`` after checking that there are ``n`` of them, all in 0..n_classes-1."""
+    if labels.ndim != 1 or labels.dtype.is_floating_point or labels.dtype in (torch.bool, torch.complex64, torch.complex128):
+        raise InputError(f"{what} must be a list of whole numbers, got {labels.dtype} of shape {tuple(labels.shape)}.")
+    if len(labels) != n:
+        raise InputError(f"{what} must have {n} entries, one for each image, got {len(labels)}.")
+    labels = labels.to(torch.int64)
+    wrong = (labels < 0) | (labels >= n_classes)
+    if wrong.any():
+        where = int(wrong.nonzero()[0])
+        raise InputError(f"{what} must hold classes 0 to {n_classes - 1}, got {int(labels[where])} at index {where} "
+                         f"({int(wrong.sum())} of {n} are out of range).")
+    return labels
+
+
+def require_root(name: str, root: Path | str | None, how: str) -> Path:
+    """Return the data folder: ``root``, or what the environment variable SPARSEOP_DATA says; ``how`` to get the data."""
+    root = root or os.environ.get("SPARSEOP_DATA")
+    if root is None:
+        raise InputError(f"{name} needs a data folder: give --data-root DIR or set SPARSEOP_DATA. {how}")
+    path = Path(root).expanduser()
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{name}: the data folder '{path}' is a file.")
+    return path
+
+
+def natural(name: str) -> list[tuple[int, int, str]]:
+    """Return a sort key under which 'class 2' comes before 'class 10'."""
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", name) if part]

@@ -1,0 +1,263 @@
+r"""Label noise: ``corrupt(labels, n_classes, kind, rate, seed=...)`` gives noisy labels and says what it did.
+
+With K classes, N labels y and noise rate r (numbers of flips are exact, not only their mean, except for "instance"):
+
+======================  ===================================================================================================
+kind                    what happens
+======================  ===================================================================================================
+none                    nothing
+symmetric               round(rN) labels move to one of the K - 1 other classes, uniformly
+symmetric_inclusive     ceil(rN) labels are drawn anew from all K classes, the true one included, so that r (K-1)/K of them
+                        are wrong: what the released code of SOP, ELR and DivideMix does (the paper's tables)
+asymmetric              CIFAR-10 (Patrini et al. 2017): round(r n_c) labels of each of truck -> automobile, bird -> airplane,
+                        deer -> horse, cat -> dog, dog -> cat, all drawn from the clean labels
+asymmetric_official     the same map as SOP's and ELR's released loop applies it: class after class, on labels already changed,
+                        so that of r = 40 % cats 24 % end as dogs, and 18.4 % of all labels are wrong instead of 20 %
+ring                    blocks of five consecutive classes; each class moves to the next of its block, cyclically (ELR's code)
+pair                    blocks of five consecutive classes; two random classes of each block are swapped (SOP's code): 2/5 of
+                        the classes are touched
+superclass              each class moves to the next of its superclass, cyclically; needs ``coarse`` (Patrini et al. 2017)
+pairflip                class i moves to i + 1 mod K (Han et al. 2018)
+instance                the flip depends on the image (Xia et al. 2020, algorithm 2): q_i ~ N(r, 0.1^2) cut to [0, 1], the target
+                        drawn from softmax(x_i' W_{y_i}) with a standard normal W; needs ``images``
+file                    the labels of a file (.npy, .npz with 'given', .txt, .csv), such as another project's
+======================  ===================================================================================================
+"""
+
+import math
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sparseop.deep.datasets.base import check_labels
+from sparseop.errors import InputError, between, choice, integer
+
+Labels = NDArray[np.int64]
+#: Patrini et al. (2017): truck -> automobile, bird -> airplane, cat <-> dog, deer -> horse, in the released loop's order
+CIFAR10_MAP = {2: 0, 3: 5, 4: 7, 5: 3, 9: 1}
+BLOCK = 5
+
+
+@dataclass(frozen=True)
+class NoisyLabels:
+    """Labels to train on, beside the true ones.
+
+    Attributes
+    ----------
+    given, true : int64 (N,).
+    transition : float64 (K, K), the realised transition matrix: the share of the samples of true class i that carry
+        label j. The row of a class without samples is that of the identity.
+    kind, rate, seed : what made them.
+    """
+
+    given: Tensor
+    true: Tensor
+    transition: Tensor
+    kind: str
+    rate: float
+    seed: int
+
+    @property
+    def corrupted(self) -> Tensor:
+        """Which labels are wrong, bool (N,)."""
+        return self.given != self.true
+
+    @property
+    def realised_rate(self) -> float:
+        """The share of wrong labels."""
+        return float(self.corrupted.double().mean())
+
+    def save(self, path: Path) -> None:
+        """Write labels and transition matrix to ``path`` (.npz), which ``corrupt(..., "file", path=path)`` reads."""
+        with path.open("wb") as file:
+            np.savez_compressed(file, given=self.given.numpy(), true=self.true.numpy(), transition=self.transition.numpy())
+
+
+def corrupt(labels: Tensor, n_classes: int, kind: str, rate: float = 0.0, *, seed: int = 0, images: Tensor | None = None,
+            coarse: Tensor | None = None, path: Path | str | None = None) -> NoisyLabels:
+    """Return noisy labels for the true ``labels``.
+
+    Parameters
+    ----------
+    labels : int64 (N,) in 0..n_classes-1.
+    kind : one of the table of this module.
+    rate : r in [0, 1].
+    seed : the same arguments give the same noise, on every machine.
+    images : (N, ...) for "instance": uint8, or floats of any scale.
+    coarse : int64 (N,) superclasses, for "superclass".
+    path : the file of labels, for "file".
+
+    Raises
+    ------
+    InputError : an unknown kind, a rate outside [0, 1], labels out of range, a kind that does not fit these classes,
+        or something the kind needs that is missing.
+    """
+    choice("noise kind", kind, [*_KINDS, "none", "file"])
+    integer("n_classes", n_classes, 2)
+    integer("seed", seed, 0)
+    rate = between("noise rate", rate, 0, 1, ends="[]")
+    true = check_labels(labels, len(labels), n_classes, "labels")
+    generator = np.random.default_rng(np.random.SeedSequence([seed, zlib.crc32(kind.encode())]))
+    if kind == "none":
+        given = true.clone()
+    elif kind == "file":
+        given = read_labels(path, len(true), n_classes)
+    else:
+        context = {"images": images, "coarse": coarse}
+        given = torch.from_numpy(_KINDS[kind](true.numpy().copy(), n_classes, rate, generator, context))
+    return describe(given, true, n_classes, kind=kind, rate=rate, seed=seed)
+
+
+def describe(given: Tensor, true: Tensor, n_classes: int, *, kind: str = "given", rate: float = 0.0, seed: int = 0) -> NoisyLabels:
+    """Return ``given`` and ``true`` labels with their realised transition matrix."""
+    counts = torch.bincount(true * n_classes + given, minlength=n_classes**2).reshape(n_classes, n_classes).double()
+    sizes = counts.sum(1, keepdim=True)
+    transition = torch.where(sizes > 0, counts / sizes.clamp(min=1), torch.eye(n_classes, dtype=torch.float64))
+    return NoisyLabels(given, true, transition, kind, rate, seed)
+
+
+def read_labels(path: Path | str | None, n: int, n_classes: int) -> Tensor:
+    """Return the labels of a file: .npy, .npz (its 'given', or its only array), or text with one number a line."""
+    if path is None:
+        raise InputError("noise kind 'file' needs the path of a file of labels.")
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise InputError(f"the label file '{path}' is not there.")
+    try:
+        if path.suffix in (".npy", ".npz"):
+            held: Any = np.load(path, allow_pickle=False)
+            if path.suffix == ".npz":
+                with held:
+                    name = "given" if "given" in held.files else held.files[0] if len(held.files) == 1 else None
+                    if name is None:
+                        raise KeyError(f"it must hold one array, or one named 'given', not {', '.join(held.files)}")
+                    held = held[name]
+        else:
+            held = np.array([int(line) for line in path.read_text().split()])
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"the label file '{path}' cannot be read; it is truncated, damaged or not a list of whole numbers "
+                         f"({str(error).splitlines()[0] if str(error) else type(error).__name__}).") from None
+    if not np.issubdtype(held.dtype, np.integer):
+        raise InputError(f"the label file '{path}' must hold whole numbers, got {held.dtype}.")
+    return check_labels(torch.from_numpy(held.astype(np.int64)), n, n_classes, f"the label file '{path}'")
+
+
+def _symmetric(true: Labels, k: int, rate: float, generator: np.random.Generator, _: dict[str, Any]) -> Labels:
+    chosen = generator.permutation(len(true))[: round(rate * len(true))]
+    # a uniform shift of 1..K-1 reaches each other class equally often and never the class itself
+    true[chosen] = (true[chosen] + generator.integers(1, k, len(chosen))) % k
+    return true
+
+
+def _symmetric_inclusive(true: Labels, k: int, rate: float, generator: np.random.Generator, _: dict[str, Any]) -> Labels:
+    chosen = generator.permutation(len(true))[: _ceil(rate * len(true))]
+    true[chosen] = generator.integers(0, k, len(chosen))
+    return true
+
+
+def _asymmetric(true: Labels, k: int, rate: float, generator: np.random.Generator, _: dict[str, Any]) -> Labels:
+    _require_cifar10(k)
+    return _flip(true, CIFAR10_MAP, rate, generator)
+
+
+def _asymmetric_official(true: Labels, k: int, rate: float, generator: np.random.Generator, _: dict[str, Any]) -> Labels:
+    _require_cifar10(k)
+    for source, target in CIFAR10_MAP.items():
+        # the released loop looks its class up among labels that it has changed already: dogs that were cats flip back
+        members = generator.permutation(np.flatnonzero(true == source))
+        true[members[: _ceil(rate * len(members))]] = target
+    return true
+
+
+def _ring(true: Labels, k: int, rate: float, generator: np.random.Generator, _: dict[str, Any]) -> Labels:
+    _require_blocks(k, "ring")
+    return _flip(true, {c: c - c % BLOCK + (c + 1) % BLOCK for c in range(k)}, rate, generator)
+
+
+def _pair(true: Labels, k: int, rate: float, generator: np.random.Generator, _: dict[str, Any]) -> Labels:
+    _require_blocks(k, "pair")
+    swaps: dict[int, int] = {}
+    for start in range(0, k, BLOCK):
+        first, second = (start + int(c) for c in generator.choice(BLOCK, 2, replace=False))
+        swaps |= {first: second, second: first}
+    return _flip(true, swaps, rate, generator)
+
+
+def _superclass(true: Labels, _: int, rate: float, generator: np.random.Generator, context: dict[str, Any]) -> Labels:
+    if context["coarse"] is None:
+        raise InputError("noise kind 'superclass' needs superclasses, which only cifar100 has.")
+    coarse = context["coarse"].numpy()
+    if coarse.shape != true.shape:
+        raise InputError(f"coarse must have shape {true.shape}, one superclass for each label, got {coarse.shape}.")
+    following: dict[int, int] = {}
+    for group in np.unique(coarse):
+        members = np.unique(true[coarse == group]).tolist()
+        following |= {c: members[(i + 1) % len(members)] for i, c in enumerate(members)}
+    return _flip(true, following, rate, generator)
+
+
+def _pairflip(true: Labels, k: int, rate: float, generator: np.random.Generator, _: dict[str, Any]) -> Labels:
+    return _flip(true, {c: (c + 1) % k for c in range(k)}, rate, generator)
+
+
+def _instance(true: Labels, k: int, rate: float, generator: np.random.Generator, context: dict[str, Any]) -> Labels:
+    if not isinstance(context["images"], Tensor):
+        raise InputError("noise kind 'instance' needs the images in memory, which this data set does not have.")
+    if len(context["images"]) != len(true):
+        raise InputError(f"images must have {len(true)} entries, one for each label, got {len(context['images'])}.")
+    x = context["images"].reshape(len(true), -1).numpy()
+    mean, std = float(x.mean(dtype=np.float64)), float(x.std(dtype=np.float64)) or 1.0
+    # 1. each sample's own flip rate, by rejection from the normal distribution cut to [0, 1]
+    q = generator.normal(rate, 0.1, len(true))
+    while (outside := (q < 0) | (q > 1)).any():
+        q[outside] = generator.normal(rate, 0.1, int(outside.sum()))
+    flips = generator.random(len(true)) < q
+    given = true.copy()
+    for c in range(k):
+        # 2. one projection for each true class; 3. where to: softmax over the other classes, drawn by the Gumbel trick
+        w = generator.standard_normal((x.shape[1], k), dtype=np.float32)
+        members = np.flatnonzero((true == c) & flips)
+        logits = ((x[members].astype(np.float32) - mean) / std) @ w
+        logits[:, c] = -np.inf
+        given[members] = (logits + generator.gumbel(size=logits.shape)).argmax(1)
+    return given
+
+
+def _flip(true: Labels, targets: dict[int, int], rate: float, generator: np.random.Generator) -> Labels:
+    """Move exactly round(rate n_c) labels of each class c of ``targets`` to its target, all chosen among the clean labels."""
+    given = true.copy()
+    for source, target in sorted(targets.items()):
+        members = generator.permutation(np.flatnonzero(true == source))
+        given[members[: round(rate * len(members))]] = target
+    return given
+
+
+def _ceil(x: float) -> int:
+    return math.ceil(x - 1e-9)  # 0.2 * 50000 must not become 10001
+
+
+def _require_cifar10(k: int) -> None:
+    if k != 10:
+        raise InputError(f"asymmetric noise is defined for the 10 classes of CIFAR-10, got {k} classes; "
+                         "'pairflip', 'ring', 'pair' and 'superclass' are its kin for others.")
+
+
+def _require_blocks(k: int, kind: str) -> None:
+    if k % BLOCK:
+        raise InputError(f"noise kind {kind!r} works in blocks of {BLOCK} classes; {k} classes cannot be divided so.")
+
+
+_KINDS: dict[str, Callable[[Labels, int, float, np.random.Generator, dict[str, Any]], Labels]] = {
+    "symmetric": _symmetric, "symmetric_inclusive": _symmetric_inclusive, "asymmetric": _asymmetric,
+    "asymmetric_official": _asymmetric_official, "ring": _ring, "pair": _pair, "superclass": _superclass,
+    "pairflip": _pairflip, "instance": _instance,
+}
+KINDS = ("none", *_KINDS, "file")
