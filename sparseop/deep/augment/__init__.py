@@ -23,7 +23,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Generator, Tensor
 
-from sparseop.deep.augment.autoaugment import autoaugment
+from sparseop.deep.augment.autoaugment import apply_policy
 from sparseop.deep.augment.geometry import crop, cutout, flip
 from sparseop.errors import InputError, choice, integer, positive
 
@@ -59,7 +59,7 @@ def build(name: str, *, mean: Sequence[float], std: Sequence[float], pad: int = 
 
     def augment(images: Tensor, generator: Generator) -> Tensor:
         if name == "strong":
-            images = autoaugment(images, generator)
+            images = apply_policy(images, generator)
         if name in ("weak", "strong"):
             images = crop(images, generator, pad)
         if name != "none":

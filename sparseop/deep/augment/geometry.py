@@ -8,15 +8,10 @@ from torch.nn import functional
 def crop(images: Tensor, generator: Generator, pad: int) -> Tensor:
     """Pad (B, C, H, W) with ``pad`` zeros on each side and cut H x W at a uniformly random place, one a sample."""
     batch, _, height, width = images.shape
-    places = torch.randint(2 * pad + 1, (2, batch), generator=generator, device=images.device)
-    if pad == 0:
-        return images
+    row, column = torch.randint(2 * pad + 1, (2, batch), generator=generator, device=images.device).unbind()
     padded = functional.pad(images, (pad, pad, pad, pad))
-    rows = places[0, :, None] + torch.arange(height, device=images.device)
-    columns = places[1, :, None] + torch.arange(width, device=images.device)
-    sample = torch.arange(batch, device=images.device)[:, None, None]
-    # advanced indices around a slice put the sliced axis, the channels, last: (B, H, W, C)
-    return padded[sample, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # a view: (B, C, 2 pad + 1, 2 pad + 1, H, W)
+    return windows[torch.arange(batch, device=images.device), :, row, column]
 
 
 def flip(images: Tensor, generator: Generator) -> Tensor:

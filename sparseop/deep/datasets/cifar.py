@@ -57,7 +57,7 @@ CIFAR100 = _Archive(
     "cifar100", "cifar-100-python.tar.gz", "eb9058c3a382ffc7106e4002c42a8d85", "cifar-100-python",
     train=(("train", "16019d7e3df5f24257cddd939b257f8d"),), test=(("test", "f0ef6b0ae62326f3e7ffdfab6717acfc"),),
     meta=("meta", "7973b15100ade9c7d40fb424638fde48"),
-    labels="fine_labels", classes="fine_label_names", n_classes=100, mean=(0.507, 0.487, 0.441), std=(0.267, 0.256, 0.276),
+    labels="fine_labels", classes="fine_label_names", n_classes=100, mean=(0.5071, 0.4867, 0.4408), std=(0.2675, 0.2565, 0.2761),
 )
 #: tried in this order; the university has moved the page once
 MIRRORS = ("https://www.cs.toronto.edu/~kriz/", "https://cave.cs.toronto.edu/kriz/")

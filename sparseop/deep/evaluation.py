@@ -1,0 +1,126 @@
+r"""What a run is judged by: accuracy, memorisation, detection of wrong labels, calibration.
+
+Notation: N samples, K classes, given labels y, true labels y*, predictions p. A label is corrupted where y != y*.
+Shares are floats in [0, 1]; a share of nothing (the precision when no sample is flagged, memorisation without noise) is
+nan, never 0 or 1. Detection follows the definitions of scikit-learn, ties included, to rounding.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sparseop.errors import InputError, integer
+
+
+@dataclass(frozen=True)
+class Detection:
+    """How well a score tells corrupted labels from correct ones.
+
+    Attributes
+    ----------
+    flagged : how many samples score above the threshold.
+    precision : share of the flagged that are corrupted.
+    recall : share of the corrupted that are flagged.
+    auroc : chance that a corrupted sample scores higher than a correct one; a tie counts half.
+    average_precision : sum over distinct scores of (recall gained) x (precision there).
+    """
+
+    flagged: int
+    precision: float
+    recall: float
+    auroc: float
+    average_precision: float
+
+
+def accuracy(logits: Tensor, labels: Tensor) -> float:
+    """Return the share of rows of ``logits`` (N, K) whose largest entry stands at the label (N,)."""
+    _same_length("logits", logits, "labels", labels)
+    return _share((logits.argmax(1) == labels).sum(), len(labels))
+
+
+def memorisation(predicted: Tensor, given: Tensor, true: Tensor) -> float:
+    """Return the share of the corrupted samples for which the network predicts the wrong label that it was given."""
+    _same_length("predicted", predicted, "given", given)
+    _same_length("given", given, "true", true)
+    corrupted = given != true
+    return _share((predicted == given)[corrupted].sum(), int(corrupted.sum()))
+
+
+def proposal_accuracy(proposed: Tensor, given: Tensor, true: Tensor) -> float:
+    """Return the share of the corrupted samples for which the proposed label is the true one."""
+    _same_length("proposed", proposed, "true", true)
+    _same_length("given", given, "true", true)
+    corrupted = given != true
+    return _share((proposed == true)[corrupted].sum(), int(corrupted.sum()))
+
+
+def detection(score: Tensor, corrupted: Tensor, threshold: float = 0.5) -> Detection:
+    """Judge ``score`` (N,), high where a label is thought wrong, against the truth ``corrupted``, bool (N,).
+
+    A sample is flagged where its score exceeds ``threshold``.
+
+    Raises
+    ------
+    InputError : other lengths, or a score that is not a number.
+    """
+    _same_length("score", score, "corrupted", corrupted)
+    if torch.isnan(score).any():
+        raise InputError(f"score must not be nan, got nan at index {int(torch.isnan(score).nonzero()[0])}.")
+    flagged = score > threshold
+    hits = (flagged & corrupted).sum()
+    return Detection(
+        flagged=int(flagged.sum()),
+        precision=_share(hits, int(flagged.sum())),
+        recall=_share(hits, int(corrupted.sum())),
+        auroc=auroc(score, corrupted),
+        average_precision=average_precision(score, corrupted),
+    )
+
+
+def auroc(score: Tensor, positive: Tensor) -> float:
+    """Return the area under the ROC curve, P(score of a positive > score of a negative) + P(equal) / 2; nan without both."""
+    n_positive, n_negative = int(positive.sum()), int((~positive).sum())
+    if n_positive == 0 or n_negative == 0:
+        return math.nan
+    # Mann-Whitney: the mean rank of the positives, where equal scores share their mean rank
+    _, place, count = torch.unique(score, return_inverse=True, return_counts=True)
+    mean_rank = count.cumsum(0).double() - (count.double() - 1) / 2
+    rank_sum = mean_rank[place][positive].sum()
+    return float((rank_sum - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative))
+
+
+def average_precision(score: Tensor, positive: Tensor) -> float:
+    """Return sum_t (R_t - R_{t-1}) P_t over the distinct scores t from high to low; nan without positives."""
+    n_positive = int(positive.sum())
+    if n_positive == 0:
+        return math.nan
+    values, place, count = torch.unique(score, return_inverse=True, return_counts=True)
+    hits = torch.zeros(len(values), dtype=torch.float64, device=score.device).index_add_(0, place, positive.double())
+    hits, seen = hits.flip(0), count.flip(0).cumsum(0)
+    return float((hits * hits.cumsum(0) / seen).sum() / n_positive)
+
+
+def calibration_error(probabilities: Tensor, labels: Tensor, *, bins: int = 15) -> float:
+    r"""Return the expected calibration error, sum_b (n_b / N) |accuracy_b - mean confidence_b| (Guo et al. 2017).
+
+    ``probabilities`` is (N, K), rows summing to 1; bin b holds the samples whose largest probability lies in
+    ((b - 1) / bins, b / bins].
+    """
+    _same_length("probabilities", probabilities, "labels", labels)
+    integer("bins", bins, 1)
+    confidence, predicted = probabilities.double().max(1)
+    place = (confidence * bins).ceil().long().clamp(1, bins) - 1
+    excess = (predicted == labels).double() - confidence
+    gaps = torch.zeros(bins, dtype=torch.float64, device=excess.device).index_add_(0, place, excess)
+    return float(gaps.abs().sum() / len(labels)) if len(labels) else math.nan
+
+
+def _share(part: Tensor, whole: int) -> float:
+    return float(part) / whole if whole else math.nan
+
+
+def _same_length(first: str, a: Tensor, second: str, b: Tensor) -> None:
+    if len(a) != len(b):
+        raise InputError(f"{first} and {second} must have the same length, got {len(a)} and {len(b)}.")
