@@ -1,0 +1,399 @@
+"""The training loop: ``train(recipe, folder)`` and ``resume(folder)``.
+
+A run is a folder::
+
+    recipe.toml     the resolved recipe: every default spelt out
+    run.json        versions, hardware, commit, data, times
+    labels.npz      given and true labels, their transition matrix
+    metrics.csv     one row an epoch
+    last.pt         the checkpoint of the last finished epoch
+    summary.json    final and best epoch, memorisation, detection of wrong labels, calibration
+    samples.npz     for each sample: how suspicious its label is, the label proposed instead, the network's prediction
+
+Within an epoch nothing waits for the device: losses are summed there, and read once an epoch. All randomness of an epoch
+comes from generators seeded by (seed, epoch), and the learning rate is a function of the epoch, so a run that was killed
+goes on bit by bit as if it had not been.
+"""
+
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from sparseop.deep import augment, checkpoint, distributed, evaluation, networks
+from sparseop.deep import recipe as recipes
+from sparseop.deep.data import Samples, prepare, seed_for
+from sparseop.deep.datasets import Images
+from sparseop.deep.feed import Feed, epoch_order, whole_pass
+from sparseop.deep.methods import METHODS, Method, Setting
+from sparseop.deep.recipe import Recipe
+from sparseop.deep.records import Record, Row
+from sparseop.deep.schedule import rates
+from sparseop.errors import InputError
+
+Watch = Callable[[int, int, Row | None], None]
+CHECKPOINT = "last.pt"
+
+
+def train(recipe: Recipe, folder: Path, *, device: str = "auto", data_root: Path | str | None = None,
+          download: bool = False, watch: Watch | None = None) -> dict[str, Any]:
+    """Train a recipe into a new run folder and return its summary.
+
+    Parameters
+    ----------
+    recipe : what to do.
+    folder : where the run goes; must not hold a run.
+    device : "auto" (CUDA where there is one), "cpu", "cuda", "cuda:1", "mps".
+    data_root, download : see ``datasets.load``.
+    watch : called with (epoch, steps done in it, the epoch's row once it is finished).
+
+    Raises
+    ------
+    InputError : bad data or options; a loss that is not finite (the last good checkpoint stays); a full disk.
+    """
+    if (folder / "recipe.toml").exists():
+        raise InputError(f"'{folder}' already holds a run; go on with it by --resume, or choose another folder.")
+    target = _device(device)
+    distributed.start(target)
+    samples = prepare(recipe, data_root, download=download)
+    run = _Run(recipe, samples, target)
+    record = Record.create(folder, recipes.text(run.resolved), samples, target)
+    return run.fit(record, 0, watch)
+
+
+def resume(folder: Path, *, device: str = "auto", data_root: Path | str | None = None, watch: Watch | None = None) -> dict[str, Any]:
+    """Go on with a run from its last checkpoint and return its summary.
+
+    Raises
+    ------
+    InputError : no run or no checkpoint there, a checkpoint of another recipe, other data than the run began with.
+    """
+    path = folder / "recipe.toml"
+    if not path.is_file():
+        raise InputError(f"there is no run in '{folder}': it has no recipe.toml.")
+    recipe = recipes.read(path)
+    state = checkpoint.load(folder / CHECKPOINT)
+    if state["recipe"] != path.read_text(encoding="utf-8"):
+        raise InputError(f"'{folder / CHECKPOINT}' is the checkpoint of another recipe than '{path}'.")
+    target = _device(device)
+    distributed.start(target)
+    samples = prepare(recipe, data_root)
+    run = _Run(recipe, samples, target)
+    record = Record.reopen(folder, samples, state["rows"])
+    run.load(state)
+    return run.fit(record, int(state["epoch"]), watch)
+
+
+class _Run:
+    """Networks, method and optimiser of one run on one device."""
+
+    def __init__(self, recipe: Recipe, samples: Samples, device: torch.device) -> None:
+        self.samples, self.device = samples, device
+        self.training, self.engine, self.seed = recipe.training, recipe.engine, recipe.seed
+        _kernels(self.engine.deterministic, device)
+        dataset = samples.dataset
+        self.rates = rates(self.training)
+        self.n_classes = dataset.n_classes
+
+        # 1. The method, its options resolved for this run.
+        setting = Setting(
+            n_samples=len(dataset.train_images), n_classes=self.n_classes, batch_size=self.training.batch_size,
+            rates=self.rates, transition=samples.labels.transition if dataset.truth_known else None,
+        )
+        cls = METHODS[recipe.method.name]
+        options = cls.resolve(recipe.method.options, setting)
+        self.resolved = _with_method(recipe, options)
+        self.method: Method = cls.build(options, setting, seed=seed_for(self.seed, "method")).to(device)
+
+        # 2. The networks; every rank starts from the same weights.
+        torch.manual_seed(seed_for(self.seed, "network"))
+        layout = torch.channels_last if self.engine.channels_last else torch.contiguous_format
+        self.networks = nn.ModuleList(
+            distributed.synchronise_batch_norm(
+                networks.build(recipe.network.name, self.n_classes, dataset.train_images.shape[1], **recipe.network.options)
+                .to(device, memory_format=layout))  # type: ignore[call-overload]
+            for _ in range(self.method.networks))
+        self.forwards = [self._wrapped(network) for network in self.networks]
+        self.optimiser = torch.optim.SGD(
+            self.networks.parameters(), lr=self.rates[0], momentum=self.training.momentum, nesterov=self.training.nesterov,
+            weight_decay=self.training.weight_decay, fused=device.type in ("cuda", "cpu"))
+
+        # 3. The data.
+        self.views = [self._augment(name) for name in (self.training.augment, *self.method.views)]
+        self.plain = self._augment("none")
+        self.train_feed = Feed(dataset.train_images, device)
+        tests: dict[str, tuple[Images, Tensor]] = {"test": (dataset.test_images, dataset.test_labels),
+                                                   **{f"test_{name}": part for name, part in dataset.extra_tests.items()}}
+        self.tests = {name: (Feed(images, device), labels.to(device)) for name, (images, labels) in tests.items()}
+        self.given, self.true = samples.labels.given.to(device), samples.labels.true.to(device)
+        self.predicted = torch.full_like(self.given, -1)
+
+    # ---- epochs ----------------------------------------------------------------------------------------------------
+
+    def fit(self, record: Record, done: int, watch: Watch | None) -> dict[str, Any]:
+        """Train the epochs from ``done`` on and return the summary."""
+        try:
+            for epoch in range(done, self.training.epochs):
+                started = time.perf_counter()
+                row: Row = {"epoch": epoch + 1, "lr": self.rates[epoch], **self._epoch(epoch, watch)}
+                row |= self._measures()
+                row |= self._evaluate(last=epoch + 1 == self.training.epochs, epoch=epoch)
+                row["epoch_seconds"] = round(time.perf_counter() - started, 3)
+                if distributed.rank() == 0:
+                    record.rows.append(row)
+                    self._save(record, epoch + 1)
+                    record.write()
+                distributed.barrier()
+                if watch is not None:
+                    watch(epoch, 0, row)
+            return self._finish(record)
+        finally:
+            record.close()
+            distributed.stop()
+
+    def _epoch(self, epoch: int, watch: Watch | None) -> Row:
+        """Train one epoch; return loss, speed and running accuracies."""
+        rank, world = distributed.rank(), distributed.world()
+        order = epoch_order(self.samples.train, self.training.batch_size, _generator("cpu", self.seed, "order", epoch),
+                            drop_last=self.training.drop_last, rank=rank, world=world)
+        draws = [_generator(self.device, self.seed, "augment", view, epoch, rank) for view in range(len(self.views))]
+        torch.manual_seed(seed_for(self.seed, "torch", epoch, rank))  # dropout, MixUp
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.rates[epoch]
+        self.method.start_epoch(epoch, self.training.epochs)
+        self.method.train()
+        self.networks.train()
+        self.predicted.fill_(-1)
+        loss_sum = torch.zeros((), device=self.device)
+        first_bad = torch.full((), len(order), device=self.device)
+
+        started = time.perf_counter()
+        for step, (index, images) in enumerate(self.train_feed.batches(order)):
+            loss = self._step(index, images, draws)
+            loss_sum += loss
+            first_bad = torch.where(loss.isfinite(), first_bad, first_bad.clamp(max=step))
+            if watch is not None:
+                watch(epoch, step + 1, None)
+        losses = distributed.total(loss_sum) / (len(order) * world)
+        bad = int(distributed.gather(first_bad[None]).min())
+        seconds = time.perf_counter() - started  # after the reads above, so the device has finished
+        if bad < len(order):
+            raise InputError(
+                f"the loss was not finite at step {bad + 1} of {len(order)} in epoch {epoch + 1}; the run stops and keeps its "
+                f"last good checkpoint ({f'epoch {epoch}' if epoch else 'none yet'}). A lower training.lr or training.clip > 0 may help.")
+        if self.method.needs_pass:
+            self._pass(self.rates[epoch])
+        return {"loss": float(losses), "seconds": round(seconds, 3),
+                "images_per_second": round(sum(map(len, order)) * world / seconds, 1)}
+
+    def _step(self, index: Tensor, images: Tensor, draws: list[torch.Generator]) -> Tensor:
+        """Take one optimisation step; return the loss, on the device."""
+        seen = self.method.mix(self.views[0](images, draws[0]))
+        if len(self.views) > 1:  # one batch through batch normalisation, as the released code of SOP+
+            seen = torch.cat([seen, *(view(images, draw) for view, draw in zip(self.views[1:], draws[1:], strict=True))])
+        logits = self._logits(self.forwards, seen)
+        if len(self.views) > 1:
+            logits = logits.unflatten(-2, (len(self.views), len(index)))
+        loss = self.method(logits, self.given[index], index)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        if self.training.clip > 0:
+            nn.utils.clip_grad_norm_(self.networks.parameters(), self.training.clip)
+        self.optimiser.step()
+        first = logits.detach().flatten(0, -3)[0] if logits.ndim > 2 else logits.detach()
+        self.predicted[index] = first.argmax(1)
+        return loss.detach()
+
+    def _logits(self, forwards: list[Callable[[Tensor], Tensor]], images: Tensor) -> Tensor:
+        """Return logits (B, K), or (networks, B, K)."""
+        if self.engine.channels_last:
+            images = images.contiguous(memory_format=torch.channels_last)
+        with self._autocast():
+            outputs = [forward(images) for forward in forwards]
+        return outputs[0] if len(outputs) == 1 else torch.stack(outputs)
+
+    @torch.no_grad()
+    def _pass(self, rate: float) -> None:
+        """Let the method see every sample, unaugmented, by the networks in evaluation mode."""
+        self.networks.eval()
+        parts = whole_pass(self.samples.train, self.engine.test_batch, rank=distributed.rank(), world=distributed.world())
+        for index, images in self.train_feed.batches(parts):
+            logits = self._logits([*self.networks], self.plain(images, _NO_DRAWS))
+            self.method.visit(logits, self.given[index], index, rate)
+        self.method.end_pass()
+
+    # ---- evaluation ------------------------------------------------------------------------------------------------
+
+    @torch.inference_mode()
+    def _predict(self, feed: Feed, index: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield (index, logits of the first network) in evaluation mode, batch by batch."""
+        self.networks.eval()
+        for part, images in feed.batches(list(index.split(self.engine.test_batch))):
+            logits = self._logits([self.networks[0]], self.plain(images, _NO_DRAWS))
+            yield part, logits.float()
+
+    def _evaluate(self, *, epoch: int, last: bool) -> Row:
+        """Return the test accuracies in percent (of the first network), shared among the ranks."""
+        wanted = last or (epoch + 1) % self.engine.test_every == 0
+        row: Row = {name: self._accuracy(feed, labels, torch.arange(len(labels))) if wanted else None
+                    for name, (feed, labels) in self.tests.items()}
+        if len(self.samples.validation):
+            row["validation"] = self._accuracy(self.train_feed, self.given, self.samples.validation)
+        return row
+
+    def _accuracy(self, feed: Feed, labels: Tensor, index: Tensor) -> float:
+        right = torch.zeros((), dtype=torch.int64, device=self.device)
+        for part, logits in self._predict(feed, index[distributed.rank()::distributed.world()]):
+            right += (logits.argmax(1) == labels[part]).sum()
+        return 100 * float(distributed.total(right)) / len(index)
+
+    def _measures(self) -> Row:
+        """Return what the epoch's predictions and the method's state say about the training labels, in percent."""
+        predicted = self.predicted
+        if distributed.world() > 1:  # each rank knows its own share of the predictions
+            predicted = distributed.total(predicted + 1) - 1
+        seen = predicted >= 0
+        given, true, predicted = self.given[seen], self.true[seen], predicted[seen]
+        row: Row = {"train_given": _percent(predicted == given)}
+        if self.samples.dataset.truth_known:
+            corrupted = given != true
+            row["train_true"] = _percent(predicted == true)
+            row["memorised"] = _percent((predicted == given)[corrupted])
+        score = self.method.suspicion(self.given)
+        if score is not None:
+            flagged = score[seen] > 0.5
+            row["flagged"] = _percent(flagged)
+            if self.samples.dataset.truth_known:
+                row["flagged_precision"] = _percent(corrupted[flagged])
+                row["flagged_recall"] = _percent(flagged[corrupted])
+        return row | {name: 100 * float(value) for name, value in self.method.measures(self.given).items()}
+
+    def _finish(self, record: Record) -> dict[str, Any]:
+        """Look at every training sample once more, write summary and samples."""
+        if distributed.rank() == 0:
+            summary, samples = self._summary(record.rows)
+            record.finish(summary, samples)
+        else:
+            summary = {}
+        distributed.barrier()
+        return summary
+
+    def _summary(self, rows: list[Row]) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        train = self.samples.train
+        probabilities = torch.cat([logits.softmax(1).cpu() for _, logits in self._predict(self.train_feed, train)])
+        feed, test_labels = self.tests["test"]
+        test_p = torch.cat([logits.softmax(1).cpu() for _, logits in self._predict(feed, torch.arange(len(test_labels)))])
+        given, true = self.given.cpu()[train], self.true.cpu()[train]
+        predicted = probabilities.argmax(1)
+        by_network = 1 - probabilities.gather(1, given[:, None]).squeeze(1)
+        score, proposed = self.method.suspicion(self.given), self.method.proposed(self.given)
+        score = by_network if score is None else score.cpu()[train]
+        proposed = predicted if proposed is None else proposed.cpu()[train]
+
+        tested = [row for row in rows if row["test"] is not None]
+        best = max(tested, key=lambda row: row["test"])
+        summary: dict[str, Any] = {
+            "epochs": rows[-1]["epoch"], "final": {name: rows[-1][name] for name in self.tests},
+            "best": {"epoch": best["epoch"], **{name: best[name] for name in self.tests}},
+            "calibration_error": evaluation.calibration_error(test_p, test_labels.cpu()),
+            "train_given": _percent(predicted == given),
+        }
+        if len(self.samples.validation):
+            chosen = max(tested, key=lambda row: row["validation"])
+            summary["chosen_by_validation"] = {"epoch": chosen["epoch"], **{name: chosen[name] for name in self.tests}}
+        if self.samples.dataset.truth_known:
+            corrupted = given != true
+            summary |= {
+                "corrupted": int(corrupted.sum()), "train_true": _percent(predicted == true),
+                "memorised": 100 * evaluation.memorisation(predicted, given, true),
+                "detection_score": "network" if self.method.suspicion(self.given) is None else "method",
+                "detection": vars(evaluation.detection(score, corrupted)),
+                "detection_by_network": vars(evaluation.detection(by_network, corrupted)),
+                "proposed_right": 100 * evaluation.proposal_accuracy(proposed, given, true),
+            }
+        summary |= {"seconds_per_epoch": round(sum(row["seconds"] for row in rows) / len(rows), 3),
+                    "seconds": round(sum(row["epoch_seconds"] for row in rows), 1)}
+        return summary, {"index": train, "given": given, "predicted": predicted, "suspicion": score, "proposed": proposed,
+                         "probability_given": 1 - by_network}
+
+    # ---- checkpoints -----------------------------------------------------------------------------------------------
+
+    def _save(self, record: Record, epoch: int) -> None:
+        checkpoint.save(record.folder / CHECKPOINT, {
+            "recipe": recipes.text(self.resolved), "epoch": epoch, "networks": self.networks.state_dict(),
+            "method": self.method.state_dict(), "optimiser": self.optimiser.state_dict(), "rows": record.rows,
+        })
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take over the state of a checkpoint."""
+        try:
+            self.networks.load_state_dict(state["networks"])
+            self.method.load_state_dict(state["method"])
+            self.optimiser.load_state_dict(state["optimiser"])
+        except (RuntimeError, ValueError, KeyError) as error:
+            reason = str(error).split("\n")[0]
+            raise InputError(f"the checkpoint does not fit this run's networks and method: {reason}") from None
+
+    # ---- small parts -----------------------------------------------------------------------------------------------
+
+    def _augment(self, name: str) -> augment.Augment:
+        dataset = self.samples.dataset
+        return augment.build(name, mean=dataset.mean, std=dataset.std, pad=self.training.pad, hole=self.training.hole)
+
+    def _wrapped(self, network: nn.Module) -> Callable[[Tensor], Tensor]:
+        wrapped = network
+        if distributed.world() > 1:
+            ids = [self.device.index] if self.device.type == "cuda" else None
+            wrapped = DistributedDataParallel(network, device_ids=ids, broadcast_buffers=False)
+        return torch.compile(wrapped, dynamic=False) if self.engine.compile else wrapped
+
+    def _autocast(self) -> Any:
+        if self.engine.precision == "bfloat16":
+            return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return nullcontext()
+
+
+_NO_DRAWS = torch.Generator()  # for augmentations that draw nothing
+
+
+def _generator(device: str | torch.device, *key: int | str) -> torch.Generator:
+    return torch.Generator(device).manual_seed(seed_for(*key))
+
+
+def _with_method(recipe: Recipe, options: dict[str, Any]) -> Recipe:
+    return replace(recipe, method=replace(recipe.method, options=options))
+
+
+def _percent(mask: Tensor) -> float:
+    return 100 * float(mask.double().mean()) if len(mask) else math.nan
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        if device.type == "cuda":
+            device = torch.device("cuda", distributed.local_rank() if device.index is None else device.index)
+            torch.cuda.set_device(device)
+        torch.zeros((), device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).split("\n")[0]
+        raise InputError(f"device {name!r} cannot be used: {reason}") from None
+    return device
+
+
+def _kernels(deterministic: bool, device: torch.device) -> None:
+    if device.type == "cuda":
+        if deterministic:
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.backends.cudnn.benchmark = not deterministic  # static shapes: the fastest kernels are found once
+    torch.use_deterministic_algorithms(deterministic)

@@ -1,0 +1,67 @@
+"""Batches for the training loop: small data sets live on the device as uint8, large ones are decoded ahead of time."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+from torch import Generator, Tensor
+
+from sparseop.deep.datasets import Images
+
+AHEAD = 4  # batches decoded in advance: enough to hide the decoding of one behind the step of another
+
+
+class Feed:
+    """Images by index, on the device.
+
+    Parameters
+    ----------
+    images : uint8 (N, C, H, W), or lazily decoded.
+    device : where the batches go; a tensor moves there whole, once.
+    """
+
+    def __init__(self, images: Images, device: torch.device) -> None:
+        self.device = device
+        self.lazy = None if isinstance(images, Tensor) else images
+        self.resident = images.to(device) if isinstance(images, Tensor) else None
+
+    def batches(self, parts: list[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield (index, images) for each index tensor of ``parts``, both on the device."""
+        if self.resident is not None:
+            # one transfer for the whole epoch: a copy from pageable memory would make every step wait
+            for index in torch.cat(parts).to(self.device).split([len(part) for part in parts]):
+                yield index, self.resident.index_select(0, index)
+            return
+        assert self.lazy is not None
+        with ThreadPoolExecutor(AHEAD) as pool:
+            waiting = [pool.submit(self.lazy.fetch, part) for part in parts[:AHEAD]]
+            for number, part in enumerate(parts):
+                images = waiting.pop(0).result()
+                if number + AHEAD < len(parts):
+                    waiting.append(pool.submit(self.lazy.fetch, parts[number + AHEAD]))
+                yield part.to(self.device), images.to(self.device, non_blocking=True)
+
+
+def epoch_order(samples: Tensor, batch_size: int, generator: Generator, *, drop_last: bool, rank: int = 0, world: int = 1) -> list[Tensor]:
+    """Return this rank's share of each batch of an epoch: a random permutation of ``samples``, cut.
+
+    Every rank draws the same permutation and takes each ``world``-th sample of each global batch, so that all ranks
+    together process what one process would. With ``world`` > 1 the last batch loses up to world - 1 samples, so that
+    shares are equal. A last batch of a single sample a rank is left out: batch normalisation cannot use it.
+    """
+    order = samples[torch.randperm(len(samples), generator=generator)]
+    parts = []
+    for batch in order.split(batch_size):
+        if len(batch) < batch_size and drop_last and parts:
+            break
+        share = batch[: len(batch) // world * world][rank::world]
+        if len(share) > 1:
+            parts.append(share)
+    return parts
+
+
+def whole_pass(samples: Tensor, batch_size: int, *, rank: int = 0, world: int = 1) -> list[Tensor]:
+    """Return this rank's share of a pass over all ``samples`` in order; the last share is filled up by wrapping around."""
+    missing = -len(samples) % world
+    filled = torch.cat([samples, samples[:missing]])
+    return list(filled[rank::world].split(batch_size))

@@ -1,0 +1,365 @@
+"""Recipes: everything that decides a run, in one TOML file; the dataclasses below are its schema and its defaults.
+
+A recipe has the tables ``[data]``, ``[noise]``, ``[network]``, ``[method]``, ``[training]``, ``[engine]`` and ``[source]``.
+The first four name a component and carry that component's own options beside the name::
+
+    title = "SOP on CIFAR-10, 40 % symmetric noise"
+
+    [data]
+    name = "cifar10"
+    [noise]
+    kind = "symmetric"
+    rate = 0.4
+    [method]
+    name = "sop"
+    lr_u = 10.0
+
+``read`` checks every key and type against the schema and against the component's signature before anything runs; an
+unknown key is refused with the nearest known one. ``override`` applies ``--set method.lr_u=1`` in the same way. ``text``
+writes the resolved recipe, every default spelt out, which reads back as the same recipe.
+"""
+
+import dataclasses
+import difflib
+import inspect
+import tomllib
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from sparseop.deep import augment, datasets, methods, networks, noise
+from sparseop.errors import InputError, between, choice, integer, nonnegative, positive
+from sparseop.provenance import ROOT
+
+RECIPES = ROOT / "deep" / "recipes"
+
+
+@dataclass(frozen=True)
+class Component:
+    """A named part and its options, every default filled in."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Noise:
+    """What is done to the training labels.
+
+    Attributes
+    ----------
+    kind, rate : see ``sparseop.deep.noise``; "given" takes the noisy labels that the data set comes with (CIFAR-N).
+    path : the file of kind "file".
+    seed : of the noise; -1: the run's seed, so that every seed has its own noise, as in the papers' repetitions.
+    """
+
+    kind: str = "none"
+    rate: float = 0.0
+    path: str = ""
+    seed: int = -1
+
+
+@dataclass(frozen=True)
+class Training:
+    """The optimisation: SGD on the mean loss of a batch.
+
+    Attributes
+    ----------
+    epochs : passes over the training samples.
+    batch_size : the global batch, over all processes.
+    lr : the first learning rate tau of the network; ``lr_u`` and ``lr_v`` of SOP belong to its method.
+    momentum, nesterov, weight_decay : of SGD; decay on all parameters of the network.
+    schedule : "constant", "step": times ``gamma`` at each of ``milestones``, or "cosine": down to ``eta_min``; changes once
+        an epoch.
+    milestones : epochs, counted from 1: the rate is lower from the epoch after each.
+    gamma : factor of "step".
+    eta_min : last rate of "cosine", reached one epoch after the last.
+    augment : the first view: "none", "flip", "weak" (crop and flip), "strong" (AutoAugment, crop, flip, Cutout).
+    pad, hole : pixels of border for the crop, side of Cutout's square.
+    drop_last : leave out the last, smaller batch of each epoch.
+    validation : training samples held out, with their given labels, to choose an epoch by.
+    clip : largest norm of the gradient; 0: any.
+    """
+
+    epochs: int = 120
+    batch_size: int = 128
+    lr: float = 0.02
+    momentum: float = 0.9
+    nesterov: bool = False
+    weight_decay: float = 5e-4
+    schedule: Literal["constant", "step", "cosine"] = "step"
+    milestones: tuple[int, ...] = (40, 80)
+    gamma: float = 0.1
+    eta_min: float = 2e-4
+    augment: str = "weak"
+    pad: int = 4
+    hole: int = 16
+    drop_last: bool = False
+    validation: int = 0
+    clip: float = 0.0
+
+
+@dataclass(frozen=True)
+class Engine:
+    """How the same mathematics is computed.
+
+    Attributes
+    ----------
+    precision : "float32", or "bfloat16": autocast of the network; losses and per-sample variables stay float32.
+    channels_last : memory layout of images and weights.
+    compile : torch.compile the network; shapes are static.
+    deterministic : only deterministic kernels (slower on a GPU); runs on a CPU are deterministic anyway.
+    test_batch : images a step of an evaluation.
+    test_every : epochs between evaluations on the test set; the last epoch is always evaluated.
+    """
+
+    precision: Literal["float32", "bfloat16"] = "float32"
+    channels_last: bool = True
+    compile: bool = False
+    deterministic: bool = False
+    test_batch: int = 1000
+    test_every: int = 1
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the recipe comes from, for tables; nothing here changes a run.
+
+    Attributes
+    ----------
+    table, dataset, setting, method : the cell of a published table.
+    value, std : the published test accuracy in percent; nan where there is none.
+    needs : what it takes, such as "CIFAR-10, a GPU for an hour".
+    notes : where paper, released code and author disagree, and what was taken.
+    """
+
+    table: str = ""
+    dataset: str = ""
+    setting: str = ""
+    method: str = ""
+    value: float = float("nan")
+    std: float = float("nan")
+    needs: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One run, but for its seed's luck and its hardware; see the module."""
+
+    name: str
+    title: str = ""
+    seed: int = 0
+    data: Component = Component("digits")
+    noise: Noise = Noise()
+    network: Component = Component("convnet")
+    method: Component = Component("ce")
+    training: Training = Training()
+    engine: Engine = Engine()
+    source: Source = Source()
+
+
+def find(name: str) -> Path:
+    """Return the file of a recipe given by name (of ``deep/recipes``) or by path."""
+    if name.endswith(".toml") or "/" in name:
+        path = Path(name)
+        if not path.is_file():
+            raise InputError(f"the recipe '{path}' is not there.")
+        return path
+    _nearest("recipe", name, names())
+    return RECIPES / f"{name}.toml"
+
+
+def names() -> list[str]:
+    """Return the names of the recipes that come with the project."""
+    return sorted(path.stem for path in RECIPES.glob("*.toml"))
+
+
+def read(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Return the recipe of a TOML file with ``overrides`` ("table.key=value") applied."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise InputError(f"'{path}' is not a text file.") from None
+    return parse(text, name=path.stem, where=f"'{path}'", overrides=overrides)
+
+
+def parse(text: str, *, name: str, where: str = "the recipe", overrides: Sequence[str] = ()) -> Recipe:
+    """Return the recipe of a TOML text; ``name`` is used where the text gives none."""
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{where} is not TOML: {error}.") from None
+    for item in overrides:
+        _override(tables, item)
+    tables.setdefault("name", name)
+    _known_keys(tables, [f.name for f in dataclasses.fields(Recipe)], where)
+    parts: dict[str, Any] = {}
+    for f in dataclasses.fields(Recipe):
+        if f.name not in tables:
+            value: Any = {} if f.name in _COMPONENTS else None
+        else:
+            value = tables[f.name]
+        if f.name in _COMPONENTS:
+            parts[f.name] = _component(f.name, value, where)
+        elif value is not None and dataclasses.is_dataclass(f.type):
+            parts[f.name] = _section(f.type, f.name, value, where)
+        elif value is not None:
+            parts[f.name] = _typed(f"{f.name} in {where}", value, f.type)
+    recipe = Recipe(**parts)
+    _consistent(recipe)
+    return recipe
+
+
+def text(recipe: Recipe) -> str:
+    """Return the recipe as TOML with every value spelt out."""
+    lines: list[str] = []
+    sections: list[str] = []
+    for f in dataclasses.fields(recipe):
+        value = getattr(recipe, f.name)
+        if isinstance(value, Component):
+            entries = {"name": value.name, **value.options}
+        elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+            entries = {g.name: getattr(value, g.name) for g in dataclasses.fields(value)}
+        else:
+            lines.append(f"{f.name} = {_toml(value)}")
+            continue
+        sections += ["", f"[{f.name}]", *(f"{key} = {_toml(entry)}" for key, entry in entries.items() if entry is not None)]
+    return "\n".join([*lines, *sections]) + "\n"
+
+
+#: the tables that name a component, the names there are, and the signature of each one's options
+_COMPONENTS: dict[str, tuple[Sequence[str], Any, str]] = {
+    "data": (datasets.NAMES, datasets.signature, "digits"),
+    "network": (networks.NAMES, networks.signature, "convnet"),
+    "method": (tuple(methods.METHODS), methods.signature, "ce"),
+}
+
+
+def _component(table: str, value: Any, where: str) -> Component:
+    known, signature, default = _COMPONENTS[table]
+    if not isinstance(value, dict):
+        raise InputError(f"{table} in {where} must be a table, got {value!r}.")
+    name = choice(f"{table}.name", value.get("name", default), known)
+    parameters = signature(name).parameters
+    given = {key: entry for key, entry in value.items() if key != "name"}
+    _known_keys(given, list(parameters), f"[{table}] for {table}.name = {name!r} in {where}")
+    options = {key: p.default for key, p in parameters.items() if p.default is not inspect.Parameter.empty}
+    for key, entry in given.items():
+        options[key] = _typed(f"{table}.{key}", entry, parameters[key].annotation)
+    return Component(name, {key: tuple(v) if isinstance(v, list) else v for key, v in options.items()})
+
+
+def _section(cls: Any, table: str, value: Any, where: str) -> Any:
+    if not isinstance(value, dict):
+        raise InputError(f"{table} in {where} must be a table, got {value!r}.")
+    hints = typing.get_type_hints(cls)
+    _known_keys(value, list(hints), f"[{table}] in {where}")
+    return cls(**{key: _typed(f"{table}.{key}", entry, hints[key]) for key, entry in value.items()})
+
+
+def _known_keys(given: Mapping[str, Any], known: Sequence[str], where: str) -> None:
+    for key in given:
+        if key not in known:
+            if not known:
+                raise InputError(f"unknown key {key!r} in {where}: it takes none.")
+            _nearest(f"key in {where}", key, known)
+
+
+def _nearest(what: str, value: str, known: Sequence[str]) -> None:
+    """Refuse a value that is not known with the nearest names, where listing all would fill the screen."""
+    if value in known:
+        return
+    near = difflib.get_close_matches(value, known, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known: {', '.join(known)}."
+    raise InputError(f"unknown {what}: {value!r}; {hint}")
+
+
+def _typed(what: str, value: Any, wanted: Any) -> Any:
+    """Return ``value`` as the annotated type, refusing another; a whole number counts as a float."""
+    origin = typing.get_origin(wanted)
+    if origin is Literal:
+        return choice(what, value, typing.get_args(wanted))
+    if origin in (typing.Union, types.UnionType):
+        for option in typing.get_args(wanted):
+            if option is not type(None):
+                try:
+                    return _typed(what, value, option)
+                except InputError:
+                    continue
+        readable = " or ".join(_name_of(option) for option in typing.get_args(wanted) if option is not type(None))
+        raise InputError(f"{what} must be {readable}, got {value!r}.")
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            raise InputError(f"{what} must be a list, got {value!r}.")
+        return tuple(_typed(f"{what}[{i}]", entry, typing.get_args(wanted)[0]) for i, entry in enumerate(value))
+    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if wanted in (int, float, str, bool) and type(value) is not wanted:
+        raise InputError(f"{what} must be {_name_of(wanted)}, got {value!r}.")
+    return value
+
+
+def _name_of(wanted: Any) -> str:
+    return {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}.get(wanted, str(wanted))
+
+
+def _override(tables: dict[str, Any], item: str) -> None:
+    """Set ``table.key=value`` in parsed TOML; a value that is not TOML is taken as a string, so that --set method.name=sop works."""
+    path, separator, raw = item.partition("=")
+    keys = path.strip().split(".")
+    if not separator or not all(keys) or len(keys) > 2:
+        raise InputError(f"--set takes table.key=value, as in --set training.epochs=10, got {item!r}.")
+    try:
+        value = tomllib.loads(f"x = {raw.strip()}")["x"]
+    except tomllib.TOMLDecodeError:
+        value = raw.strip()
+    target = tables
+    for key in keys[:-1]:
+        target = target.setdefault(key, {})
+        if not isinstance(target, dict):
+            raise InputError(f"--set {item}: {key} is not a table.")
+    if keys[-1] == "name" and len(keys) == 2 and target.get("name") != value:
+        target.clear()  # another component has other options
+    target[keys[-1]] = value
+
+
+def _consistent(recipe: Recipe) -> None:
+    """Refuse what no key alone can be refused for."""
+    training = recipe.training
+    integer("seed", recipe.seed, 0)
+    choice("training.augment", training.augment, augment.NAMES)
+    integer("training.pad", training.pad, 0)
+    integer("training.hole", training.hole, 0)
+    choice("noise.kind", recipe.noise.kind, [*noise.KINDS, "given"])
+    between("noise.rate", recipe.noise.rate, 0, 1, ends="[]")
+    integer("noise.seed", recipe.noise.seed, -1)
+    integer("training.epochs", training.epochs, 1)
+    integer("training.batch_size", training.batch_size, 2)
+    integer("training.validation", training.validation, 0)
+    integer("engine.test_batch", recipe.engine.test_batch, 1)
+    integer("engine.test_every", recipe.engine.test_every, 1)
+    positive("training.lr", training.lr)
+    between("training.momentum", training.momentum, 0, 1, ends="[)")
+    nonnegative("training.weight_decay", training.weight_decay)
+    nonnegative("training.eta_min", training.eta_min)
+    nonnegative("training.clip", training.clip)
+    positive("training.gamma", training.gamma)
+    if list(training.milestones) != sorted(set(training.milestones)):
+        raise InputError(f"training.milestones must increase, got {list(training.milestones)}.")
+    if training.nesterov and training.momentum == 0:
+        raise InputError("training.nesterov needs training.momentum > 0.")
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
+        return f'"{escaped}"'
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(_toml(entry) for entry in value)}]"
+    return repr(value)

@@ -1,0 +1,114 @@
+"""The files of a run beside its checkpoint: recipe, provenance, metrics, summary, samples."""
+
+import csv
+import importlib.util
+import io
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sparseop import provenance
+from sparseop.deep import distributed
+from sparseop.deep.data import Samples
+from sparseop.errors import InputError
+from sparseop.files import sha256, write_atomic
+
+Row = dict[str, Any]
+
+
+class Record:
+    """What a run writes; on ranks above 0 nothing is written."""
+
+    def __init__(self, folder: Path, rows: list[Row]) -> None:
+        self.folder, self.rows = folder, rows
+        self._board = _tensorboard(folder) if distributed.rank() == 0 else None
+
+    @classmethod
+    def create(cls, folder: Path, recipe: str, samples: Samples, device: torch.device) -> "Record":
+        """Start the record of a new run."""
+        if distributed.rank() == 0:
+            folder.mkdir(parents=True, exist_ok=True)
+            samples.labels.save(folder / "labels.npz")
+            dataset = samples.dataset
+            about = {
+                "when": provenance.now(), **provenance.commit(),
+                "versions": provenance.versions("sparseop", "torch", "numpy"), "hardware": provenance.hardware() | _accelerator(device),
+                "threads": torch.get_num_threads(), "processes": distributed.world(), "dataset": dataset.name,
+                "samples": len(samples.train), "validation": len(samples.validation),
+                "noise_rate": samples.labels.realised_rate if dataset.truth_known else None,
+                "labels_sha256": sha256(samples.labels.given.numpy().tobytes()), "notes": list(dataset.notes),
+            }
+            _write_json(folder / "run.json", about)
+            write_atomic(folder / "recipe.toml", recipe.encode())
+        return cls(folder, [])
+
+    @classmethod
+    def reopen(cls, folder: Path, samples: Samples, rows: list[Row]) -> "Record":
+        """Take up the record of a run that goes on, after checking that its labels are the same."""
+        try:
+            about = json.loads((folder / "run.json").read_text())
+        except (OSError, ValueError) as error:
+            raise InputError(f"'{folder / 'run.json'}' cannot be read: {error}.") from None
+        if about.get("labels_sha256") != sha256(samples.labels.given.numpy().tobytes()):
+            raise InputError(f"the training labels differ from those that the run in '{folder}' began with.")
+        if distributed.rank() == 0:
+            about.setdefault("resumed", []).append({"when": provenance.now(), "epoch": len(rows), **provenance.commit()})
+            _write_json(folder / "run.json", about)
+        return cls(folder, list(rows))
+
+    def write(self) -> None:
+        """Write metrics.csv anew: a killed run leaves no half row, a resumed one no row twice."""
+        text = io.StringIO()
+        names = list(dict.fromkeys(name for row in self.rows for name in row))
+        writer = csv.DictWriter(text, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({name: _shown(value) for name, value in row.items()} for row in self.rows)
+        write_atomic(self.folder / "metrics.csv", text.getvalue().encode())
+        if self._board is not None:
+            for name, value in self.rows[-1].items():
+                if name != "epoch" and value is not None:
+                    self._board.add_scalar(name, value, self.rows[-1]["epoch"])
+
+    def finish(self, summary: dict[str, Any], samples: dict[str, Tensor]) -> None:
+        """Write summary.json and samples.npz."""
+        packed = io.BytesIO()
+        np.savez_compressed(packed, **{name: value.numpy() for name, value in samples.items()})  # type: ignore[arg-type]
+        write_atomic(self.folder / "samples.npz", packed.getvalue())
+        _write_json(self.folder / "summary.json", _without_nan(summary))
+
+    def close(self) -> None:
+        """Flush what is open."""
+        if self._board is not None:
+            self._board.close()
+
+
+def _shown(value: Any) -> Any:
+    return f"{value:.6g}" if isinstance(value, float) else value
+
+
+def _write_json(path: Path, content: Any) -> None:
+    write_atomic(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
+
+
+def _without_nan(value: Any) -> Any:
+    """Return ``value`` with nan as null: JSON has no nan."""
+    if isinstance(value, dict):
+        return {key: _without_nan(entry) for key, entry in value.items()}
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _accelerator(device: torch.device) -> dict[str, Any]:
+    return {"device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type}
+
+
+def _tensorboard(folder: Path) -> Any:
+    if importlib.util.find_spec("tensorboard") is None:
+        return None
+    from torch.utils.tensorboard import SummaryWriter
+
+    return SummaryWriter(str(folder / "tensorboard"))  # type: ignore[no-untyped-call]
