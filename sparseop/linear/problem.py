@@ -25,6 +25,7 @@ import numpy as np
 import scipy.linalg
 
 from sparseop.errors import FloatArray, InputError, array, integer
+from sparseop.linear._blas import back_substitute
 
 Seed = int | np.random.SeedSequence | np.random.Generator
 
@@ -46,8 +47,8 @@ class Factor:
 
     def lift(self, b: FloatArray) -> FloatArray:
         """Return theta = V b, the parameter vector with coordinates b."""
-        if self.L is not None:
-            b = scipy.linalg.solve_triangular(self.L, b, lower=True, trans="T", check_finite=False)
+        if self.L is not None and b.size:
+            b = back_substitute(self.L, b)
         return self.B.T @ b
 
     def coordinates(self, theta: FloatArray) -> FloatArray:

@@ -1,0 +1,316 @@
+"""The compiled core of ``solve_convex``: a Mehrotra predictor-corrector method with an exact finish.
+
+In units where max |y_i| = 1, with nu = lam w, the optimality conditions of (26) are
+
+    s = y - F b = p - q,   b = lam F^T w,   p_i (1 - w_i) = 0,   q_i (1 + w_i) = 0,   p, q >= 0,   |w_i| <= 1.
+
+Every iteration solves the linearised system, complementarity relaxed to a shrinking mu. With D = p/(1-w) + q/(1+w),
+
+    (I/lam + F^T D^{-1} F) db = F^T D^{-1} g - r_b/lam,     dw = D^{-1} (g - F db),
+
+one r x r Cholesky factor; where r is close to N, (D + lam F F^T) dw = g + F r_b is N x N and saves the product.
+The slacks a = 1 - w and c = 1 + w are iterated on their own: near a bound, 1 - w computed from w has no digits left.
+
+The finish. Once the method knows which entries of s are zero (set Z) and the signs of the others, the solution is that of
+a linear system, F_Z b = y_Z and b = lam (F_Z^T w_Z + F_S^T sign). Solving it ends at rounding level instead of at the
+tolerance and replaces the last one to three iterations; a wrong guess shows in the duality gap and costs half an
+iteration. Along a path of lam, the support of the last solution is the first guess.
+
+References: Mehrotra, SIAM J. Optim. 2 (1992), doi:10.1137/0802028; Portnoy and Koenker, Statist. Sci. 12 (1997),
+doi:10.1214/ss/1030037960 (the same barrier for least absolute deviations).
+"""
+
+import numpy as np
+from numba import njit
+
+from sparseop.linear._blas import cholesky, cholesky_solve, gram, times, transposed_times, workspace
+
+# nnan lets max-reductions use vector registers; whether a number is finite is asked in functions compiled without it
+FAST = {"contract", "arcp", "reassoc", "nsz", "nnan"}
+UNKNOWN = 2.0  # in ``sign``: no guess yet
+
+
+@njit(cache=True, error_model="numpy", fastmath=FAST)
+def interior_point(F, y, lam, tol, max_iter, b, w, sign):
+    """Minimise 1/2 |b|^2 + lam |y - F b|_1, r >= 1, y != 0.
+
+    Parameters
+    ----------
+    F, y, lam : the problem, (N, r), (N,), in the user's units.
+    tol : stop at this relative duality gap.
+    b, w, sign : (r,), (N,), (N,): a guess to try first, where sign[0] is not UNKNOWN; overwritten by the result, with
+        nu = lam w, and sign the support the finish settled on.
+
+    Returns
+    -------
+    iterations : Cholesky factors of the method; 0 where the guess was right.
+    """
+    n, r = F.shape
+    unit, shift = 0.0, 0.0
+    for i in range(n):
+        unit = max(unit, abs(y[i]))
+        shift += abs(y[i])
+    shift /= n * unit
+    y = y / unit
+    lam = lam / unit
+    for j in range(r):
+        b[j] /= unit
+
+    work = workspace()
+    dual = r > 0.7 * n and lam * np.sum(F * F) < 1e6 * n  # with larger lam, D + lam K is too ill-conditioned
+    a, c, p, q = np.ones(n), np.ones(n), np.empty(n), np.empty(n)
+    a_inv, c_inv, p_inv, q_inv, D_inv = np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    s, g, F_db, dw, dp, dq = np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    db, r_b = np.empty(r), np.empty(r)
+    scaled, M = np.empty((n, r)), np.empty((r, r))
+    K, system = np.empty((n, n) if dual else (0, 0)), np.empty((n, n) if dual else (0, 0))
+
+    # 0) the guess, if there is one; else start at w = 0, p - q = y, all well inside
+    if sign[0] != UNKNOWN and _finish(F, y, lam, tol, b, w, sign, scaled, M, work) <= tol:
+        b *= unit
+        return 0
+    sign[:] = UNKNOWN
+    b[:] = 0.0
+    w[:] = 0.0
+    if dual:
+        K[:, :] = lam * (F @ F.T)
+    kappa = 0.1 * shift  # entries of s above kappa (1 -+ w_i) count as non-zero when the finish guesses Z
+    for i in range(n):
+        p[i] = max(y[i], 0.0) + shift
+        q[i] = max(-y[i], 0.0) + shift
+
+    iteration, tried = 0, True
+    best_b, best_w, best_gap = b.copy(), w.copy(), np.inf
+    while True:
+        # 1) residuals, duality gap, mu
+        times(F, b, s, work)
+        transposed_times(F, w, r_b, work)
+        infeasible, size = 0.0, 0.0
+        for j in range(r):
+            r_b[j] = b[j] - lam * r_b[j]
+            infeasible += r_b[j] * r_b[j]
+            size += b[j] * b[j]
+        gap, fit, mu = 0.0, 0.0, 0.0
+        for i in range(n):
+            s[i] = y[i] - s[i]
+            fit += abs(s[i])
+            gap += max(s[i], 0.0) * a[i] + max(-s[i], 0.0) * c[i]
+            mu += p[i] * a[i] + q[i] * c[i]
+        gap = (0.5 * infeasible + lam * gap) / (0.5 * size + lam * fit)
+        mu /= 2 * n
+        if not _finite(gap):
+            break
+        if gap < best_gap:
+            best_gap = gap
+            best_b[:] = b
+            best_w[:] = w
+        if gap <= tol or iteration == max_iter:
+            break
+        iteration += 1
+
+        # 2) factor
+        for i in range(n):
+            a_inv[i] = 1 / a[i]
+            c_inv[i] = 1 / c[i]
+            p_inv[i] = 1 / p[i]
+            q_inv[i] = 1 / q[i]
+        for i in range(n):
+            # near the end D spans 1e-16 ... 1e16; beyond, the factor would fail
+            D_inv[i] = min(max(1 / (p[i] * a_inv[i] + q[i] * c_inv[i]), 1e-18), 1e18)
+        if dual:
+            system[:, :] = K
+            for i in range(n):
+                system[i, i] += 1 / D_inv[i]
+            factored = cholesky(system, work)
+        else:
+            for i in range(n):
+                root = np.sqrt(D_inv[i])
+                for j in range(r):
+                    scaled[i, j] = F[i, j] * root
+            gram(scaled, M, work)
+            for j in range(r):
+                M[j, j] = M[j, j] * (1 + 1e-15) + 1 / lam
+            factored = cholesky(M, work)
+        if not factored:
+            break
+
+        # 3) predictor: complementarity to zero
+        for i in range(n):
+            g[i] = s[i]
+        _newton(F, lam, dual, system if dual else M, D_inv, g, r_b, db, F_db, dw, work)
+        for i in range(n):
+            dp[i] = p[i] * (dw[i] * a_inv[i] - 1)
+            dq[i] = -q[i] * (dw[i] * c_inv[i] + 1)
+        block_p, block_w = 1.0, 1.0  # the reciprocals of the longest steps that stay inside
+        for i in range(n):
+            block_p = max(block_p, max(-dp[i] * p_inv[i], -dq[i] * q_inv[i]))
+            block_w = max(block_w, max(dw[i] * a_inv[i], -dw[i] * c_inv[i]))
+        step_p, step_w = 1 / block_p, 1 / block_w
+        after = 0.0
+        for i in range(n):
+            after += (p[i] + step_p * dp[i]) * (a[i] - step_w * dw[i]) + (q[i] + step_p * dq[i]) * (c[i] + step_w * dw[i])
+        target = mu * (after / (2 * n * mu)) ** 3
+
+        # 4) corrector: centred, with the second-order term of the predictor
+        for i in range(n):
+            dp[i] = (target + dp[i] * dw[i]) * a_inv[i] - p[i]
+            dq[i] = (target - dq[i] * dw[i]) * c_inv[i] - q[i]
+            g[i] = s[i] - p[i] + q[i] - dp[i] + dq[i]
+        _newton(F, lam, dual, system if dual else M, D_inv, g, r_b, db, F_db, dw, work)
+        for i in range(n):
+            dp[i] += p[i] * dw[i] * a_inv[i]
+            dq[i] -= q[i] * dw[i] * c_inv[i]
+        block_p, block_w = 1e-300, 1e-300
+        for i in range(n):
+            block_p = max(block_p, max(-dp[i] * p_inv[i], -dq[i] * q_inv[i]))
+            block_w = max(block_w, max(dw[i] * a_inv[i], -dw[i] * c_inv[i]))
+
+        # 5) step, almost to the boundary
+        near = max(0.99, 1 - 10 * mu)
+        step_p = min(1.0, near / block_p)
+        step_w = min(1.0, near / block_w)
+        for j in range(r):
+            b[j] += step_p * db[j]
+        zeros, changed = 0, 0
+        for i in range(n):
+            p[i] += step_p * dp[i]
+            q[i] += step_p * dq[i]
+            w[i] += step_w * dw[i]
+            a[i] -= step_w * dw[i]
+            c[i] += step_w * dw[i]
+            guess = 1.0 if p[i] > kappa * a[i] else (-1.0 if q[i] > kappa * c[i] else 0.0)
+            changed += guess != sign[i]
+            zeros += guess == 0.0
+            sign[i] = guess
+
+        # 6) finish, where the guess of the support has settled, or is a vertex
+        tried = tried and changed == 0
+        if not tried and (changed == 0 or zeros == r):
+            tried = True
+            finish_b, finish_w = b.copy(), w.copy()
+            if _finish(F, y, lam, tol, finish_b, finish_w, sign, scaled, M, work) <= tol:
+                best_b[:] = finish_b
+                best_w[:] = finish_w
+                break
+    b[:] = best_b * unit
+    w[:] = best_w
+    return iteration
+
+
+@njit(cache=True, error_model="numpy", fastmath=FAST)
+def _newton(F, lam, dual, factor, D_inv, g, r_b, db, F_db, dw, work):
+    """Solve F db + D dw = g, db - lam F^T dw = -r_b with the factor of step 2; overwrites g."""
+    n, r = F.shape
+    if dual:
+        times(F, r_b, F_db, work)
+        for i in range(n):
+            dw[i] = g[i] + F_db[i]
+        cholesky_solve(factor, dw, work)
+        transposed_times(F, dw, db, work)
+        for j in range(r):
+            db[j] = lam * db[j] - r_b[j]
+    else:
+        for i in range(n):
+            g[i] *= D_inv[i]
+        transposed_times(F, g, db, work)
+        for j in range(r):
+            db[j] -= r_b[j] / lam
+        cholesky_solve(factor, db, work)
+        times(F, db, F_db, work)
+        for i in range(n):
+            dw[i] = g[i] - D_inv[i] * F_db[i]
+
+
+@njit(cache=True, error_model="numpy", fastmath=FAST)
+def _finish(F, y, lam, tol, b, w, sign, scaled, L, work):
+    """Solve for (b, w) on the support ``sign``; return the relative gap, inf where the support is wrong."""
+    n, r = F.shape
+    s, g, F_db, db, r_b = np.empty(n), np.empty(n), np.empty(n), np.empty(r), np.empty(r)
+    # I/lam + weight F_Z^T F_Z for a large weight: proximal steps on the linear system, which converge at any rank of F_Z
+    total = 0.0
+    for i in range(n):
+        for j in range(r):
+            scaled[i, j] = F[i, j] if sign[i] == 0.0 else 0.0
+            total += scaled[i, j] * scaled[i, j]
+        if sign[i] != 0.0:
+            w[i] = sign[i]
+    weight = 1e7 * r / (lam * max(total, 1e-300))
+    gram(scaled, L, work)
+    for i in range(r):
+        for j in range(i + 1):
+            L[i, j] *= weight
+        L[i, i] = L[i, i] * (1 + 1e-15) + 1 / lam
+    if not cholesky(L, work):
+        return np.inf
+    last = np.inf
+    for step in range(10):
+        times(F, b, s, work)
+        transposed_times(F, w, r_b, work)
+        infeasible, size = 0.0, 0.0
+        for j in range(r):
+            r_b[j] -= b[j] / lam
+            infeasible += r_b[j] * r_b[j]
+            size += b[j] * b[j]
+        gap, fit, outside = 0.0, 0.0, 0.0
+        for i in range(n):
+            s[i] = y[i] - s[i]
+            fit += abs(s[i])
+            gap += abs(s[i]) - s[i] * w[i]
+            outside = max(outside, abs(w[i]) - 1.0)
+        gap = (0.5 * lam * lam * infeasible + lam * abs(gap)) / (0.5 * size + lam * fit)
+        if not _finite(gap) or (step > 0 and outside > 1e-12):
+            return np.inf
+        if step > 0 and (gap <= 1e-26 or gap > 0.5 * last):
+            break
+        last = gap
+        for i in range(n):
+            g[i] = weight * s[i] if sign[i] == 0.0 else 0.0
+        transposed_times(F, g, db, work)
+        for j in range(r):
+            db[j] += r_b[j]
+        cholesky_solve(L, db, work)
+        times(F, db, F_db, work)
+        for j in range(r):
+            b[j] += db[j]
+        for i in range(n):
+            if sign[i] == 0.0:
+                w[i] += g[i] - weight * F_db[i]
+    return gap
+
+
+@njit(cache=True)
+def _finite(x):
+    return x < 1e300
+
+
+@njit(cache=True, error_model="numpy")
+def certify(F, y, lam, b, w):
+    """Return (s, nu, primal, gap, residual): the primal value at b, and its distance to the dual value at nu.
+
+    nu is lam w clipped to the box, and primal - dual = 1/2 |b - F^T nu|^2 + sum_i (lam |s_i| - s_i nu_i). An entry of y - F b
+    below its own rounding error is an exact zero that the arithmetic cannot show, and is returned as zero.
+    """
+    n, r = F.shape
+    s, nu = np.empty(n), np.empty(n)
+    bound = np.zeros(r)
+    fit, slack, residual = 0.0, 0.0, 0.0
+    for i in range(n):
+        nu[i] = lam * min(max(w[i], -1.0), 1.0)
+        total, absolute = y[i], abs(y[i])
+        for j in range(r):
+            term = F[i, j] * b[j]
+            total -= term
+            absolute += abs(term)
+            bound[j] += F[i, j] * nu[i]
+        if abs(total) > 4e-15 * absolute:
+            s[i] = total
+        else:
+            s[i] = 0.0
+            residual = max(residual, abs(total))
+        fit += abs(s[i])
+        slack += lam * abs(s[i]) - s[i] * nu[i]
+    infeasible, size = 0.0, 0.0
+    for j in range(r):
+        infeasible += (b[j] - bound[j]) ** 2
+        size += b[j] * b[j]
+    return s, nu, 0.5 * size + lam * fit, 0.5 * infeasible + slack, residual
