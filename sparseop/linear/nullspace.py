@@ -92,12 +92,19 @@ class _Search:
 
     def __init__(self, A: FloatArray, C: FloatArray) -> None:
         self.A, self.C, self.best, self.programs = A, C, 0.0, 0
+        self.seen: dict[bytes, tuple[float, FloatArray]] = {}
 
     def reaches(self, upper: float) -> bool:
         return upper <= self.best * (1 + _AGREE)
 
     def solve(self, sigma: FloatArray) -> tuple[float, FloatArray]:
         """Return a certified upper bound of h(sigma), and the sign pattern of its maximiser, which may do better."""
+        key = (sigma == sigma[0]).tobytes()  # a pattern and its negative are one
+        if key not in self.seen:
+            self.seen[key] = self._solve(sigma)
+        return self.seen[key]
+
+    def _solve(self, sigma: FloatArray) -> tuple[float, FloatArray]:
         d = self.A.T @ sigma
         if np.linalg.norm(d) <= 1e-14:
             return 0.0, sigma
@@ -139,7 +146,7 @@ class _Search:
 
 
 def _signs(index: FloatArray | np.ndarray[Any, Any], k: int) -> FloatArray:
-    """Return sign patterns (k, len(index)), the first entry +1: a pattern and its negative are one."""
+    """Return the sign patterns (k, len(index)) with first entry +1 that the bits of ``index`` spell."""
     bits = (np.asarray(index)[None, :] >> np.arange(k - 1)[:, None]) & 1
     return np.vstack([np.ones((1, bits.shape[1])), 1.0 - 2.0 * bits])
 
