@@ -1,4 +1,4 @@
-"""How fast is ``solve_convex``, beside the solvers one would use instead, in one run, one thread each?
+"""Measure ``solve_convex`` beside the solvers one would use instead, in one run, one thread each.
 
     python -m benchmarks.convex [--repeats 5]
 

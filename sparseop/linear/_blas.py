@@ -15,6 +15,10 @@ from numba.extending import get_cython_function_address
 
 _int, _double, _char = (types.CPointer(t) for t in (types.int32, types.float64, types.int8))
 
+# Below this size OpenBLAS spends more on preparing than on computing. Measured at n = 20, 60, 100: a full dgemm takes 0.4,
+# 0.75, 1 of dsyrk's time, and ``_small_cholesky`` 0.6, 0.33, 0.5 of dpotrf's; at n = 400 the library wins both.
+SMALL = 160
+
 
 def _routine(module: str, name: str, *arguments: types.Type) -> types.ExternalFunction:
     llvmlite.binding.add_symbol(f"sparseop_{name}", get_cython_function_address(f"scipy.linalg.{module}", name))
@@ -22,6 +26,8 @@ def _routine(module: str, name: str, *arguments: types.Type) -> types.ExternalFu
 
 
 _dgemv = _routine("cython_blas", "dgemv", _char, _int, _int, _double, _double, _int, _double, _int, _double, _double, _int)
+_dgemm = _routine("cython_blas", "dgemm", _char, _char, _int, _int, _int, _double, _double, _int, _double, _int, _double,
+                  _double, _int)
 _dsyrk = _routine("cython_blas", "dsyrk", _char, _char, _int, _int, _double, _double, _int, _double, _double, _int)
 _dtrsv = _routine("cython_blas", "dtrsv", _char, _char, _char, _int, _double, _int, _double, _int)
 _dpotrf = _routine("cython_lapack", "dpotrf", _char, _int, _double, _int, _int)
@@ -58,17 +64,81 @@ def gram(A, out, work):
     """Write the lower triangle of A^T A into ``out`` for C-contiguous A (n, m)."""
     ints, chars, doubles = work
     ints[0], ints[1] = A.shape[1], A.shape[0]
-    _dsyrk(chars.ctypes, chars[2:].ctypes, ints[0:].ctypes, ints[1:].ctypes, doubles.ctypes, A.ctypes, ints[0:].ctypes,
-           doubles[1:].ctypes, out.ctypes, ints[0:].ctypes)
+    if A.shape[1] <= SMALL:
+        _dgemm(chars[2:].ctypes, chars[1:].ctypes, ints[0:].ctypes, ints[0:].ctypes, ints[1:].ctypes, doubles.ctypes, A.ctypes,
+               ints[0:].ctypes, A.ctypes, ints[0:].ctypes, doubles[1:].ctypes, out.ctypes, ints[0:].ctypes)
+    else:
+        _dsyrk(chars.ctypes, chars[2:].ctypes, ints[0:].ctypes, ints[1:].ctypes, doubles.ctypes, A.ctypes, ints[0:].ctypes,
+               doubles[1:].ctypes, out.ctypes, ints[0:].ctypes)
 
 
 @njit(cache=True)
 def cholesky(M, work):
     """Overwrite the lower triangle of M by its Cholesky factor L, M = L L^T; return False where M is not positive."""
+    if M.shape[0] <= SMALL:
+        return _small_cholesky(M)
     ints, chars, _ = work
     ints[0] = M.shape[0]
     _dpotrf(chars.ctypes, ints[0:].ctypes, M.ctypes, ints[0:].ctypes, ints[1:].ctypes)
     return ints[1] == 0
+
+
+@njit(cache=True, error_model="numpy", fastmath={"contract", "arcp", "reassoc", "nsz"})
+def _small_cholesky(L):
+    """Row by row, in tiles of four rows and two columns, so that every entry loaded is used in several products."""
+    n = L.shape[0]
+    for j in range(0, n, 2):
+        # 1) the 2 x 2 (or last 1 x 1) block on the diagonal
+        s, m, t = L[j, j], 0.0, 0.0
+        for k in range(j):
+            s -= L[j, k] * L[j, k]
+        if not s > 0:
+            return False
+        L[j, j] = np.sqrt(s)
+        s_inv = 1 / L[j, j]
+        if j + 1 == n:
+            break
+        m, t = L[j + 1, j], L[j + 1, j + 1]
+        for k in range(j):
+            m -= L[j + 1, k] * L[j, k]
+            t -= L[j + 1, k] * L[j + 1, k]
+        m *= s_inv
+        t -= m * m
+        if not t > 0:
+            return False
+        L[j + 1, j] = m
+        L[j + 1, j + 1] = np.sqrt(t)
+        t_inv = 1 / L[j + 1, j + 1]
+        # 2) the two columns below it
+        i = j + 2
+        while i + 3 < n:
+            a0, a1, a2, a3 = L[i, j], L[i + 1, j], L[i + 2, j], L[i + 3, j]
+            b0, b1, b2, b3 = L[i, j + 1], L[i + 1, j + 1], L[i + 2, j + 1], L[i + 3, j + 1]
+            for k in range(j):
+                x, y = L[j, k], L[j + 1, k]
+                a0 -= L[i, k] * x
+                b0 -= L[i, k] * y
+                a1 -= L[i + 1, k] * x
+                b1 -= L[i + 1, k] * y
+                a2 -= L[i + 2, k] * x
+                b2 -= L[i + 2, k] * y
+                a3 -= L[i + 3, k] * x
+                b3 -= L[i + 3, k] * y
+            L[i, j], L[i + 1, j], L[i + 2, j], L[i + 3, j] = a0 * s_inv, a1 * s_inv, a2 * s_inv, a3 * s_inv
+            L[i, j + 1] = (b0 - m * L[i, j]) * t_inv
+            L[i + 1, j + 1] = (b1 - m * L[i + 1, j]) * t_inv
+            L[i + 2, j + 1] = (b2 - m * L[i + 2, j]) * t_inv
+            L[i + 3, j + 1] = (b3 - m * L[i + 3, j]) * t_inv
+            i += 4
+        while i < n:
+            a, b = L[i, j], L[i, j + 1]
+            for k in range(j):
+                a -= L[i, k] * L[j, k]
+                b -= L[i, k] * L[j + 1, k]
+            L[i, j] = a * s_inv
+            L[i, j + 1] = (b - m * L[i, j]) * t_inv
+            i += 1
+    return True
 
 
 @njit(cache=True)

@@ -66,7 +66,7 @@ def interior_point(F, y, lam, tol, max_iter, b, w, sign):
     K, system = np.empty((n, n) if dual else (0, 0)), np.empty((n, n) if dual else (0, 0))
 
     # 0) the guess, if there is one; else start at w = 0, p - q = y, all well inside
-    if sign[0] != UNKNOWN and _finish(F, y, lam, tol, b, w, sign, scaled, M, work) <= tol:
+    if sign[0] != UNKNOWN and _finish(F, y, lam, b, w, sign, scaled, M, work) <= tol:
         b *= unit
         return 0
     sign[:] = UNKNOWN
@@ -188,7 +188,7 @@ def interior_point(F, y, lam, tol, max_iter, b, w, sign):
         if not tried and (changed == 0 or zeros == r):
             tried = True
             finish_b, finish_w = b.copy(), w.copy()
-            if _finish(F, y, lam, tol, finish_b, finish_w, sign, scaled, M, work) <= tol:
+            if _finish(F, y, lam, finish_b, finish_w, sign, scaled, M, work) <= tol:
                 best_b[:] = finish_b
                 best_w[:] = finish_w
                 break
@@ -222,7 +222,7 @@ def _newton(F, lam, dual, factor, D_inv, g, r_b, db, F_db, dw, work):
 
 
 @njit(cache=True, error_model="numpy", fastmath=FAST)
-def _finish(F, y, lam, tol, b, w, sign, scaled, L, work):
+def _finish(F, y, lam, b, w, sign, scaled, L, work):
     """Solve for (b, w) on the support ``sign``; return the relative gap, inf where the support is wrong."""
     n, r = F.shape
     s, g, F_db, db, r_b = np.empty(n), np.empty(n), np.empty(n), np.empty(r), np.empty(r)
