@@ -46,7 +46,7 @@ def load(path: Path) -> dict[str, Any]:
         raise InputError(f"there is no checkpoint '{path}'; a run writes it after its first epoch.")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many types for a damaged file
+    except Exception as error:  # noqa: BLE001 - torch raises many types for a damaged file
         reason = str(error).split("\n", 1)[0][:120]
         raise InputError(f"'{path}' is not a whole checkpoint ({type(error).__name__}: {reason}).") from None
     if not isinstance(state, dict) or state.get("format") != FORMAT:

@@ -60,7 +60,7 @@ def mean(tensor: Tensor) -> Tensor:
     """Return the mean over ranks of equally shaped tensors; differentiable."""
     if world() == 1:
         return tensor
-    total: Tensor = all_reduce(tensor)
+    total: Tensor = all_reduce(tensor)  # type: ignore[no-untyped-call]
     return total / world()
 
 
@@ -78,7 +78,7 @@ def synchronise_batch_norm(network: nn.Module) -> nn.Module:
     if world() == 1:
         return network
     if next(network.parameters()).is_cuda:
-        converted: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+        converted: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
         return converted
     for name, child in network.named_children():
         if isinstance(child, nn.BatchNorm2d):

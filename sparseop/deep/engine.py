@@ -15,11 +15,9 @@ comes from generators seeded by (seed, epoch), and the learning rate is a functi
 goes on bit by bit as if it had not been.
 """
 
-import math
-import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,10 +26,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from sparseop.deep import augment, checkpoint, distributed, evaluation, networks
+from sparseop.deep import augment, checkpoint, distributed, networks
+from sparseop.deep import device as devices
 from sparseop.deep import recipe as recipes
 from sparseop.deep.data import Samples, prepare, seed_for
-from sparseop.deep.datasets import Images
+from sparseop.deep.examiner import Examiner
 from sparseop.deep.feed import Feed, epoch_order, whole_pass
 from sparseop.deep.methods import METHODS, Method, Setting
 from sparseop.deep.recipe import Recipe
@@ -61,7 +60,7 @@ def train(recipe: Recipe, folder: Path, *, device: str = "auto", data_root: Path
     """
     if (folder / "recipe.toml").exists():
         raise InputError(f"'{folder}' already holds a run; go on with it by --resume, or choose another folder.")
-    target = _device(device)
+    target = devices.choose(device)
     distributed.start(target)
     samples = prepare(recipe, data_root, download=download)
     run = _Run(recipe, samples, target)
@@ -83,7 +82,7 @@ def resume(folder: Path, *, device: str = "auto", data_root: Path | str | None =
     state = checkpoint.load(folder / CHECKPOINT)
     if state["recipe"] != path.read_text(encoding="utf-8"):
         raise InputError(f"'{folder / CHECKPOINT}' is the checkpoint of another recipe than '{path}'.")
-    target = _device(device)
+    target = devices.choose(device)
     distributed.start(target)
     samples = prepare(recipe, data_root)
     run = _Run(recipe, samples, target)
@@ -98,7 +97,7 @@ class _Run:
     def __init__(self, recipe: Recipe, samples: Samples, device: torch.device) -> None:
         self.samples, self.device = samples, device
         self.training, self.engine, self.seed = recipe.training, recipe.engine, recipe.seed
-        _kernels(self.engine.deterministic, device)
+        devices.prepare(device, deterministic=self.engine.deterministic)
         dataset = samples.dataset
         self.rates = rates(self.training)
         self.n_classes = dataset.n_classes
@@ -126,14 +125,12 @@ class _Run:
             self.networks.parameters(), lr=self.rates[0], momentum=self.training.momentum, nesterov=self.training.nesterov,
             weight_decay=self.training.weight_decay, fused=device.type in ("cuda", "cpu"))
 
-        # 3. The data.
+        # 3. The data, and who judges the result.
         self.views = [self._augment(name) for name in (self.training.augment, *self.method.views)]
         self.plain = self._augment("none")
         self.train_feed = Feed(dataset.train_images, device)
-        tests: dict[str, tuple[Images, Tensor]] = {"test": (dataset.test_images, dataset.test_labels),
-                                                   **{f"test_{name}": part for name, part in dataset.extra_tests.items()}}
-        self.tests = {name: (Feed(images, device), labels.to(device)) for name, (images, labels) in tests.items()}
-        self.given, self.true = samples.labels.given.to(device), samples.labels.true.to(device)
+        self.examiner = Examiner(samples, self.train_feed, self.method, self._plain_logits, self.engine.test_batch)
+        self.given = self.examiner.given
         self.predicted = torch.full_like(self.given, -1)
 
     # ---- epochs ----------------------------------------------------------------------------------------------------
@@ -144,8 +141,9 @@ class _Run:
             for epoch in range(done, self.training.epochs):
                 started = time.perf_counter()
                 row: Row = {"epoch": epoch + 1, "lr": self.rates[epoch], **self._epoch(epoch, watch)}
-                row |= self._measures()
-                row |= self._evaluate(last=epoch + 1 == self.training.epochs, epoch=epoch)
+                row |= self.examiner.measure(distributed.total(self.predicted + 1) - 1)  # each rank knows its share
+                last = epoch + 1 == self.training.epochs
+                row |= self.examiner.test(wanted=last or (epoch + 1) % self.engine.test_every == 0)
                 row["epoch_seconds"] = round(time.perf_counter() - started, 3)
                 if distributed.rank() == 0:
                     record.rows.append(row)
@@ -154,7 +152,12 @@ class _Run:
                 distributed.barrier()
                 if watch is not None:
                     watch(epoch, 0, row)
-            return self._finish(record)
+            summary: dict[str, Any] = {}
+            if distributed.rank() == 0:
+                summary, of_samples = self.examiner.summary(record.rows)
+                record.finish(summary, of_samples)
+            distributed.barrier()
+            return summary
         finally:
             record.close()
             distributed.stop()
@@ -201,128 +204,36 @@ class _Run:
             seen = torch.cat([seen, *(view(images, draw) for view, draw in zip(self.views[1:], draws[1:], strict=True))])
         logits = self._logits(self.forwards, seen)
         if len(self.views) > 1:
-            logits = logits.unflatten(-2, (len(self.views), len(index)))
-        loss = self.method(logits, self.given[index], index)
+            logits = logits.view(*logits.shape[:-2], len(self.views), len(index), self.n_classes)
+        loss: Tensor = self.method(logits, self.given[index], index)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         if self.training.clip > 0:
             nn.utils.clip_grad_norm_(self.networks.parameters(), self.training.clip)
         self.optimiser.step()
-        first = logits.detach().flatten(0, -3)[0] if logits.ndim > 2 else logits.detach()
-        self.predicted[index] = first.argmax(1)
+        self.predicted[index] = logits.detach().view(-1, *logits.shape[-2:])[0].argmax(1)
         return loss.detach()
 
-    def _logits(self, forwards: list[Callable[[Tensor], Tensor]], images: Tensor) -> Tensor:
+    def _logits(self, forwards: Sequence[Callable[[Tensor], Tensor]], images: Tensor) -> Tensor:
         """Return logits (B, K), or (networks, B, K)."""
         if self.engine.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
         with self._autocast():
-            outputs = [forward(images) for forward in forwards]
+            outputs: list[Tensor] = [forward(images) for forward in forwards]
         return outputs[0] if len(outputs) == 1 else torch.stack(outputs)
 
     @torch.no_grad()
     def _pass(self, rate: float) -> None:
         """Let the method see every sample, unaugmented, by the networks in evaluation mode."""
-        self.networks.eval()
         parts = whole_pass(self.samples.train, self.engine.test_batch, rank=distributed.rank(), world=distributed.world())
         for index, images in self.train_feed.batches(parts):
-            logits = self._logits([*self.networks], self.plain(images, _NO_DRAWS))
-            self.method.visit(logits, self.given[index], index, rate)
+            self.method.visit(self._plain_logits(images), self.given[index], index, rate)
         self.method.end_pass()
 
-    # ---- evaluation ------------------------------------------------------------------------------------------------
-
-    @torch.inference_mode()
-    def _predict(self, feed: Feed, index: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield (index, logits of the first network) in evaluation mode, batch by batch."""
+    def _plain_logits(self, images: Tensor) -> Tensor:
+        """Return the logits (B, K) of the first network in evaluation mode, without augmentation."""
         self.networks.eval()
-        for part, images in feed.batches(list(index.split(self.engine.test_batch))):
-            logits = self._logits([self.networks[0]], self.plain(images, _NO_DRAWS))
-            yield part, logits.float()
-
-    def _evaluate(self, *, epoch: int, last: bool) -> Row:
-        """Return the test accuracies in percent (of the first network), shared among the ranks."""
-        wanted = last or (epoch + 1) % self.engine.test_every == 0
-        row: Row = {name: self._accuracy(feed, labels, torch.arange(len(labels))) if wanted else None
-                    for name, (feed, labels) in self.tests.items()}
-        if len(self.samples.validation):
-            row["validation"] = self._accuracy(self.train_feed, self.given, self.samples.validation)
-        return row
-
-    def _accuracy(self, feed: Feed, labels: Tensor, index: Tensor) -> float:
-        right = torch.zeros((), dtype=torch.int64, device=self.device)
-        for part, logits in self._predict(feed, index[distributed.rank()::distributed.world()]):
-            right += (logits.argmax(1) == labels[part]).sum()
-        return 100 * float(distributed.total(right)) / len(index)
-
-    def _measures(self) -> Row:
-        """Return what the epoch's predictions and the method's state say about the training labels, in percent."""
-        predicted = self.predicted
-        if distributed.world() > 1:  # each rank knows its own share of the predictions
-            predicted = distributed.total(predicted + 1) - 1
-        seen = predicted >= 0
-        given, true, predicted = self.given[seen], self.true[seen], predicted[seen]
-        row: Row = {"train_given": _percent(predicted == given)}
-        if self.samples.dataset.truth_known:
-            corrupted = given != true
-            row["train_true"] = _percent(predicted == true)
-            row["memorised"] = _percent((predicted == given)[corrupted])
-        score = self.method.suspicion(self.given)
-        if score is not None:
-            flagged = score[seen] > 0.5
-            row["flagged"] = _percent(flagged)
-            if self.samples.dataset.truth_known:
-                row["flagged_precision"] = _percent(corrupted[flagged])
-                row["flagged_recall"] = _percent(flagged[corrupted])
-        return row | {name: 100 * float(value) for name, value in self.method.measures(self.given).items()}
-
-    def _finish(self, record: Record) -> dict[str, Any]:
-        """Look at every training sample once more, write summary and samples."""
-        if distributed.rank() == 0:
-            summary, samples = self._summary(record.rows)
-            record.finish(summary, samples)
-        else:
-            summary = {}
-        distributed.barrier()
-        return summary
-
-    def _summary(self, rows: list[Row]) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        train = self.samples.train
-        probabilities = torch.cat([logits.softmax(1).cpu() for _, logits in self._predict(self.train_feed, train)])
-        feed, test_labels = self.tests["test"]
-        test_p = torch.cat([logits.softmax(1).cpu() for _, logits in self._predict(feed, torch.arange(len(test_labels)))])
-        given, true = self.given.cpu()[train], self.true.cpu()[train]
-        predicted = probabilities.argmax(1)
-        by_network = 1 - probabilities.gather(1, given[:, None]).squeeze(1)
-        score, proposed = self.method.suspicion(self.given), self.method.proposed(self.given)
-        score = by_network if score is None else score.cpu()[train]
-        proposed = predicted if proposed is None else proposed.cpu()[train]
-
-        tested = [row for row in rows if row["test"] is not None]
-        best = max(tested, key=lambda row: row["test"])
-        summary: dict[str, Any] = {
-            "epochs": rows[-1]["epoch"], "final": {name: rows[-1][name] for name in self.tests},
-            "best": {"epoch": best["epoch"], **{name: best[name] for name in self.tests}},
-            "calibration_error": evaluation.calibration_error(test_p, test_labels.cpu()),
-            "train_given": _percent(predicted == given),
-        }
-        if len(self.samples.validation):
-            chosen = max(tested, key=lambda row: row["validation"])
-            summary["chosen_by_validation"] = {"epoch": chosen["epoch"], **{name: chosen[name] for name in self.tests}}
-        if self.samples.dataset.truth_known:
-            corrupted = given != true
-            summary |= {
-                "corrupted": int(corrupted.sum()), "train_true": _percent(predicted == true),
-                "memorised": 100 * evaluation.memorisation(predicted, given, true),
-                "detection_score": "network" if self.method.suspicion(self.given) is None else "method",
-                "detection": vars(evaluation.detection(score, corrupted)),
-                "detection_by_network": vars(evaluation.detection(by_network, corrupted)),
-                "proposed_right": 100 * evaluation.proposal_accuracy(proposed, given, true),
-            }
-        summary |= {"seconds_per_epoch": round(sum(row["seconds"] for row in rows) / len(rows), 3),
-                    "seconds": round(sum(row["epoch_seconds"] for row in rows), 1)}
-        return summary, {"index": train, "given": given, "predicted": predicted, "suspicion": score, "proposed": proposed,
-                         "probability_given": 1 - by_network}
+        return self._logits([self.networks[0]], self.plain(images, _NO_DRAWS))
 
     # ---- checkpoints -----------------------------------------------------------------------------------------------
 
@@ -355,7 +266,7 @@ class _Run:
             wrapped = DistributedDataParallel(network, device_ids=ids, broadcast_buffers=False)
         return torch.compile(wrapped, dynamic=False) if self.engine.compile else wrapped
 
-    def _autocast(self) -> Any:
+    def _autocast(self) -> AbstractContextManager[Any]:
         if self.engine.precision == "bfloat16":
             return torch.autocast(self.device.type, dtype=torch.bfloat16)
         return nullcontext()
@@ -370,30 +281,3 @@ def _generator(device: str | torch.device, *key: int | str) -> torch.Generator:
 
 def _with_method(recipe: Recipe, options: dict[str, Any]) -> Recipe:
     return replace(recipe, method=replace(recipe.method, options=options))
-
-
-def _percent(mask: Tensor) -> float:
-    return 100 * float(mask.double().mean()) if len(mask) else math.nan
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        if device.type == "cuda":
-            device = torch.device("cuda", distributed.local_rank() if device.index is None else device.index)
-            torch.cuda.set_device(device)
-        torch.zeros((), device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).split("\n")[0]
-        raise InputError(f"device {name!r} cannot be used: {reason}") from None
-    return device
-
-
-def _kernels(deterministic: bool, device: torch.device) -> None:
-    if device.type == "cuda":
-        if deterministic:
-            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.backends.cudnn.benchmark = not deterministic  # static shapes: the fastest kernels are found once
-    torch.use_deterministic_algorithms(deterministic)

@@ -29,7 +29,7 @@ class Feed:
         """Yield (index, images) for each index tensor of ``parts``, both on the device."""
         if self.resident is not None:
             # one transfer for the whole epoch: a copy from pageable memory would make every step wait
-            for index in torch.cat(parts).to(self.device).split([len(part) for part in parts]):
+            for index in torch.split(torch.cat(parts).to(self.device), [len(part) for part in parts]):
                 yield index, self.resident.index_select(0, index)
             return
         assert self.lazy is not None
@@ -50,8 +50,8 @@ def epoch_order(samples: Tensor, batch_size: int, generator: Generator, *, drop_
     shares are equal. A last batch of a single sample a rank is left out: batch normalisation cannot use it.
     """
     order = samples[torch.randperm(len(samples), generator=generator)]
-    parts = []
-    for batch in order.split(batch_size):
+    parts: list[Tensor] = []
+    for batch in torch.split(order, batch_size):
         if len(batch) < batch_size and drop_last and parts:
             break
         share = batch[: len(batch) // world * world][rank::world]
@@ -64,4 +64,4 @@ def whole_pass(samples: Tensor, batch_size: int, *, rank: int = 0, world: int = 
     """Return this rank's share of a pass over all ``samples`` in order; the last share is filled up by wrapping around."""
     missing = -len(samples) % world
     filled = torch.cat([samples, samples[:missing]])
-    return list(filled[rank::world].split(batch_size))
+    return list(torch.split(filled[rank::world], batch_size))

@@ -1,5 +1,6 @@
 """What a run shows while it goes: a live line on a terminal, a line now and then in a log."""
 
+import math
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -13,14 +14,12 @@ LINES = 20  # of a run's log, at most
 
 def watcher(title: str, epochs: int, done: int = 0) -> Callable[[int, int, dict[str, Any] | None], None]:
     """Return a function for ``engine.train(watch=...)`` that shows the progress of one run on standard error."""
-    if distributed.rank() > 0:
-        return lambda epoch, step, row: None
-    if not sys.stderr.isatty():
+    if distributed.rank() > 0 or not sys.stderr.isatty():
         every = -(-epochs // LINES)
 
         def log(epoch: int, step: int, row: dict[str, Any] | None) -> None:
             del step
-            if row is not None and ((epoch + 1) % every == 0 or epoch + 1 == epochs):
+            if distributed.rank() == 0 and row is not None and ((epoch + 1) % every == 0 or epoch + 1 == epochs):
                 sys.stderr.write(f"{title}: epoch {epoch + 1}/{epochs}, {_brief(row)}\n")
                 sys.stderr.flush()
 
@@ -45,8 +44,7 @@ def _brief(row: dict[str, Any]) -> str:
     parts = [f"loss {row['loss']:.3f}"]
     if row.get("test") is not None:
         parts.append(f"test {row['test']:.1f} %")
-    if row.get("memorised") == row.get("memorised") is not None:  # neither missing nor nan
-        parts.append(f"memorised {row['memorised']:.0f} %")
-    if row.get("flagged_recall") == row.get("flagged_recall") is not None:
-        parts.append(f"found {row['flagged_recall']:.0f} %")
+    for key, word in (("memorised", "memorised"), ("flagged_recall", "found")):
+        if not math.isnan(row.get(key, math.nan)):
+            parts.append(f"{word} {row[key]:.0f} %")
     return ", ".join([*parts, f"{row['images_per_second']:.0f} img/s"])

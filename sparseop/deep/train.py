@@ -13,12 +13,11 @@ sample how suspicious its label is.
 
 import argparse
 import datetime
-import json
 import math
+import os
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,8 +97,6 @@ def _resume(options: argparse.Namespace) -> None:
 
 def _is_first() -> bool:
     """Whether this is the process that prints; the process group may be gone by now."""
-    import os
-
     return distributed.rank() == 0 and os.environ.get("RANK", "0") == "0"
 
 
@@ -122,7 +119,8 @@ def _table(finished: list[tuple[Recipe, Path, dict[str, Any], float]]) -> None:
         cells = []
         for _, _, summary, seconds in finished:
             value = pick(summary, seconds)
-            cells.append("" if value is None or value != value else value if isinstance(value, str) else f"{value:.1f} %")
+            missing = value is None or (isinstance(value, float) and math.isnan(value))
+            cells.append("" if missing else value if isinstance(value, str) else f"{value:.1f} %")
         if any(cells):
             lines.append((label, *cells))
 

@@ -20,7 +20,7 @@ option           paper, Algorithm 1              released code (2022-09)
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -56,7 +56,7 @@ class SOP(Method):
     """
 
     def __init__(self, n_samples: int, n_classes: int, *, lr_u: float | str = 10.0, lr_v: float | str = 10.0,
-                 u_on: float = 0.3, v_on: float = 0.5, init_std: float = 1e-8, u_loss: str = "ce+mse",
+                 u_on: float = 0.2, v_on: float = 0.5, init_std: float = 1e-8, u_loss: str = "ce+mse",
                  constraint: str = "clamp", update: str = "batch", prediction: str = "hard", eps: float = 1e-4,
                  seed: int = 0) -> None:
         super().__init__()
@@ -76,11 +76,12 @@ class SOP(Method):
     def resolve(cls, options: Mapping[str, Any], setting: Setting) -> dict[str, Any]:
         """Return the options with learning rates "auto" replaced by numbers; see ``switch_on_rate``."""
         options = dict(options)
-        for key, start in (("lr_u", "u_on"), ("lr_v", "v_on")):
-            if isinstance(options[key], str):
-                choice(key, options[key], ("auto",))
-                options[key] = switch_on_rate(setting, on=options[start], std=options["init_std"],
-                                              per_epoch=options["update"] == "epoch")
+        slopes = {"u": slope_of_u(setting.n_classes, u_mse=options["u_loss"] == "ce+mse"), "v": slope_of_v}
+        for name, slope in slopes.items():
+            if isinstance(options[f"lr_{name}"], str):
+                choice(f"lr_{name}", options[f"lr_{name}"], ("auto",))
+                options[f"lr_{name}"] = switch_on_rate(setting, slope, on=options[f"{name}_on"], std=options["init_std"],
+                                                       per_epoch=options["update"] == "epoch")
         return options
 
     @classmethod
@@ -134,38 +135,50 @@ class SOP(Method):
         self.variables.write(index, u, v)
 
 
-def switch_on_rate(setting: Setting, *, on: float, std: float, per_epoch: bool = False) -> float:
-    """Return the learning rate with which a variable grows from ``std`` to 1 in ``on`` of the schedule.
+def switch_on_rate(setting: Setting, slope: Callable[[float], float], *, on: float, std: float, per_epoch: bool = False) -> float:
+    """Return the learning rate with which a variable that starts at ``std`` switches on in ``on`` of the schedule.
 
-    While the network contradicts the given label, the squared loss multiplies v of the predicted class (and u, whose
-    cross-entropy part adds to it) by 1 + 4 a each time the sample is seen, once an epoch: a = lr / B, or lr tau with
-    ``per_epoch``. So it switches on after about ln(1 / std) / ln(1 + 4 a) epochs. The rate that makes this ``on``
-    times the number of epochs T is, for a constant a::
-
-        lr = B / 4 (std^(-1 / (on T)) - 1)
+    A variable x, its sample seen once an epoch, moves by ``x <- x (1 + a slope(x^2))``, a = lr / B, or lr tau with
+    ``per_epoch``; it is on when x^2 > 1/2. For v the slope is 4 (1 - x^2), so v switches on after about
+    ln(1 / std) / ln(1 + 4 a) epochs. The rate is found by bisection on this recursion.
 
     Parameters
     ----------
     setting : batch size and the network's learning rates tau.
+    slope : minus half the gradient by x^2, of a network that contradicts the label all along; see ``slope_of_v``.
     on : in (0, 1).
-    std : of the start, in (0, 1).
+    std : of the start, in (0, 1/2).
     """
-    between("on", on, 0, 1)
-    between("init_std", std, 0, 1)
-    epochs = on * len(setting.rates)
-    if not per_epoch:
-        return setting.batch_size / 4 * math.expm1(-math.log(std) / epochs)
-
-    # tau changes with the epoch: solve sum of log(1 + 4 lr tau_t) = log(1 / std) by bisection, the sum grows with lr
-    whole = math.ceil(epochs)
-    rates = [positive("learning rate", rate) for rate in setting.rates[:whole]]
-    low, high = 0.0, 1.0
-    while sum(math.log1p(4 * high * rate) for rate in rates) < -math.log(std):
-        low, high = high, 2 * high
-    for _ in range(60):
-        middle = (low + high) / 2
-        if sum(math.log1p(4 * middle * rate) for rate in rates) < -math.log(std):
-            low = middle
-        else:
-            high = middle
+    wanted = between("on", on, 0, 1) * len(setting.rates)
+    between("init_std", std, 0, 0.5)
+    steps = [positive("learning rate", rate) if per_epoch else 1 / setting.batch_size for rate in setting.rates]
+    low, high = 1e-12, 1e12
+    for _ in range(100):
+        middle = math.sqrt(low * high)
+        low, high = (low, middle) if switch_on_epoch([middle * step for step in steps], slope, std) < wanted else (middle, high)
     return high
+
+
+def switch_on_epoch(a: Sequence[float], slope: Callable[[float], float], std: float) -> float:
+    """Return after how many epochs x^2 passes 1/2 (interpolated on the logarithm), infinity where it doesn't."""
+    x, goal = std, math.sqrt(0.5)
+    for epoch, step in enumerate(a):
+        grown = x * (1 + step * slope(x * x))
+        if grown > goal:
+            return epoch + math.log(goal / x) / math.log(grown / x)
+        x = grown
+    return math.inf
+
+
+def slope_of_v(V: float) -> float:
+    """Return v's slope at the class the network predicts instead of the given one: equation (9) gives 4 (1 - V)."""
+    return 4 * (1 - V)
+
+
+def slope_of_u(n_classes: int, *, u_mse: bool) -> Callable[[float], float]:
+    """Return u's slope while the network gives the label no more than chance, p_y = 1 / K, and predicts another class.
+
+    Cross-entropy (8) gives 2 / (p_y + U) - 2 / (1 + U), the squared loss adds 4 (1 - U). The first is 2 (K - 1) for a small
+    u: it depends on K, which is why the paper's lr_u is 10 for CIFAR-10 and 1 for CIFAR-100.
+    """
+    return lambda U: 2 / (1 / n_classes + U) - 2 / (1 + U) + (4 * (1 - U) if u_mse else 0)

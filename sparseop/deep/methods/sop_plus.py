@@ -5,6 +5,7 @@ from torch import Tensor
 
 from sparseop.deep import distributed
 from sparseop.deep.methods.sop import SOP
+from sparseop.deep.sample_variables import corrected, corruption, phi
 from sparseop.errors import InputError, choice, nonnegative
 
 
@@ -25,7 +26,7 @@ class SOPPlus(SOP):
     views = ("strong",)
 
     def __init__(self, n_samples: int, n_classes: int, *, lambda_C: float = 0.9, lambda_B: float = 0.1,
-                 balance: str = "corrected", lr_u: float | str = 10.0, lr_v: float | str = 10.0, u_on: float = 0.3,
+                 balance: str = "corrected", lr_u: float | str = 10.0, lr_v: float | str = 10.0, u_on: float = 0.2,
                  v_on: float = 0.5, init_std: float = 1e-8, u_loss: str = "ce+mse", constraint: str = "clamp",
                  update: str = "batch", prediction: str = "hard", eps: float = 1e-4, seed: int = 0) -> None:
         super().__init__(n_samples, n_classes, lr_u=lr_u, lr_v=lr_v, u_on=u_on, v_on=v_on, init_std=init_std, u_loss=u_loss,

@@ -1,0 +1,39 @@
+"""Choosing the device of a run and the kind of kernels it uses."""
+
+import os
+
+import torch
+
+from sparseop.deep import distributed
+from sparseop.errors import InputError
+
+
+def choose(name: str) -> torch.device:
+    """Return the device ``name``; "auto" is CUDA where there is one, each rank its own.
+
+    Raises
+    ------
+    InputError : torch cannot use it.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        if name == "cuda":
+            name = f"cuda:{distributed.local_rank()}"
+        device = torch.device(name)
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
+        torch.zeros((), device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).split("\n")[0]
+        raise InputError(f"device {name!r} cannot be used: {reason}") from None
+    return device
+
+
+def prepare(device: torch.device, *, deterministic: bool) -> None:
+    """Choose between the fastest kernels and those that give the same bits every time."""
+    if device.type == "cuda":
+        if deterministic:
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.backends.cudnn.benchmark = not deterministic  # static shapes: the fastest kernels are found once
+    torch.use_deterministic_algorithms(deterministic)
