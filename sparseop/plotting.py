@@ -66,6 +66,18 @@ def caption(figure: Figure, text: str) -> None:
     figure.supxlabel(text, fontsize=8.5, color="#444444", x=0.01, ha="left")
 
 
+def mean_spread(axis: Any, table: Any, x: str, y: str, **options: Any) -> None:
+    """Draw the mean of column ``y`` for each value of column ``x``, with its standard deviation as error bars."""
+    grouped = table.groupby(x)[y]
+    axis.errorbar(grouped.mean().index, grouped.mean(), yerr=grouped.std(), **{"capsize": 2, "elinewidth": 0.9, **options})
+
+
+def plain_ticks(axis: Any, values: Any) -> None:
+    """Label a logarithmic x axis with exactly these plain numbers."""
+    axis.set_xticks(list(values), [f"{value:g}" for value in values])
+    axis.minorticks_off()
+
+
 def save(figure: Figure, stem: Path) -> list[Path]:
     """Write ``stem.png``, ``.pdf`` and ``.svg``, each atomically and without a date, and return their paths."""
     paths = []

@@ -6,7 +6,7 @@ Part 2, appendix C: queries x_1 and x_2, half of the samples each, keys {x_i, x_
 label is (y0, y0, 1 - 2 y0) up to order, one number. A model that fits the training labels has risks in closed form.
 
 Part 1: |Q - Q~| <= L_y (mean |y_i - y_i*|) + deviation. The deviation here is Maurer and Pontil's empirical Bernstein
-bound as they state it (COLT 2009, Corollary 5); the paper's has the range of the loss to a wrong power and one side only
+bound (arXiv 0907.3740, Theorem 4) with a union bound over a finite class; the paper's has the range of the loss to a wrong power and one side only
 (docs/errata.md).
 """
 
