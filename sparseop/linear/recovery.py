@@ -22,7 +22,7 @@ from sparseop.linear.nullspace import null_space_constant
 from sparseop.linear.problem import LinearProblem, ground_truth
 from sparseop.linear.zonotope import Reach, reach
 
-# A direction of length 1 in the scaled program: an end this close to zero is zero, and 1/lam = 0 is lam = infinity.
+# An end of the t-interval this close to zero, in units of 1/|g|_inf, cannot be told from zero (lam = infinity).
 _ZERO = 1e-9
 
 
@@ -137,8 +137,9 @@ def _interval(problem: LinearProblem, *, both: bool) -> RecoveryInterval:
     if top.tau <= _ZERO:
         return RecoveryInterval(np.inf, 0.0, 0.0 if top.bound <= _ZERO else np.inf)
     bottom = reach(C, c, -d) if both else None
-    upper = scale / -bottom.tau if bottom is not None and bottom.tau < -_ZERO else np.inf
-    return RecoveryInterval(scale / top.tau, upper, max(_relative(top), 0.0 if bottom is None else _relative(bottom)))
+    if bottom is None or bottom.tau >= -_ZERO:
+        return RecoveryInterval(scale / top.tau, np.inf, _relative(top))
+    return RecoveryInterval(scale / top.tau, scale / -bottom.tau, max(_relative(top), _relative(bottom)))
 
 
 def _relative(end: Reach) -> float:

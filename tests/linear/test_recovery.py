@@ -142,6 +142,20 @@ def test_rows_of_very_different_size():
     assert error(problem, 1.01 * interval.lower) < 1e-7 < error(problem, 0.99 * interval.lower)
 
 
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10**6), n=st.integers(1, 10), p=st.integers(1, 10), exponent=st.integers(-6, 6))
+def test_degenerate_vertices_are_certified(seed, n, p, exponent):
+    rng = np.random.default_rng(seed)
+    J = rng.integers(-1, 2, (n, p)) * 10.0**exponent  # ties, duplicate and zero rows, any rank
+    problem = truth(J, J.T @ rng.integers(-2, 3, n), rng.integers(-1, 2, n))
+    interval = recovery_interval(problem)
+    assert interval.error < 1e-8
+    if 0 < interval.lower < 0.95 * interval.upper:
+        assert error(problem, 1.02 * interval.lower) < 1e-4
+    if interval.lower < np.inf and np.any(problem.theta_star):
+        assert error(problem, 0.9 * interval.lower) > 1e-6
+
+
 # ---- the paper's bound -----------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize(("rank", "sparsity"), [(1, 5), (5, 8), (20, 6), (40, 4)])
