@@ -89,18 +89,31 @@ def test_operations_happen_as_often_as_the_policy_says():
     assert (turned > 0).double().mean().item() == pytest.approx(0.5, abs=0.05)
 
 
-def test_crop_is_a_window_of_the_zero_padded_image():
-    images = torch.randint(1, 256, (40, 3, 6, 5), generator=torch.Generator().manual_seed(2), dtype=torch.uint8)
-    found = geometry.crop(images, torch.Generator().manual_seed(3), 2)
-    draws = torch.randint(5, (2, 40), generator=torch.Generator().manual_seed(3))
-    seen = set()
-    for i in range(40):
-        top, left = draws[:, i].tolist()
-        padded = np.pad(images[i].numpy(), ((0, 0), (2, 2), (2, 2)))
-        assert np.array_equal(found[i].numpy(), padded[:, top : top + 6, left : left + 5])
-        seen.add((top, left))
-    assert len(seen) > 10
-    assert torch.equal(geometry.crop(images, torch.Generator(), 0), images)
+@pytest.mark.parametrize(("pad", "side"), [(2, 0), (0, 4), (1, 3)])
+def test_a_random_window_of_the_zero_padded_image(pad, side):
+    images = torch.randint(1, 256, (60, 3, 6, 5), generator=torch.Generator().manual_seed(2), dtype=torch.uint8)
+    found = geometry.random_window(images, torch.Generator().manual_seed(3), pad, side)
+    tall, wide = (side, side) if side else (6, 5)
+    draws = torch.Generator().manual_seed(3)
+    tops, lefts = (torch.randint(n + 2 * pad - m + 1, (60,), generator=draws).tolist() for n, m in ((6, tall), (5, wide)))
+    for i, (top, left) in enumerate(zip(tops, lefts, strict=True)):
+        padded = np.pad(images[i].numpy(), ((0, 0), (pad, pad), (pad, pad)))
+        assert np.array_equal(found[i].numpy(), padded[:, top : top + tall, left : left + wide])
+    assert (min(tops), max(tops)) == (0, 6 + 2 * pad - tall)
+
+
+def test_no_border_and_no_side_leave_the_images():
+    images = pictures()
+    assert torch.equal(geometry.random_window(images, torch.Generator(), 0), images)
+
+
+def test_the_central_window():
+    images = torch.arange(42, dtype=torch.uint8).reshape(1, 1, 7, 6)
+    assert torch.equal(geometry.central_window(images, 3), images[:, :, 2:5, 1:4])
+    with pytest.raises(InputError, match="crop must be at most the side of the images with their border, 7 x 6, got 8"):
+        geometry.central_window(images, 8)
+    make = augment.build("none", mean=(0.0,), std=(1 / 255,), crop=3)
+    torch.testing.assert_close(make(images, torch.Generator()), images[:, :, 2:5, 1:4].float())
 
 
 def test_flip_mirrors_half_of_the_images():

@@ -24,7 +24,7 @@ import torch
 from torch import Generator, Tensor
 
 from sparseop.deep.augment.autoaugment import apply_policy
-from sparseop.deep.augment.geometry import crop, cutout, flip
+from sparseop.deep.augment.geometry import central_window, cutout, flip, random_window
 from sparseop.errors import InputError, choice, integer, positive
 
 __all__ = ["NAMES", "Augment", "build"]
@@ -33,18 +33,20 @@ NAMES = ("none", "flip", "weak", "strong")
 Augment = Callable[[Tensor, Generator], Tensor]
 
 
-def build(name: str, *, mean: Sequence[float], std: Sequence[float], pad: int = 4, hole: int = 16) -> Augment:
+def build(name: str, *, mean: Sequence[float], std: Sequence[float], pad: int = 4, hole: int = 16, crop: int = 0) -> Augment:
     """Return the augmentation ``name``.
 
     Parameters
     ----------
     mean, std : of each channel, in [0, 1] units.
-    pad : pixels of black border for the crop.
+    pad : pixels of black border for "weak" and "strong", from which a random window is cut.
     hole : side of Cutout's square, in pixels.
+    crop : side of the window; 0: as large as the image. "none" and "flip" cut the central window.
     """
     choice("augment", name, NAMES)
     integer("pad", pad, 0)
     integer("hole", hole, 0)
+    integer("crop", crop, 0)
     if len(mean) != len(std):
         raise InputError(f"mean and std must have one number for each channel, got {len(mean)} and {len(std)}.")
     for value in std:
@@ -61,7 +63,9 @@ def build(name: str, *, mean: Sequence[float], std: Sequence[float], pad: int = 
         if name == "strong":
             images = apply_policy(images, generator)
         if name in ("weak", "strong"):
-            images = crop(images, generator, pad)
+            images = random_window(images, generator, pad, crop)
+        elif crop:
+            images = central_window(images, crop)
         if name != "none":
             images = flip(images, generator)
         result = normalise(images)

@@ -4,14 +4,35 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
+from sparseop.errors import InputError
 
-def crop(images: Tensor, generator: Generator, pad: int) -> Tensor:
-    """Pad (B, C, H, W) with ``pad`` zeros on each side and cut H x W at a uniformly random place, one a sample."""
+
+def random_window(images: Tensor, generator: Generator, pad: int, side: int = 0) -> Tensor:
+    """Pad (B, C, H, W) with ``pad`` zeros on each side and cut a window at a uniformly random place, one a sample.
+
+    The window is ``side`` x ``side``, or as large as the image where ``side`` is 0.
+    """
     batch, _, height, width = images.shape
-    row, column = torch.randint(2 * pad + 1, (2, batch), generator=generator, device=images.device).unbind()
+    tall, wide = (side, side) if side else (height, width)
+    _require_room(height + 2 * pad, width + 2 * pad, tall, wide)
+    row = torch.randint(height + 2 * pad - tall + 1, (batch,), generator=generator, device=images.device)
+    column = torch.randint(width + 2 * pad - wide + 1, (batch,), generator=generator, device=images.device)
     padded = functional.pad(images, (pad, pad, pad, pad))
-    windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # a view: (B, C, 2 pad + 1, 2 pad + 1, H, W)
+    windows = padded.unfold(2, tall, 1).unfold(3, wide, 1)  # a view: (B, C, places, places, tall, wide)
     return windows[torch.arange(batch, device=images.device), :, row, column]
+
+
+def central_window(images: Tensor, side: int) -> Tensor:
+    """Cut the central ``side`` x ``side`` pixels."""
+    height, width = images.shape[2:]
+    _require_room(height, width, side, side)
+    top, left = (height - side) // 2, (width - side) // 2
+    return images[:, :, top : top + side, left : left + side]
+
+
+def _require_room(height: int, width: int, tall: int, wide: int) -> None:
+    if tall > height or wide > width:
+        raise InputError(f"crop must be at most the side of the images with their border, {height} x {width}, got {tall}.")
 
 
 def flip(images: Tensor, generator: Generator) -> Tensor:
