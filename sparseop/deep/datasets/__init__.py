@@ -8,9 +8,9 @@ cifar10        CIFAR-10, official archive or folder
 cifar100       CIFAR-100, official archive or folder
 cifar10n       CIFAR-10 with human labels (CIFAR-10N)                                      labels
 cifar100n      CIFAR-100 with human labels (CIFAR-100N)                                    labels
-folder         any tree of class folders: root/train/CLASS/*, root/test/CLASS/*            size, crop
-clothing1m     Clothing1M as distributed                                                   size, crop, n_train
-webvision      mini-WebVision (Google, first 50 classes), ILSVRC12 as second test set      size, crop, n_classes
+folder         any tree of class folders: root/train/CLASS/*, root/test/CLASS/*            size, clean
+clothing1m     Clothing1M as distributed                                                   size
+webvision      mini-WebVision (Google, first 50 classes), ILSVRC12 as second test set      size, n_classes, ilsvrc12
 =============  ==========================================================================  ==========================
 """
 

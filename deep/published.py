@@ -1,0 +1,100 @@
+"""The paper's numbers (``published.csv``) and, beside them, what this project's committed records say.
+
+A record is a folder ``deep/results/<purpose>/<run>/`` with the run's ``recipe.toml``, ``run.json``, ``metrics.csv`` and
+``summary.json``. A record belongs to a cell of the paper when its recipe's ``[source]`` names table, data set, setting and
+method; runs that differ from the cell's own recipe are listed with what differs.
+"""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sparseop.deep import recipe as recipes
+from sparseop.deep.recipe import Recipe
+from sparseop.provenance import ROOT
+
+HERE = Path(__file__).resolve().parent
+RESULTS = ROOT / "deep" / "results"
+#: rows of the tables without a trainer here
+PUBLISHED_ONLY = {"DivideMix": "published only: no trainer here", "ELR+": "published only: no trainer here"}
+#: what a second test set is called in the records of the run that it belongs to
+SECOND_TESTS = {"ILSVRC12": ("WebVision", "test_ilsvrc12")}
+
+
+def values(table: str) -> pd.DataFrame:
+    """Return the published cells of a table: dataset, setting, method, value, std (percent; nan where not given)."""
+    everything = pd.read_csv(HERE / "published.csv")
+    return everything[everything["table"] == table].drop(columns="table").reset_index(drop=True)
+
+
+def records(folder: Path = RESULTS) -> list[tuple[Recipe, dict[str, Any], dict[str, Any], Path]]:
+    """Return (recipe, run.json, summary.json, folder) of every finished committed run, sorted by path."""
+    found = []
+    for path in sorted(folder.rglob("summary.json")):
+        run = path.parent
+        recipe = recipes.read(run / "recipe.toml")
+        found.append((recipe, json.loads((run / "run.json").read_text()), json.loads(path.read_text()), run))
+    return found
+
+
+def mean_std(column: "pd.Series[float]", digits: int = 1) -> str:
+    """Return 'mean ± standard deviation (n)', the deviation over n - 1; the mean alone for one value."""
+    if len(column) == 1:
+        return f"{column.iloc[0]:.{digits}f} (1)"
+    return f"{column.mean():.{digits}f} ± {column.std():.{digits}f} ({len(column)})"
+
+
+def beside(table: str, folder: Path = RESULTS) -> pd.DataFrame:
+    """Return every published cell of ``table`` beside the records of its recipe: last and best epoch, difference, remarks."""
+    runs = records(folder)
+    rows = []
+    for cell in values(table).itertuples():
+        source, name = SECOND_TESTS.get(cell.dataset, (cell.dataset, "test"))
+        mine = [(recipe, summary) for recipe, _, summary, _ in runs
+                if (recipe.source.table, recipe.source.dataset, recipe.source.setting, recipe.source.method)
+                == (table, source, cell.setting, cell.method)]
+        shown = f"{cell.value:.2f}".rstrip("0").rstrip(".") + ("" if pd.isna(cell.std) else f" ± {cell.std:.2f}")
+        row = {"data set": cell.dataset, "setting": cell.setting, "method": cell.method, "published": shown}
+        if mine:
+            last = pd.Series([summary["final"][name] for _, summary in mine])
+            best = pd.Series([summary["best"][name] for _, summary in mine])
+            row |= {"last epoch": mean_std(last, 2), "best epoch": mean_std(best, 2), "difference": f"{last.mean() - cell.value:+.2f}",
+                    "remarks": "; ".join(dict.fromkeys(remark for recipe, _ in mine for remark in remarks(recipe)))}
+        else:
+            row |= {"last epoch": "", "best epoch": "", "difference": "",
+                    "remarks": PUBLISHED_ONLY.get(cell.method, "not run yet; recipe: " + (recipe_of(table, source, cell.setting, cell.method) or "none"))}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def remarks(recipe: Recipe) -> list[str]:
+    """Return what keeps a record from being comparable: its notes, and every value that differs from the cell's own recipe."""
+    name = recipe_of(*(getattr(recipe.source, key) for key in ("table", "dataset", "setting", "method")))
+    found = list(recipe.source.notes)
+    if name is not None:
+        own = recipes.read(recipes.find(name))
+        for part in ("data", "noise", "network", "method", "training"):
+            mine, theirs = _flat(getattr(recipe, part)), _flat(getattr(own, part))
+            found += [f"{part}.{key} = {mine.get(key)} (recipe: {theirs.get(key)})" for key in theirs
+                      if mine.get(key) != theirs[key] and theirs[key] != "auto"]
+    return found
+
+
+def recipe_of(table: str, dataset: str, setting: str, method: str) -> str | None:
+    """Return the name of the recipe of a cell, or None where there is none."""
+    name = recipe_name(table, dataset, setting, method)
+    return name if name in recipes.names() else None
+
+
+def recipe_name(table: str, dataset: str, setting: str, method: str) -> str:
+    """Return the file name, without suffix, of a cell's recipe: table1_cifar10_sym40_sop."""
+    plain = {"CORES*": "cores2", "CORES2": "cores2", "Co-teaching": "coteaching", "Co-teaching+": "coteaching+"}.get(method, method)
+    return f"{table}_{dataset.replace('-', '')}_{setting}_{plain}".lower().replace("+", "plus")
+
+
+def _flat(part: Any) -> dict[str, Any]:
+    values = {f.name: getattr(part, f.name) for f in dataclasses.fields(part)}
+    return {key: value for key, value in ({**values, **values.pop("options", {})}).items() if key not in ("options", "path")}

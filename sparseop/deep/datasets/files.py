@@ -1,0 +1,110 @@
+"""Images in files of their own, decoded when asked for. Needs pillow, imported where a file is opened."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sparseop.errors import InputError, integer
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff"})
+THREADS = 8  # decoding leaves Python's lock
+
+
+class ImageFiles:
+    """Images (N, 3, size, size), each read from its file when fetched; a ``LazyImages``.
+
+    Parameters
+    ----------
+    paths : N files.
+    size : side of the square that every image becomes.
+    stretch : scale both sides to ``size``; otherwise scale the shorter one and cut the central square.
+    """
+
+    def __init__(self, paths: Sequence[Path | str], size: int, *, stretch: bool = False) -> None:
+        self.paths = [str(path) for path in paths]
+        self.size, self.stretch = integer("size", size, 1), stretch
+        self.shape = (len(self.paths), 3, size, size)
+        self.dtype = torch.uint8
+
+    def __len__(self) -> int:
+        """Return N."""
+        return len(self.paths)
+
+    def fetch(self, index: Tensor) -> Tensor:
+        """Return the images of ``index`` (int64, on the CPU), uint8 (B, 3, size, size).
+
+        Raises
+        ------
+        InputError : a file that is missing or no image.
+        """
+        wanted = [self.paths[i] for i in index.tolist()]
+        with ThreadPoolExecutor(min(THREADS, max(len(wanted), 1))) as pool:
+            found = list(pool.map(self._read, wanted))
+        return torch.stack(found) if found else torch.empty((0, *self.shape[1:]), dtype=torch.uint8)
+
+    def _read(self, path: str) -> Tensor:
+        image_module = require_pillow()
+        try:
+            with image_module.open(path) as image:
+                image.draft("RGB", (2 * self.size, 2 * self.size))  # a JPEG far too large is decoded at a fraction
+                picture = image.convert("RGB")
+        except FileNotFoundError:
+            raise InputError(f"the image '{path}' is not there.") from None
+        except (OSError, ValueError, SyntaxError, EOFError) as error:
+            raise InputError(f"the image '{path}' cannot be read; it is truncated, damaged or no image ({error}).") from None
+        width, height = picture.size
+        if self.stretch:
+            picture = picture.resize((self.size, self.size), image_module.Resampling.BILINEAR)
+        else:
+            scale = self.size / min(width, height)
+            wide, tall = max(self.size, round(width * scale)), max(self.size, round(height * scale))
+            left, top = (wide - self.size) // 2, (tall - self.size) // 2
+            picture = picture.resize((wide, tall), image_module.Resampling.BILINEAR).crop((left, top, left + self.size, top + self.size))
+        return torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8).reshape(self.size, self.size, 3).permute(2, 0, 1)
+
+
+def require_pillow() -> Any:
+    """Return pillow's Image module."""
+    try:
+        from PIL import Image
+    except ImportError:
+        raise InputError("data sets of image files need pillow; pip install pillow.") from None
+    return Image
+
+
+def class_folders(root: Path, classes: Sequence[str]) -> tuple[list[Path], Tensor]:
+    """Return the image files under ``root/CLASS/`` (any depth) for each of ``classes``, sorted, and their labels."""
+    paths: list[Path] = []
+    labels: list[int] = []
+    for label, name in enumerate(classes):
+        found = sorted(p for p in (root / name).rglob("*") if p.suffix.lower() in SUFFIXES)
+        paths += found
+        labels += [label] * len(found)
+    return paths, torch.tensor(labels, dtype=torch.int64)
+
+
+def read_list(path: Path, columns: int, what: str) -> list[list[str]]:
+    """Return the lines of a list file split at its last blanks into ``columns``, so that names may hold blanks."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        raise InputError(f"{what}: the list '{path}' is not there.") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{what}: '{path}' is not a text file.") from None
+    rows = [line.rsplit(maxsplit=columns - 1) for line in lines if line.strip()]
+    for number, row in enumerate(rows, 1):
+        if len(row) != columns:
+            raise InputError(f"{what}: entry {number} of '{path}' must have {columns} columns, got {' '.join(row)!r}.")
+    return rows
+
+
+def whole_number(text: str, where: str) -> int:
+    """Return a label read from a list."""
+    try:
+        return int(text)
+    except ValueError:
+        raise InputError(f"{where} must be a whole number, got {text!r}.") from None
