@@ -59,7 +59,7 @@ def projection_cell(rho: float, classes: int, sizes: str, corruption: str, seed:
 
 
 def rho_key(rho: float) -> int:
-    """A whole number for a random key."""
+    """Return a whole number for a random key."""
     return round(1000 * rho)
 
 
@@ -120,7 +120,7 @@ def draw_jacobian(table: pd.DataFrame) -> Figure:
 
 
 def caption_jacobian(table: pd.DataFrame) -> str:
-    """What the figure shows, in numbers."""
+    """Say what the figure shows, in numbers."""
     base = table[(table.centres == CENTRES) & (table.width == WIDTH) & (table.activation == "tanh")]
     mean = base.groupby("eps").mean(numeric_only=True)
     slope = np.polyfit(np.log(mean.index), np.log(mean.minus_max), 1)[0]

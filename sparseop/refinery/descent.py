@@ -138,21 +138,22 @@ def refine(
 
     rows: list[tuple[float, ...]] = []
     path: list[FloatArray] = []
-    for t in range(steps + 1):
-        # the last state has no step of its own; it is judged with the last step's alpha
-        a = float(alphas[min(t, steps - 1)])
-        f, ybar = descent.evaluate(a)
-        if len(rows) < len(at) and at[len(rows)] == t:
-            if not np.isfinite(descent.W).all():
-                raise InputError(f"eta={eta:g} is too large, the weights were infinite at step {t}; take a smaller one.")
-            predicted = data.nearest(network.at(descent.W)(test))
-            rows.append((t, a, eta * float(np.sum(1 - alphas[:t])), *_quantities(data, f.astype(float), ybar.astype(float)),
-                         float(np.mean(predicted == data.centre_labels[test_labels])),
-                         float(np.linalg.norm(descent.W - network.W))))
-            if keep_path:
-                path.append(descent.W.copy())
-        if t < steps:
-            descent.update(eta, f - ybar)
+    with np.errstate(over="ignore", invalid="ignore"):  # told below, in a sentence
+        for t in range(steps + 1):
+            # the last state has no step of its own; it is judged with the last step's alpha
+            a = float(alphas[min(t, steps - 1)])
+            f, ybar = descent.evaluate(a)
+            if len(rows) < len(at) and at[len(rows)] == t:
+                if not np.isfinite(descent.W).all():
+                    raise InputError(f"eta={eta:g} is too large, the weights were infinite at step {t}; take a smaller one.")
+                predicted = data.nearest(network.at(descent.W)(test))
+                rows.append((t, a, eta * float(np.sum(1 - alphas[:t])), *_quantities(data, f.astype(float), ybar.astype(float)),
+                             float(np.mean(predicted == data.centre_labels[test_labels])),
+                             float(np.linalg.norm(descent.W - network.W))))
+                if keep_path:
+                    path.append(descent.W.copy())
+            if t < steps:
+                descent.update(eta, f - ybar)
     columns = [np.array(column) for column in zip(*rows, strict=True)]
     names = ("step", "alpha", "time", "residual_plus", "residual_minus", "fit_plus", "fit_minus", "discrepancy", "error",
              "error_max", "label_recovery", "train_accuracy", "noise_fitted", "test_accuracy", "distance")
