@@ -77,7 +77,7 @@ def synchronise_batch_norm(network: nn.Module) -> nn.Module:
     """Return the network with batch normalisation over the global batch."""
     if world() == 1:
         return network
-    if next(network.parameters()).is_cuda:
+    if any(parameter.is_cuda for parameter in network.parameters()):
         converted: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
         return converted
     for name, child in network.named_children():

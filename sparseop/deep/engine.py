@@ -160,7 +160,6 @@ class _Run:
             return summary
         finally:
             record.close()
-            distributed.stop()
 
     def _epoch(self, epoch: int, watch: Watch | None) -> Row:
         """Train one epoch; return loss, speed and running accuracies."""
@@ -207,7 +206,7 @@ class _Run:
             logits = logits.view(*logits.shape[:-2], len(self.views), len(index), self.n_classes)
         loss: Tensor = self.method(logits, self.given[index], index)
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         if self.training.clip > 0:
             nn.utils.clip_grad_norm_(self.networks.parameters(), self.training.clip)
         self.optimiser.step()
@@ -257,7 +256,8 @@ class _Run:
 
     def _augment(self, name: str) -> augment.Augment:
         dataset = self.samples.dataset
-        return augment.build(name, mean=dataset.mean, std=dataset.std, pad=self.training.pad, hole=self.training.hole)
+        return augment.build(name, mean=dataset.mean, std=dataset.std, pad=self.training.pad, hole=self.training.hole,
+                             crop=self.training.crop)
 
     def _wrapped(self, network: nn.Module) -> Callable[[Tensor], Tensor]:
         wrapped = network

@@ -78,7 +78,7 @@ class Training:
     gamma : factor of "step".
     eta_min : last rate of "cosine", reached one epoch after the last.
     augment : the first view: "none", "flip", "weak" (crop and flip), "strong" (AutoAugment, crop, flip, Cutout).
-    pad, hole : pixels of border for the crop, side of Cutout's square.
+    pad, crop, hole : pixels of border for the crop; side of its window, 0 for that of the image; side of Cutout's square.
     drop_last : leave out the last, smaller batch of each epoch.
     validation : training samples held out, with their given labels, to choose an epoch by.
     clip : largest norm of the gradient; 0: any.
@@ -96,6 +96,7 @@ class Training:
     eta_min: float = 2e-4
     augment: str = "weak"
     pad: int = 4
+    crop: int = 0
     hole: int = 16
     drop_last: bool = False
     validation: int = 0
@@ -333,6 +334,7 @@ def _consistent(recipe: Recipe) -> None:
     integer("seed", recipe.seed, 0)
     choice("training.augment", training.augment, augment.NAMES)
     integer("training.pad", training.pad, 0)
+    integer("training.crop", training.crop, 0)
     integer("training.hole", training.hole, 0)
     choice("noise.kind", recipe.noise.kind, [*noise.KINDS, "given"])
     between("noise.rate", recipe.noise.rate, 0, 1, ends="[]")

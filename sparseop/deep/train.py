@@ -35,8 +35,11 @@ SHOWCASE = ("digits_sym40_ce", "digits_sym40_sop")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status (see ``sparseop.cli``)."""
     options = _parser().parse_args(arguments)
-    return cli.run("sparseop.deep.train", lambda: _run(options),
-                   kept="finished epochs are kept; go on with --resume RUN")
+    try:
+        return cli.run("sparseop.deep.train", lambda: _run(options),
+                       kept="finished epochs are kept; go on with --resume RUN")
+    finally:
+        distributed.stop()
 
 
 def _parser() -> argparse.ArgumentParser:

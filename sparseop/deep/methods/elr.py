@@ -45,8 +45,11 @@ class ELR(Method):
         return cross_entropy(logits, labels) + self.lam * regulariser
 
     def suspicion(self, labels: Tensor) -> Tensor:
-        """Return 1 - t_{i, y_i}: how little of its own running prediction is on the given label."""
-        return 1 - self.targets.gather(1, labels.to(self.targets.device)[:, None]).squeeze(1)
+        """Return 1 - t_{i, y_i} / sum t_i: how little of the running prediction is on the given label; 0 before the first."""
+        labels = labels.to(self.targets.device)
+        mass = self.targets.sum(1)
+        share = self.targets.gather(1, labels[:, None]).squeeze(1) / mass.clamp(min=CLAMP)
+        return torch.where(mass > 0, 1 - share, 0.0)
 
     def proposed(self, labels: Tensor) -> Tensor:
         """Return the class of the largest target; see ``Method.proposed``."""

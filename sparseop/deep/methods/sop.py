@@ -106,9 +106,13 @@ class SOP(Method):
         self._move(logits.float().softmax(1), u, v, labels, index, rate)
 
     def suspicion(self, labels: Tensor) -> Tensor:
-        """Return the larger of u^2 and max_j v_j^2, clamped to [0, 1]."""
+        """Return (U + 2 max_j V_j) / 3.
+
+        u switches on wherever the network does not believe the label, which on hard images it does not do either when
+        the label is right; v switches on where it also insists on one other class. So u alone ranks, but never flags.
+        """
         U, V = corruption(self.variables.u, self.variables.v, labels.to(self.variables.u.device))
-        return torch.maximum(U, V.amax(1))
+        return (U + 2 * V.amax(1)) / 3
 
     def proposed(self, labels: Tensor) -> Tensor:
         """Return the class with the largest v_j^2 where that exceeds 1/2, else the given label."""

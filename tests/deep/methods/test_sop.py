@@ -150,7 +150,7 @@ def test_suspicion_and_proposal():
     method.variables.v.zero_()
     method.variables.v[0, 2] = 0.9
     labels = torch.tensor([1, 1, 1])
-    torch.testing.assert_close(method.suspicion(labels), torch.tensor([0.81, 0.81, 1.0]))
+    torch.testing.assert_close(method.suspicion(labels), torch.tensor([(0.01 + 2 * 0.81) / 3, 0.27, 1 / 3]))
     assert method.proposed(labels).tolist() == [2, 1, 1]
     method.variables.v[1, 1] = 5.0  # the given label's own entry never counts
     assert method.proposed(labels).tolist() == [2, 1, 1]
