@@ -9,7 +9,7 @@ import scipy.linalg
 import scipy.sparse
 from scipy.optimize import linprog
 
-from sparseop.errors import FloatArray, InputError, integer
+from sparseop.errors import FloatArray, InputError, integer, nonnegative
 from sparseop.linear.problem import LinearProblem
 from sparseop.linear.zonotope import reach
 
@@ -37,7 +37,7 @@ class NullSpaceConstant:
     programs: int
 
 
-def null_space_constant(problem: LinearProblem, support: Any = None, *, max_programs: int = 512,
+def null_space_constant(problem: LinearProblem, support: Any = None, *, max_programs: int = 512, stop_at: float = np.inf,
                         seed: int = 0) -> NullSpaceConstant:
     """Return the null-space constant relative to a support, exactly where ``max_programs`` linear programs suffice.
 
@@ -60,6 +60,7 @@ def null_space_constant(problem: LinearProblem, support: Any = None, *, max_prog
     ----------
     support : indices, or a boolean mask of N entries; default: where s_star is not zero.
     max_programs : budget for step 3; 0 for the bracket of steps 1 and 2.
+    stop_at : give up, with upper = inf, once rho is known to be at least this: 1 where a larger rho is of no use.
     seed : of the random starts.
 
     Raises
@@ -69,6 +70,7 @@ def null_space_constant(problem: LinearProblem, support: Any = None, *, max_prog
     """
     inside = _mask(problem, support)
     budget = integer("max_programs", max_programs, 0)
+    stop_at = np.inf if stop_at == np.inf else nonnegative("stop_at", stop_at)
     rng = np.random.default_rng(integer("seed", seed, 0))
     A, C = problem.U[inside], problem.U[~inside]
     moved = np.any(A != 0, axis=1)
@@ -78,7 +80,9 @@ def null_space_constant(problem: LinearProblem, support: Any = None, *, max_prog
     if len(C) < problem.rank or scipy.linalg.svdvals(C)[-1] <= 1e-13:
         return NullSpaceConstant(np.inf, np.inf, True, 0)  # some U a vanishes on C
     search = _Search(A, C)
-    search.ascend(rng, starts=16)
+    search.ascend(rng, starts=16, stop_at=stop_at)
+    if search.best >= stop_at:
+        return NullSpaceConstant(search.best, np.inf, False, search.programs)
     Y = _majorant(A, C)
     upper = min(float(np.abs(Y).sum(axis=1).max()), _coherent(problem, inside))
     if not search.reaches(upper) and len(A) <= _PATTERNS and C.size < _LARGE:
@@ -120,9 +124,11 @@ class _Search:
         self.best = max(self.best, float(np.abs(v).sum() / np.abs(self.C @ a).sum()))
         return np.where(v == 0, sigma, np.sign(v))
 
-    def ascend(self, rng: np.random.Generator, starts: int) -> None:
+    def ascend(self, rng: np.random.Generator, starts: int, stop_at: float) -> None:
         """Step 1."""
         for _ in range(starts):
+            if self.best >= stop_at:
+                return
             sigma = rng.choice([-1.0, 1.0], len(self.A))
             while True:
                 before = self.best

@@ -98,10 +98,11 @@ def threshold_bound(problem: LinearProblem, rho: float | None = None) -> Thresho
 
     Parameters
     ----------
-    rho : null-space constant relative to the support of s_star; default: the upper end of ``null_space_constant``.
+    rho : null-space constant relative to the support of s_star, or a bound on it; default: the upper end of
+        ``null_space_constant``, or inf as soon as it is seen to be at least 1.
     """
     g, _ = _aligned(problem)
-    rho = null_space_constant(problem).upper if rho is None else _constant(rho)
+    rho = null_space_constant(problem, stop_at=1.0).upper if rho is None else _constant(rho)
     below = rho < 1 - _ZERO  # a rho that cannot be told from 1 proves nothing
     corrected = (1 + rho) / (1 - rho) * float(np.abs(g).max()) if below else np.inf
     return ThresholdBound(rho, corrected, 2 * corrected)

@@ -107,6 +107,14 @@ def test_bad_supports(support, message):
         null_space_constant(problem, support)
 
 
+def test_stops_where_a_larger_rho_is_of_no_use():
+    problem = gaussian_problem(100, 150, 40, 20, seed=0)
+    found = null_space_constant(problem, stop_at=1)
+    assert found.programs < 10
+    assert 1 <= found.lower < found.upper == np.inf
+    assert not found.exact
+
+
 def test_bad_budget():
     with pytest.raises(InputError, match="max_programs must be >= 0"):
         null_space_constant(gaussian_problem(5, 5, 2, 1, seed=0), max_programs=-1)
