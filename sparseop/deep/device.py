@@ -22,12 +22,23 @@ def choose(name: str) -> torch.device:
             name = f"cuda:{distributed.local_rank()}"
         device = torch.device(name)
         if device.type == "cuda":
+            if not torch.cuda.is_available():
+                raise RuntimeError("torch sees no CUDA device")
             torch.cuda.set_device(device)
         torch.zeros((), device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).split("\n")[0]
         raise InputError(f"device {name!r} cannot be used: {reason}") from None
     return device
+
+
+def require_room(device: torch.device, n_bytes: int, what: str) -> None:
+    """Refuse an allocation on a CUDA device that its free memory cannot hold, before it is tried."""
+    if device.type != "cuda":
+        return
+    free, _ = torch.cuda.mem_get_info(device)
+    if n_bytes > free:
+        raise InputError(f"{what} take {n_bytes / 2**30:.1f} GiB, and {torch.cuda.get_device_name(device)} has {free / 2**30:.1f} GiB free.")
 
 
 def prepare(device: torch.device, *, deterministic: bool) -> None:

@@ -110,7 +110,10 @@ class _Run:
         cls = METHODS[recipe.method.name]
         options = cls.resolve(recipe.method.options, setting)
         self.resolved = _with_method(recipe, options)
-        self.method: Method = cls.build(options, setting, seed=seed_for(self.seed, "method")).to(device)
+        self.method: Method = cls.build(options, setting, seed=seed_for(self.seed, "method"))
+        state = sum(buffer.nbytes for buffer in self.method.buffers())
+        devices.require_room(device, state, f"the per-sample variables of {recipe.method.name} ({setting.n_samples} x {self.n_classes})")
+        self.method.to(device)
 
         # 2. The networks; every rank starts from the same weights.
         torch.manual_seed(seed_for(self.seed, "network"))
@@ -128,6 +131,8 @@ class _Run:
         # 3. The data, and who judges the result.
         self.views = [self._augment(name) for name in (self.training.augment, *self.method.views)]
         self.plain = self._augment("none")
+        if isinstance(dataset.train_images, Tensor):
+            devices.require_room(device, dataset.train_images.nbytes, f"the training images of {dataset.name}")
         self.train_feed = Feed(dataset.train_images, device)
         self.examiner = Examiner(samples, self.train_feed, self.method, self._plain_logits, self.engine.test_batch)
         self.given = self.examiner.given
@@ -158,6 +163,9 @@ class _Run:
                 record.finish(summary, of_samples)
             distributed.barrier()
             return summary
+        except torch.OutOfMemoryError:
+            raise InputError(f"{self.device} ran out of memory; a smaller training.batch_size (now {self.training.batch_size}) or "
+                             "engine.precision = 'bfloat16' needs less. The last good checkpoint is kept.") from None
         finally:
             record.close()
 

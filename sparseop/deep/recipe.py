@@ -20,10 +20,8 @@ writes the resolved recipe, every default spelt out, which reads back as the sam
 """
 
 import dataclasses
-import difflib
 import inspect
 import tomllib
-import types
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +29,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sparseop.deep import augment, datasets, methods, networks, noise
+from sparseop.deep.schema import known_keys, nearest, override, toml_value, typed
 from sparseop.errors import InputError, between, choice, integer, nonnegative, positive
 from sparseop.provenance import ROOT
 
@@ -170,7 +169,7 @@ def find(name: str) -> Path:
         if not path.is_file():
             raise InputError(f"the recipe '{path}' is not there.")
         return path
-    _nearest("recipe", name, names())
+    nearest("recipe", name, names())
     return RECIPES / f"{name}.toml"
 
 
@@ -195,9 +194,9 @@ def parse(text: str, *, name: str, where: str = "the recipe", overrides: Sequenc
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{where} is not TOML: {error}.") from None
     for item in overrides:
-        _override(tables, item)
+        override(tables, item)
     tables.setdefault("name", name)
-    _known_keys(tables, [f.name for f in dataclasses.fields(Recipe)], where)
+    known_keys(tables, [f.name for f in dataclasses.fields(Recipe)], where)
     parts: dict[str, Any] = {}
     for f in dataclasses.fields(Recipe):
         if f.name not in tables:
@@ -209,7 +208,7 @@ def parse(text: str, *, name: str, where: str = "the recipe", overrides: Sequenc
         elif value is not None and dataclasses.is_dataclass(f.type):
             parts[f.name] = _section(f.type, f.name, value, where)
         elif value is not None:
-            parts[f.name] = _typed(f"{f.name} in {where}", value, f.type)
+            parts[f.name] = typed(f"{f.name} in {where}", value, f.type)
     recipe = Recipe(**parts)
     _consistent(recipe)
     return recipe
@@ -226,9 +225,9 @@ def text(recipe: Recipe) -> str:
         elif dataclasses.is_dataclass(value) and not isinstance(value, type):
             entries = {g.name: getattr(value, g.name) for g in dataclasses.fields(value)}
         else:
-            lines.append(f"{f.name} = {_toml(value)}")
+            lines.append(f"{f.name} = {toml_value(value)}")
             continue
-        sections += ["", f"[{f.name}]", *(f"{key} = {_toml(entry)}" for key, entry in entries.items() if entry is not None)]
+        sections += ["", f"[{f.name}]", *(f"{key} = {toml_value(entry)}" for key, entry in entries.items() if entry is not None)]
     return "\n".join([*lines, *sections]) + "\n"
 
 
@@ -247,10 +246,10 @@ def _component(table: str, value: Any, where: str) -> Component:
     name = choice(f"{table}.name", value.get("name", default), known)
     parameters = signature(name).parameters
     given = {key: entry for key, entry in value.items() if key != "name"}
-    _known_keys(given, list(parameters), f"[{table}] for {table}.name = {name!r} in {where}")
+    known_keys(given, list(parameters), f"[{table}] for {table}.name = {name!r} in {where}")
     options = {key: p.default for key, p in parameters.items() if p.default is not inspect.Parameter.empty}
     for key, entry in given.items():
-        options[key] = _typed(f"{table}.{key}", entry, parameters[key].annotation)
+        options[key] = typed(f"{table}.{key}", entry, parameters[key].annotation)
     return Component(name, {key: tuple(v) if isinstance(v, list) else v for key, v in options.items()})
 
 
@@ -258,74 +257,8 @@ def _section(cls: Any, table: str, value: Any, where: str) -> Any:
     if not isinstance(value, dict):
         raise InputError(f"{table} in {where} must be a table, got {value!r}.")
     hints = typing.get_type_hints(cls)
-    _known_keys(value, list(hints), f"[{table}] in {where}")
-    return cls(**{key: _typed(f"{table}.{key}", entry, hints[key]) for key, entry in value.items()})
-
-
-def _known_keys(given: Mapping[str, Any], known: Sequence[str], where: str) -> None:
-    for key in given:
-        if key not in known:
-            if not known:
-                raise InputError(f"unknown key {key!r} in {where}: it takes none.")
-            _nearest(f"key in {where}", key, known)
-
-
-def _nearest(what: str, value: str, known: Sequence[str]) -> None:
-    """Refuse a value that is not known with the nearest names, where listing all would fill the screen."""
-    if value in known:
-        return
-    near = difflib.get_close_matches(value, known, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known: {', '.join(known)}."
-    raise InputError(f"unknown {what}: {value!r}; {hint}")
-
-
-def _typed(what: str, value: Any, wanted: Any) -> Any:
-    """Return ``value`` as the annotated type, refusing another; a whole number counts as a float."""
-    origin = typing.get_origin(wanted)
-    if origin is Literal:
-        return choice(what, value, typing.get_args(wanted))
-    if origin in (typing.Union, types.UnionType):
-        for option in typing.get_args(wanted):
-            if option is not type(None):
-                try:
-                    return _typed(what, value, option)
-                except InputError:
-                    continue
-        readable = " or ".join(_name_of(option) for option in typing.get_args(wanted) if option is not type(None))
-        raise InputError(f"{what} must be {readable}, got {value!r}.")
-    if origin is tuple:
-        if not isinstance(value, list | tuple):
-            raise InputError(f"{what} must be a list, got {value!r}.")
-        return tuple(_typed(f"{what}[{i}]", entry, typing.get_args(wanted)[0]) for i, entry in enumerate(value))
-    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if wanted in (int, float, str, bool) and type(value) is not wanted:
-        raise InputError(f"{what} must be {_name_of(wanted)}, got {value!r}.")
-    return value
-
-
-def _name_of(wanted: Any) -> str:
-    return {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}.get(wanted, str(wanted))
-
-
-def _override(tables: dict[str, Any], item: str) -> None:
-    """Set ``table.key=value`` in parsed TOML; a value that is not TOML is taken as a string, so that --set method.name=sop works."""
-    path, separator, raw = item.partition("=")
-    keys = path.strip().split(".")
-    if not separator or not all(keys) or len(keys) > 2:
-        raise InputError(f"--set takes table.key=value, as in --set training.epochs=10, got {item!r}.")
-    try:
-        value = tomllib.loads(f"x = {raw.strip()}")["x"]
-    except tomllib.TOMLDecodeError:
-        value = raw.strip()
-    target = tables
-    for key in keys[:-1]:
-        target = target.setdefault(key, {})
-        if not isinstance(target, dict):
-            raise InputError(f"--set {item}: {key} is not a table.")
-    if keys[-1] == "name" and len(keys) == 2 and target.get("name") != value:
-        target.clear()  # another component has other options
-    target[keys[-1]] = value
+    known_keys(value, list(hints), f"[{table}] in {where}")
+    return cls(**{key: typed(f"{table}.{key}", entry, hints[key]) for key, entry in value.items()})
 
 
 def _consistent(recipe: Recipe) -> None:
@@ -354,14 +287,3 @@ def _consistent(recipe: Recipe) -> None:
         raise InputError(f"training.milestones must increase, got {list(training.milestones)}.")
     if training.nesterov and training.momentum == 0:
         raise InputError("training.nesterov needs training.momentum > 0.")
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
-        return f'"{escaped}"'
-    if isinstance(value, tuple | list):
-        return f"[{', '.join(_toml(entry) for entry in value)}]"
-    return repr(value)

@@ -17,6 +17,7 @@ import math
 import os
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -35,11 +36,13 @@ SHOWCASE = ("digits_sym40_ce", "digits_sym40_sop")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status (see ``sparseop.cli``)."""
     options = _parser().parse_args(arguments)
-    try:
-        return cli.run("sparseop.deep.train", lambda: _run(options),
-                       kept="finished epochs are kept; go on with --resume RUN")
-    finally:
-        distributed.stop()
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
+        try:
+            return cli.run("sparseop.deep.train", lambda: _run(options),
+                           kept="finished epochs are kept; go on with --resume RUN")
+        finally:
+            distributed.stop()
 
 
 def _parser() -> argparse.ArgumentParser:
