@@ -61,8 +61,9 @@ class Forward(Method):
     def forward(self, logits: Tensor, labels: Tensor, index: Tensor) -> Tensor:
         """Return the loss; see ``Method.forward``."""
         del index
-        # log sum_k exp(log p_k + log T_ky): stable where p underflows; log 0 = -inf adds nothing
-        log_t = self.T.log().t()[labels]
+        # log sum_k exp(log p_k + log T_ky): stable where p underflows. An estimated T may have a column of zeros, a class that
+        # no sample prefers; clamped as the authors clamp the corrected probability, its loss stays finite.
+        log_t = self.T.clamp(min=1e-7).log().t()[labels]
         return -(logits.float().log_softmax(1) + log_t).logsumexp(1).mean()
 
     def visit(self, logits: Tensor, labels: Tensor, index: Tensor, rate: float) -> None:

@@ -162,6 +162,17 @@ def test_forward_estimates_from_the_most_typical_samples():
     torch.testing.assert_close(method.T.sum(1), torch.ones(K))
 
 
+def test_forward_stays_finite_where_a_class_is_never_given(batch):
+    logits, _, index = batch
+    method = Forward(N, K)
+    method.T.copy_(torch.tensor([[1.0, 0, 0, 0], [0, 1.0, 0, 0], [0, 0, 1.0, 0], [0, 0, 1.0, 0]]))
+    logits = logits.clone().requires_grad_()
+    loss = method(logits, torch.full((B,), 3), index)
+    loss.backward()
+    assert loss.item() == pytest.approx(-math.log(1e-7), rel=1e-4)
+    assert logits.grad.isfinite().all()
+
+
 def test_forward_without_a_matrix_is_cross_entropy_until_it_is_known(batch):
     torch.testing.assert_close(Forward(N, K)(*batch), CE(N, K)(*batch))
 
