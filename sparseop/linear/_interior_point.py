@@ -25,8 +25,8 @@ from numba import njit
 
 from sparseop.linear._blas import cholesky, cholesky_solve, gram, times, transposed_times, workspace
 
-# nnan lets max-reductions use vector registers; whether a number is finite is asked in functions compiled without it
-FAST = {"contract", "arcp", "reassoc", "nsz", "nnan"}
+FAST = {"contract", "arcp", "reassoc", "nsz"}  # never nnan: a breakdown must show as NaN, and be caught
+ROUNDING = 4e-15  # an entry of y - F b below this, relative to the terms of the difference, cannot be told from zero
 UNKNOWN = 2.0  # in ``sign``: no guess yet
 
 
@@ -79,8 +79,8 @@ def interior_point(F, y, lam, tol, max_iter, b, w, sign):
         p[i] = max(y[i], 0.0) + shift
         q[i] = max(-y[i], 0.0) + shift
 
-    iteration, tried = 0, True
-    best_b, best_w, best_gap = b.copy(), w.copy(), np.inf
+    iteration, stalled, tried = 0, 0, True
+    best_b, best_w, best_sign, best_gap = b.copy(), w.copy(), sign.copy(), np.inf
     while True:
         # 1) residuals, duality gap, mu
         times(F, b, s, work)
@@ -98,13 +98,14 @@ def interior_point(F, y, lam, tol, max_iter, b, w, sign):
             mu += p[i] * a[i] + q[i] * c[i]
         gap = (0.5 * infeasible + lam * gap) / (0.5 * size + lam * fit)
         mu /= 2 * n
-        if not _finite(gap):
-            break
         if gap < best_gap:
+            stalled = 0
             best_gap = gap
             best_b[:] = b
             best_w[:] = w
-        if gap <= tol or iteration == max_iter:
+            best_sign[:] = sign
+        stalled += 1
+        if gap <= tol or iteration == max_iter or stalled > 15 or not gap < 1e300:
             break
         iteration += 1
 
@@ -141,11 +142,8 @@ def interior_point(F, y, lam, tol, max_iter, b, w, sign):
         for i in range(n):
             dp[i] = p[i] * (dw[i] * a_inv[i] - 1)
             dq[i] = -q[i] * (dw[i] * c_inv[i] + 1)
-        block_p, block_w = 1.0, 1.0  # the reciprocals of the longest steps that stay inside
-        for i in range(n):
-            block_p = max(block_p, max(-dp[i] * p_inv[i], -dq[i] * q_inv[i]))
-            block_w = max(block_w, max(dw[i] * a_inv[i], -dw[i] * c_inv[i]))
-        step_p, step_w = 1 / block_p, 1 / block_w
+        step_p = min(1.0, _longest_step(dp, p_inv, dq, q_inv, 1.0))
+        step_w = min(1.0, _longest_step(dw, c_inv, dw, a_inv, -1.0))
         after = 0.0
         for i in range(n):
             after += (p[i] + step_p * dp[i]) * (a[i] - step_w * dw[i]) + (q[i] + step_p * dq[i]) * (c[i] + step_w * dw[i])
@@ -160,15 +158,11 @@ def interior_point(F, y, lam, tol, max_iter, b, w, sign):
         for i in range(n):
             dp[i] += p[i] * dw[i] * a_inv[i]
             dq[i] -= q[i] * dw[i] * c_inv[i]
-        block_p, block_w = 1e-300, 1e-300
-        for i in range(n):
-            block_p = max(block_p, max(-dp[i] * p_inv[i], -dq[i] * q_inv[i]))
-            block_w = max(block_w, max(dw[i] * a_inv[i], -dw[i] * c_inv[i]))
 
         # 5) step, almost to the boundary
         near = max(0.99, 1 - 10 * mu)
-        step_p = min(1.0, near / block_p)
-        step_w = min(1.0, near / block_w)
+        step_p = min(1.0, near * _longest_step(dp, p_inv, dq, q_inv, 1.0))
+        step_w = min(1.0, near * _longest_step(dw, c_inv, dw, a_inv, -1.0))
         for j in range(r):
             b[j] += step_p * db[j]
         zeros, changed = 0, 0
@@ -189,9 +183,26 @@ def interior_point(F, y, lam, tol, max_iter, b, w, sign):
             tried = True
             finish_b, finish_w = b.copy(), w.copy()
             if _finish(F, y, lam, finish_b, finish_w, sign, scaled, M, work) <= tol:
+                best_gap = 0.0
                 best_b[:] = finish_b
                 best_w[:] = finish_w
                 break
+
+    # 7) where rounding stopped the method (lam so large that p and q sink below the rounding of y - F b), its last guess
+    #    of the support may still be right, or that of a corruption-free problem
+    for attempt in range(2):
+        if best_gap > tol:
+            b[:] = best_b
+            if attempt == 0:
+                w[:] = best_w
+                sign[:] = best_sign
+            else:
+                w[:] = 0.0
+                sign[:] = 0.0
+            if _finish(F, y, lam, b, w, sign, scaled, M, work) < best_gap:
+                best_gap = 0.0
+                best_b[:] = b
+                best_w[:] = w
     b[:] = best_b * unit
     w[:] = best_w
     return iteration
@@ -221,20 +232,34 @@ def _newton(F, lam, dual, factor, D_inv, g, r_b, db, F_db, dw, work):
             dw[i] = g[i] - D_inv[i] * F_db[i]
 
 
+@njit(cache=True, error_model="numpy", fastmath=FAST | {"nnan"})  # nnan: the maximum takes vector registers
+def _longest_step(dx, x_inv, dz, z_inv, turn):
+    """Return the largest t with x + t dx >= 0 and z + t turn dz >= 0."""
+    block = 1e-300
+    for i in range(dx.size):
+        block = max(block, max(-dx[i] * x_inv[i], -turn * dz[i] * z_inv[i]))
+    return 1 / block
+
+
 @njit(cache=True, error_model="numpy", fastmath=FAST)
 def _finish(F, y, lam, b, w, sign, scaled, L, work):
     """Solve for (b, w) on the support ``sign``; return the relative gap, inf where the support is wrong."""
     n, r = F.shape
-    s, g, F_db, db, r_b = np.empty(n), np.empty(n), np.empty(n), np.empty(r), np.empty(r)
-    # I/lam + weight F_Z^T F_Z for a large weight: proximal steps on the linear system, which converge at any rank of F_Z
+    s, g, F_db, norm, db, r_b = np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(r), np.empty(r)
+    # I/lam + weight F_Z^T F_Z: proximal steps on the linear system, which converge at any rank of F_Z; the weight is large
+    # beside the ridge term, and beside 1 = max |y_i|, which a change of w by one may move by 1/weight only
     total = 0.0
     for i in range(n):
+        norm[i] = 0.0
         for j in range(r):
             scaled[i, j] = F[i, j] if sign[i] == 0.0 else 0.0
-            total += scaled[i, j] * scaled[i, j]
-        if sign[i] != 0.0:
+            norm[i] += F[i, j] * F[i, j]
+        norm[i] = np.sqrt(norm[i])
+        if sign[i] == 0.0:
+            total += norm[i] * norm[i]
+        else:
             w[i] = sign[i]
-    weight = 1e7 * r / (lam * max(total, 1e-300))
+    weight = 1e7 * max(1.0, r / (lam * max(total, 1e-300)))
     gram(scaled, L, work)
     for i in range(r):
         for j in range(i + 1):
@@ -242,7 +267,7 @@ def _finish(F, y, lam, b, w, sign, scaled, L, work):
         L[i, i] = L[i, i] * (1 + 1e-15) + 1 / lam
     if not cholesky(L, work):
         return np.inf
-    last = np.inf
+    gap, last, last_b, last_w = np.inf, np.inf, b.copy(), w.copy()
     for step in range(10):
         times(F, b, s, work)
         transposed_times(F, w, r_b, work)
@@ -251,18 +276,22 @@ def _finish(F, y, lam, b, w, sign, scaled, L, work):
             r_b[j] -= b[j] / lam
             infeasible += r_b[j] * r_b[j]
             size += b[j] * b[j]
-        gap, fit, outside = 0.0, 0.0, 0.0
+        slack, fit, length = 0.0, 0.0, np.sqrt(size)
         for i in range(n):
             s[i] = y[i] - s[i]
-            fit += abs(s[i])
-            gap += abs(s[i]) - s[i] * w[i]
-            outside = max(outside, abs(w[i]) - 1.0)
-        gap = (0.5 * lam * lam * infeasible + lam * abs(gap)) / (0.5 * size + lam * fit)
-        if not _finite(gap) or (step > 0 and outside > 1e-12):
-            return np.inf
-        if step > 0 and (gap <= 1e-26 or gap > 0.5 * last):
-            break
-        last = gap
+            visible = abs(s[i]) if abs(s[i]) > ROUNDING * (abs(y[i]) + norm[i] * length) else 0.0
+            fit += visible
+            slack += visible - s[i] * w[i] if visible > 0.0 else 0.0
+        excess = 0.5 * lam * lam * infeasible + lam * abs(slack)
+        if step > 0:
+            if not excess < 0.5 * last:  # no more progress, or NaN
+                break
+            last = excess
+            gap = excess / (0.5 * size + lam * fit)
+            last_b[:] = b
+            last_w[:] = w
+            if gap <= 1e-26:
+                break
         for i in range(n):
             g[i] = weight * s[i] if sign[i] == 0.0 else 0.0
         transposed_times(F, g, db, work)
@@ -275,12 +304,12 @@ def _finish(F, y, lam, b, w, sign, scaled, L, work):
         for i in range(n):
             if sign[i] == 0.0:
                 w[i] += g[i] - weight * F_db[i]
+    b[:] = last_b
+    w[:] = last_w
+    for i in range(n):
+        if abs(w[i]) > 1 + 1e-9:
+            return np.inf
     return gap
-
-
-@njit(cache=True)
-def _finite(x):
-    return x < 1e300
 
 
 @njit(cache=True, error_model="numpy")
@@ -294,23 +323,22 @@ def certify(F, y, lam, b, w):
     s, nu = np.empty(n), np.empty(n)
     bound = np.zeros(r)
     fit, slack, residual = 0.0, 0.0, 0.0
+    length = np.sqrt(np.sum(b * b))
     for i in range(n):
         nu[i] = lam * min(max(w[i], -1.0), 1.0)
-        total, absolute = y[i], abs(y[i])
+        total, norm = y[i], 0.0
         for j in range(r):
-            term = F[i, j] * b[j]
-            total -= term
-            absolute += abs(term)
+            total -= F[i, j] * b[j]
+            norm += F[i, j] * F[i, j]
             bound[j] += F[i, j] * nu[i]
-        if abs(total) > 4e-15 * absolute:
+        if abs(total) > ROUNDING * (abs(y[i]) + np.sqrt(norm) * length):
             s[i] = total
         else:
             s[i] = 0.0
             residual = max(residual, abs(total))
         fit += abs(s[i])
         slack += lam * abs(s[i]) - s[i] * nu[i]
-    infeasible, size = 0.0, 0.0
+    infeasible = 0.0
     for j in range(r):
         infeasible += (b[j] - bound[j]) ** 2
-        size += b[j] * b[j]
-    return s, nu, 0.5 * size + lam * fit, 0.5 * infeasible + slack, residual
+    return s, nu, 0.5 * length * length + lam * fit, 0.5 * infeasible + slack, residual

@@ -105,7 +105,18 @@ def solve_convex(problem: LinearProblem, lam: float, *, solver: str = "interior-
     integer("max_iter", max_iter, 1)
     if solver != "interior-point":
         return _solve_cvxpy(problem, lam, solver, tol, max_iter)
-    return _solve(problem, lam, tol, max_iter, no_guess(problem))
+    solution = _solve(problem, lam, tol, max_iter, no_guess(problem))
+    if solution.status == "inaccurate":
+        # lam so large that the method lost the ridge term in rounding; the support is that of a smaller lam, and a warm
+        # start from there needs one linear system at the lam asked for
+        for smaller in (1e-4, 1e-8, 1e-12):
+            guess = no_guess(problem)
+            _solve(problem, lam * smaller, 1e-14, max_iter, guess)
+            again = _solve(problem, lam, tol, max_iter, guess)
+            solution = min(solution, again, key=lambda found: found.gap)
+            if solution.status == "optimal":
+                break
+    return solution
 
 
 def no_guess(problem: LinearProblem) -> _Guess:
