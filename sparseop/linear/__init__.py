@@ -1,7 +1,10 @@
 """The over-parameterised linear model of the SOP paper (section 3, appendix B): solvers whose results carry certificates."""
 
 from sparseop.linear.convex import ConvexSolution, solve_convex
+from sparseop.linear.descent import DescentResult, Trajectory, accurate_step_size, gradient_descent
+from sparseop.linear.flow import FlowLimit, GradientFlow, flow_limit, gradient_flow
 from sparseop.linear.incoherence import IncoherenceCondition, coherence, incoherence_condition
+from sparseop.linear.landscape import CriticalPoint, classify_critical_point, gradient, hessian, objective
 from sparseop.linear.nullspace import NullSpaceConstant, null_space_constant
 from sparseop.linear.path import solve_path
 from sparseop.linear.problem import LinearProblem, gaussian_problem
@@ -12,19 +15,36 @@ from sparseop.linear.recovery import (
     recovery_threshold,
     threshold_bound,
 )
+from sparseop.linear.regularizer import implicit_regularizer, matching_alpha, matching_lam
 from sparseop.linear.transition import transition_sparsity
 
 __all__ = [
     "ConvexSolution",
+    "CriticalPoint",
+    "DescentResult",
+    "FlowLimit",
+    "GradientFlow",
     "IncoherenceCondition",
     "LinearProblem",
     "NullSpaceConstant",
     "RecoveryInterval",
     "ThresholdBound",
+    "Trajectory",
+    "accurate_step_size",
+    "classify_critical_point",
     "coherence",
+    "flow_limit",
     "gaussian_problem",
+    "gradient",
+    "gradient_descent",
+    "gradient_flow",
+    "hessian",
+    "implicit_regularizer",
     "incoherence_condition",
+    "matching_alpha",
+    "matching_lam",
     "null_space_constant",
+    "objective",
     "recovery_interval",
     "recovery_threshold",
     "solve_convex",
