@@ -51,13 +51,14 @@ def build(name: str, *, mean: Sequence[float], std: Sequence[float], pad: int = 
         raise InputError(f"mean and std must have one number for each channel, got {len(mean)} and {len(std)}.")
     for value in std:
         positive("std", value)
-    shift, scale = torch.tensor(mean).reshape(1, -1, 1, 1), 1 / torch.tensor(std).reshape(1, -1, 1, 1)
+    scale = 1 / (255 * torch.tensor(std).reshape(1, -1, 1, 1))
+    shift = 255 * torch.tensor(mean).reshape(1, -1, 1, 1) * scale
 
     def normalise(images: Tensor) -> Tensor:
         nonlocal shift, scale
         if shift.device != images.device:  # once a run: then nothing travels any more
             shift, scale = shift.to(images.device), scale.to(images.device)
-        return (images.to(torch.float32) / 255 - shift) * scale
+        return (images * scale).sub_(shift)
 
     def augment(images: Tensor, generator: Generator) -> Tensor:
         if name == "strong":

@@ -90,42 +90,58 @@ def apply_policy(images: Tensor, generator: Generator) -> Tensor:
 
 
 def transform(images: Tensor, kind: Tensor, value: Tensor) -> Tensor:
-    """Apply operation ``kind`` (B,) of strength ``value`` (B,) to each image."""
-    images = _where((kind > 0) & (kind < _FIRST_MOVE), _tables, images, kind, value)
-    images = _where((kind >= _FIRST_MOVE) & (kind < _COLOR), _moves, images, kind, value)
-    images = _where(kind == _COLOR, lambda x, _, v: ops.color(x, v), images, kind, value)
-    return _where(kind == _SHARPNESS, lambda x, _, v: ops.sharpness(x, v), images, kind, value)
+    """Apply operation ``kind`` (B,) of strength ``value`` (B,) to each image.
 
-
-def _where(chosen: Tensor, function, images: Tensor, kind: Tensor, value: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
-    """Apply ``function`` to the chosen images.
-
-    A processor computes only those; on a device, whose host must not wait to learn how many there are, all are computed
-    and the chosen ones taken. The result is the same.
+    A processor sorts the images by operation and computes what is asked for; a device, whose host must not wait to learn
+    how many there are of each, computes all of it for all images and takes what is asked for. The results are the same.
     """
-    if images.device.type != "cpu":
-        return torch.where(chosen[:, None, None, None], function(images, kind, value), images)
-    index = chosen.nonzero()[:, 0]
-    return images if len(index) == 0 else images.index_copy(0, index, function(images[index], kind[index], value[index]))
+    return _sorted(images, kind, value) if images.device.type == "cpu" else _masked(images, kind, value)
 
 
-def _tables(images: Tensor, kind: Tensor, value: Tensor) -> Tensor:
+def _sorted(images: Tensor, kind: Tensor, value: Tensor) -> Tensor:
+    counts: list[int] = torch.bincount(kind, minlength=len(OPERATIONS)).tolist()
+    order = kind.argsort(stable=True)[counts[0]:]
+    found, values = images.index_select(0, order), value[order]
+    made: list[Tensor] = []
+    start = 0
+    for family in (range(1, _FIRST_MOVE), range(_FIRST_MOVE, _COLOR), range(_COLOR, _COLOR + 1), range(_SHARPNESS, _SHARPNESS + 1)):
+        parts: list[Tensor] = []
+        first = start
+        for number in family:
+            chosen = slice(start, start := start + counts[number])
+            if counts[number]:
+                parts.append(_prepared(OPERATIONS[number], found[chosen], values[chosen]))
+        if parts:  # one look-up for all tables, one move for all maps
+            whole = torch.cat(parts)
+            name = OPERATIONS[family[0]]
+            made.append(ops.apply_table(found[first:start], whole) if name in ops.TABLES else
+                        ops.affine(found[first:start], whole) if name in ops.GEOMETRY else whole)
+    return images.index_copy(0, order, torch.cat(made)) if made else images
+
+
+def _prepared(name: str, images: Tensor, values: Tensor) -> Tensor:
+    """Return tables, or matrices, or, for what is neither, the images themselves after the operation."""
+    if name in ops.TABLES:
+        return ops.TABLES[name](images, values).expand(-1, images.shape[1], -1)
+    if name in ops.GEOMETRY:
+        return ops.affine_matrix(name, values, *images.shape[2:])
+    return ops.apply(name, images, values)
+
+
+def _masked(images: Tensor, kind: Tensor, value: Tensor) -> Tensor:
+    def chosen(first: int, last: int) -> Tensor:
+        return ((kind >= first) & (kind <= last))[:, None, None, None]
+
+    # one look-up for all tables, one move for all maps
     batch, channels = images.shape[:2]
     table = torch.zeros(batch, channels, 256, dtype=torch.uint8, device=images.device)
     for name, make in ops.TABLES.items():
-        chosen = kind == OPERATIONS.index(name)
-        if images.device.type == "cpu":
-            index = chosen.nonzero()[:, 0]
-            if len(index):
-                table[index] = make(images[index], value[index])
-        else:
-            table = torch.where(chosen[:, None, None], make(images, value), table)
-    return ops.apply_table(images, table)
-
-
-def _moves(images: Tensor, kind: Tensor, value: Tensor) -> Tensor:
-    matrix = torch.zeros(len(images), 6, dtype=torch.float64, device=images.device)
+        table = torch.where((kind == OPERATIONS.index(name))[:, None, None], make(images, value), table)
+    matrix = torch.zeros(batch, 6, dtype=torch.float64, device=images.device)
     for name in ops.GEOMETRY:
-        chosen = kind == OPERATIONS.index(name)
-        matrix = torch.where(chosen[:, None], ops.affine_matrix(name, value, *images.shape[2:]), matrix)
-    return ops.affine(images, matrix)
+        made = ops.affine_matrix(name, value, *images.shape[2:])
+        matrix = torch.where((kind == OPERATIONS.index(name))[:, None], made, matrix)
+    result = torch.where(chosen(1, _FIRST_MOVE - 1), ops.apply_table(images, table), images)
+    result = torch.where(chosen(_FIRST_MOVE, _COLOR - 1), ops.affine(images, matrix), result)
+    result = torch.where(chosen(_COLOR, _COLOR), ops.color(images, value), result)
+    return torch.where(chosen(_SHARPNESS, _SHARPNESS), ops.sharpness(images, value), result)

@@ -37,8 +37,11 @@ def _require_room(height: int, width: int, tall: int, wide: int) -> None:
 
 def flip(images: Tensor, generator: Generator) -> Tensor:
     """Mirror each image left to right with probability 1/2."""
-    mirrored = torch.randint(2, (len(images), 1, 1, 1), generator=generator, device=images.device, dtype=torch.bool)
-    return torch.where(mirrored, images.flip(3), images)
+    mirrored = torch.randint(2, (len(images),), generator=generator, device=images.device, dtype=torch.bool)
+    if images.device.type != "cpu":
+        return torch.where(mirrored[:, None, None, None], images.flip(3), images)
+    index = mirrored.nonzero()[:, 0]  # a processor moves only those; a device's host must not wait to learn how many
+    return images.index_copy(0, index, images.index_select(0, index).flip(3))
 
 
 def cutout(images: Tensor, generator: Generator, side: int) -> Tensor:
@@ -46,7 +49,7 @@ def cutout(images: Tensor, generator: Generator, side: int) -> Tensor:
     batch, _, height, width = images.shape
     low = torch.rand((2, batch), generator=generator, device=images.device)
     hole = [_span(low[i], size, side) for i, size in enumerate((height, width))]
-    return images.masked_fill((hole[0][:, :, None] & hole[1][:, None, :])[:, None], 0)
+    return images * ~(hole[0][:, :, None] & hole[1][:, None, :])[:, None]
 
 
 def _span(draw: Tensor, size: int, side: int) -> Tensor:

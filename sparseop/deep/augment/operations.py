@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 Tables = Callable[[Tensor, Tensor], Tensor]
 
@@ -114,13 +113,11 @@ def color(images: Tensor, values: Tensor) -> Tensor:
 
 def sharpness(images: Tensor, values: Tensor) -> Tensor:
     """Blend with the smoothed image (3 x 3 weights 1, centre 5, over 13); the outermost pixels keep their values."""
-    batch, channels, height, width = images.shape
-    # sums of whole numbers below 2^24: exact in single precision, whatever the order of addition
-    kernel = torch.ones(1, 1, 3, 3, device=images.device)
-    kernel[0, 0, 1, 1] = 5
-    sums = functional.conv2d(images.reshape(batch * channels, 1, height, width).float(), kernel)
+    wide = images.to(torch.int16)
+    rows = wide[:, :, :-2] + wide[:, :, 1:-1] + wide[:, :, 2:]
+    sums = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:] + 4 * wide[:, :, 1:-1, 1:-1]
     smooth = images.clone()
-    smooth[:, :, 1:-1, 1:-1] = ((2 * sums.long() + 13) // 26).to(torch.uint8).reshape(batch, channels, height - 2, width - 2)
+    smooth[:, :, 1:-1, 1:-1] = torch.div(2 * sums + 13, 26, rounding_mode="floor")  # sums / 13, rounded
     return _blend(smooth, images, values[:, None, None, None])
 
 
@@ -152,16 +149,15 @@ def affine(images: Tensor, matrix: Tensor) -> Tensor:
     """Move the pixels of each image by its own matrix (B, 6)."""
     batch, channels, height, width = images.shape
     a, b, c, d, e, f = matrix.double().unbind(1)
-
-    def fixed(number: Tensor) -> Tensor:
-        return (number * 65536 + 0.5).floor().long()[:, None, None]
-
-    x = torch.arange(width, device=images.device)[None, None, :]
-    y = torch.arange(height, device=images.device)[None, :, None]
-    column = (fixed(c + 0.5 * a + 0.5 * b) + x * fixed(a) + y * fixed(b)) >> 16
-    row = (fixed(f + 0.5 * d + 0.5 * e) + x * fixed(d) + y * fixed(e)) >> 16
-    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-    place = (row.clamp(0, height - 1) * width + column.clamp(0, width - 1)).reshape(batch, 1, -1)
+    centred = torch.stack([a, b, c + 0.5 * a + 0.5 * b, d, e, f + 0.5 * d + 0.5 * e], 1)
+    a, b, c, d, e, f = (centred * 65536 + 0.5).floor().int()[:, :, None, None].unbind(1)
+    x = torch.arange(width, device=images.device, dtype=torch.int32)[None, None, :]
+    y = torch.arange(height, device=images.device, dtype=torch.int32)[None, :, None]
+    column = ((c + x * a) + y * b) >> 16
+    row = ((f + y * e) + x * d) >> 16
+    nearest = row.clamp(0, height - 1), column.clamp(0, width - 1)
+    inside = (nearest[0] == row) & (nearest[1] == column)
+    place = (nearest[0] * width + nearest[1]).long().reshape(batch, 1, -1)
     moved = images.reshape(batch, channels, -1).gather(2, place.expand(batch, channels, -1)).reshape(images.shape)
     return moved * inside[:, None]
 

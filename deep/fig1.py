@@ -1,0 +1,110 @@
+"""SOP figure 1: training and test accuracy over epochs, cross-entropy dashed against SOP solid, 0, 20 and 40 % noise.
+
+    python -m deep.fig1            train on digits (two minutes on two cores), then draw
+    python -m deep.fig1 --redraw   draw from the committed records, training nothing
+
+``figures/fig1_digits.*`` shows the digits; ``fig1_cifar10.*`` the committed runs of CIFAR-10 (``deep/results``), where
+there are both methods under the same noise. Training accuracy is against the labels given, so that learning all of them
+at 40 % noise means to have memorised the wrong ones; a network that ignores those stops at 60 %, the dotted line.
+"""
+
+import sys
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from deep import digits, published
+from sparseop import plotting, study
+from sparseop.study import Row, Study
+
+RATES = (0.0, 0.2, 0.4)
+SEEDS = (0, 1, 2)
+COLOURS = {0.0: plotting.GREEN, 0.2: plotting.BLUE, 0.4: plotting.RED}
+LINES = {"CE": "--", "SOP": "-"}
+
+
+def cell(method: str, rate: float, seed: int) -> list[Row]:
+    """Train one method under one noise and return one row an epoch; accuracies in percent."""
+    _, metrics = digits.train(method, "symmetric", rate, seed)
+    return [{"epoch": int(row.epoch), "train": row.train_given, "test": row.test} for row in metrics.itertuples()]
+
+
+def draw(table: pd.DataFrame) -> dict[str, Figure]:
+    """Return the figure of the digits, and that of CIFAR-10 where records of it are committed."""
+    figures = {"digits": draw_pair(table, "1,347 handwritten digits, small ConvNet", "mean and range of {n} seeds; ")}
+    cifar = draw_cifar()
+    return figures if cifar is None else {**figures, "cifar10": cifar}
+
+
+def draw_pair(table: pd.DataFrame, title: str, spread: str) -> Figure:
+    """Return training accuracy beside test accuracy for a table of method, rate, seed, epoch, train, test."""
+    figure = Figure(figsize=(9, 4.1))
+    axes = figure.subplots(1, 2, sharey=True)
+    rates = sorted(table["rate"].unique())
+    for ax, column, label in zip(axes, ("train", "test"), ("training accuracy, given labels", "test accuracy"), strict=True):
+        for rate in rates:
+            for method, dashes in LINES.items():
+                part = table[(table["method"] == method) & (table["rate"] == rate)]
+                if len(part):
+                    by_epoch = part.groupby("epoch")[column]
+                    ax.plot(by_epoch.mean(), dashes, color=COLOURS[rate])
+                    ax.fill_between(by_epoch.mean().index, by_epoch.min(), by_epoch.max(), color=COLOURS[rate], alpha=0.12, lw=0)
+            if column == "train" and rate:
+                ax.axhline(100 * (1 - rate), color=COLOURS[rate], lw=1, ls=":")
+        ax.set(xlabel="epoch", ylabel=f"{label} (%)", ylim=(0, 103), xlim=(1, table["epoch"].max()))
+        ax.yaxis.set_tick_params(labelleft=True)
+    kinds = [Line2D([], [], color="k", ls=dashes, label=method) for method, dashes in LINES.items()]
+    noise = [Line2D([], [], color=COLOURS[rate], label=f"{rate:.0%} wrong labels") for rate in rates]
+    axes[1].legend(handles=[*kinds, *noise], loc="lower right", ncols=2)
+    figure.suptitle(title, fontsize=12)
+    plotting.caption(figure, spread.format(n=table["seed"].nunique()) + "dotted: the share of correct labels")
+    return figure
+
+
+def draw_cifar() -> Figure | None:
+    """Return the figure of the committed CIFAR-10 runs under symmetric noise with CE and SOP, or None without them."""
+    rows = []
+    for recipe, _, _, folder in published.records():
+        method, rate = recipe.source.method, recipe.noise.rate
+        if recipe.data.name == "cifar10" and method in LINES and recipe.noise.kind in ("none", "symmetric") and rate in COLOURS:
+            metrics = pd.read_csv(folder / "metrics.csv")
+            rows.append(pd.DataFrame({"method": method, "rate": rate, "seed": recipe.seed, "epoch": metrics["epoch"],
+                                      "train": metrics["train_given"], "test": metrics["test"], "network": recipe.network.name}))
+    if {frame["method"].iloc[0] for frame in rows} != set(LINES):
+        return None
+    table = pd.concat(rows)
+    networks = {"convnet": "small ConvNet", "preact_resnet18": "PreActResNet-18", "resnet34": "ResNet-34"}
+    best = max(table["network"].unique(), key=list(networks).index)
+    table = table[table["network"] == best]
+    return draw_pair(table, f"CIFAR-10, {networks[best]}", "mean and range of {n} seeds; " if table["seed"].nunique() > 1 else "one seed; ")
+
+
+def tables(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return the accuracies at the last epoch, mean over seeds."""
+    last = table[table["epoch"] == table["epoch"].max()]
+    columns: dict[str, tuple[str, Callable[[pd.Series], str]]] = {
+        "training accuracy, given labels": ("train", published.mean_std), "test accuracy": ("test", published.mean_std)}
+    best = table.groupby(["method", "rate", "seed"])["test"].max().groupby(["method", "rate"]).apply(published.mean_std)
+    found = last.groupby(["method", "rate"]).agg(**columns)  # type: ignore[call-overload]
+    found["best test accuracy"] = best
+    return {"digits": found.reset_index().assign(rate=lambda t: np.round(100 * t["rate"]).astype(int)).rename(columns={"rate": "noise (%)"})}
+
+
+STUDIES = (
+    Study(
+        name="fig1",
+        cell=cell,
+        grids={
+            "paper": [{"method": m, "rate": r, "seed": s} for m in LINES for r in RATES for s in SEEDS],
+            "quick": [{"method": m, "rate": 0.4, "seed": 0} for m in LINES],
+        },
+        draw=draw,
+        tables=tables,
+    ),
+)
+
+if __name__ == "__main__":
+    sys.exit(study.main("deep.fig1"))
