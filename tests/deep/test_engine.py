@@ -1,5 +1,6 @@
 """The training loop: against a loop written by hand, stopped and resumed, killed, on two processes, on a full disk."""
 
+import functools
 import json
 import os
 import pickle
@@ -85,7 +86,7 @@ def test_it_is_plain_sgd(tmp_path):
 def test_a_run_writes_what_it_says(tmp_path):
     recipe = tiny("training.validation=200", "engine.test_every=2", 'method.lr_u="auto"')
     summary = engine.train(recipe, tmp_path / "run")
-    assert {path.name for path in (tmp_path / "run").iterdir()} == {
+    assert {path.name for path in (tmp_path / "run").iterdir()} - {"tensorboard"} == {
         "recipe.toml", "run.json", "labels.npz", "metrics.csv", "last.pt", "summary.json", "samples.npz"}
     lines = (tmp_path / "run" / "metrics.csv").read_text().splitlines()
     assert len(lines) == 4
@@ -153,6 +154,32 @@ def test_bfloat16(tmp_path):
     summary = engine.train(tiny("engine.precision=bfloat16"), tmp_path / "run")
     assert summary["final"]["test"] > 30
     assert state_of(tmp_path / "run")["networks"]["0.body.0.weight"].dtype == torch.float32
+
+
+def test_deterministic_mode_gives_the_same_run(tmp_path):
+    engine.train(tiny("method.name=sop+", "training.epochs=1", "engine.deterministic=true"), tmp_path / "a")
+    assert torch.are_deterministic_algorithms_enabled()
+    engine.train(tiny("method.name=sop+", "training.epochs=1"), tmp_path / "b")
+    assert not torch.are_deterministic_algorithms_enabled()
+    weight = "0.body.0.weight"
+    torch.testing.assert_close(state_of(tmp_path / "a")["networks"][weight], state_of(tmp_path / "b")["networks"][weight])
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_compiled_network_trains_alike(tmp_path, monkeypatch):
+    """Traced and differentiated as in earnest, but run without a C++ compiler, which takes minutes."""
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
+    for name, compiled in (("plain", "false"), ("compiled", "true")):
+        engine.train(tiny("training.epochs=1", f"engine.compile={compiled}", "training.augment=none"), tmp_path / name)
+    rows = [state_of(tmp_path / name)["rows"][0]["loss"] for name in ("plain", "compiled")]
+    assert rows[0] == pytest.approx(rows[1], rel=1e-3)
+
+
+def test_tensorboard_when_it_is_installed(tmp_path):
+    pytest.importorskip("tensorboard")
+    engine.train(tiny("training.epochs=1"), tmp_path / "run")
+    assert list((tmp_path / "run" / "tensorboard").iterdir())
 
 
 # ---- batches ----------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch.nn.functional import cross_entropy, kl_div, log_softmax, normalize, one_hot, softmax
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from sparseop.deep.methods import SOP, Setting, SOPPlus
 from sparseop.deep.methods.sop import slope_of_u, slope_of_v, switch_on_epoch, switch_on_rate
@@ -142,6 +143,31 @@ def test_state_stays_float32_under_autocast():
     with torch.autocast("cpu", dtype=torch.bfloat16):
         loss = method(torch.randn(B, K, dtype=torch.bfloat16), torch.arange(B) % K, torch.arange(B))
     assert loss.dtype == method.variables.u.dtype == torch.float32
+
+
+class Largest(TorchDispatchMode):
+    """Remembers the largest tensor that any operation makes, beside those of ``known`` storages."""
+
+    def __init__(self, *known):
+        super().__init__()
+        self.known, self.numel = {tensor.untyped_storage().data_ptr() for tensor in known}, 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        for tensor in out if isinstance(out, tuple | list) else [out]:
+            if isinstance(tensor, torch.Tensor) and tensor.untyped_storage().data_ptr() not in self.known:
+                self.numel = max(self.numel, tensor.numel())
+        return out
+
+
+@pytest.mark.parametrize("n_samples", [100, 1_000_000])
+def test_a_step_touches_only_its_rows(n_samples):
+    """No operation of loss, gradient and update makes a tensor larger than B x K, whatever the number of samples."""
+    method = SOP(n_samples, K).train()
+    logits = torch.randn(B, K, requires_grad=True)
+    with Largest(method.variables.u, method.variables.v) as largest:
+        method(logits, torch.arange(B) % K, torch.arange(B)).backward()
+    assert B <= largest.numel <= B * K
 
 
 def test_suspicion_and_proposal():

@@ -1,0 +1,83 @@
+"""When u and v switch on under the learning rates that SOP chooses by itself (lr_u = lr_v = "auto").
+
+    python -m deep.auto_rates            train on digits at three batch sizes and lengths (two minutes), then draw
+    python -m deep.auto_rates --redraw   draw the committed numbers
+
+The rule says: a sample whose label the network contradicts all along has u on after 20 % of the schedule, v after 50 %,
+whatever the batch size, the number of epochs and the data. It has no knob that was fitted; here it meets digits and, from the
+committed runs (``deep/results``), CIFAR-10. A network does not contradict a wrong label from its first epoch on, and on hard
+images contradicts right ones, so the shares rise around those points instead of jumping there.
+"""
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from deep import digits
+from sparseop import plotting, study
+from sparseop.deep import recipe as recipes
+from sparseop.provenance import ROOT
+from sparseop.study import Row, Study
+
+SETTINGS = ((32, 30), (64, 60), (256, 120))  # batch size, epochs
+U_ON, V_ON = 0.2, 0.5
+RESULTS = ROOT / "deep" / "results"
+RECORDS = ("cifar10_convnet/cifar10_convnet_sym40_sop-seed0", "auto_rates/cifar10_b256_e30-seed0")
+
+
+def cell(data: str, batch_size: int, epochs: int, record: str) -> list[Row]:
+    """Return the shares of samples with u on and v on after each epoch; of a committed run, or of a run on digits."""
+    del data
+    if record:
+        metrics = pd.read_csv(RESULTS / record / "metrics.csv")
+    else:
+        _, metrics = digits.train("SOP", "symmetric", 0.4, 0, f"training.epochs={epochs}", f"training.batch_size={batch_size}")
+    return [{"epoch": int(row.epoch), "u_on": float(row.u_on), "v_on": float(row.v_on)} for row in metrics.itertuples()]
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """Draw the shares against the fraction of the schedule, u left and v right."""
+    figure = Figure(figsize=(10.5, 4.4))
+    axes = figure.subplots(1, 2, sharey=True)
+    runs = [run for _, run in table.groupby(["data", "batch_size", "epochs"], sort=False)]
+    for axis, name, stated, title in ((axes[0], "u", U_ON, "$u^2 > 1/2$"), (axes[1], "v", V_ON, r"$\max_j\, v_j^2 > 1/2$")):
+        axis.axvline(stated, color=plotting.GREY, linewidth=1, linestyle=":", label="stated for a label always contradicted")
+        for i, run in enumerate(runs):
+            first = run.iloc[0]
+            axis.plot(run["epoch"] / first["epochs"], run[f"{name}_on"], linestyle=plotting.DASHES[i], color=plotting.COLORS[i],
+                      label=f"{first['data']}, B = {first['batch_size']}, {first['epochs']} epochs")
+        axis.set(title=f"{name} switched on: {title}", xlabel="fraction of the schedule", xlim=(0, 1), ylim=(0, 100))
+    axes[0].set_ylabel("share of the training samples (%)")
+    axes[1].legend(loc="upper left")
+    plotting.caption(figure, "SOP with lr_u = lr_v = \"auto\"; 40 % of the labels are wrong. One run each.")
+    return figure
+
+
+def tables(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return for each run when half of the variables that ever switch on have done so, beside what the rule states."""
+    rows = []
+    for (data, batch_size, epochs), run in table.groupby(["data", "batch_size", "epochs"], sort=False):
+        row: Row = {"data": data, "batch size": batch_size, "epochs": epochs}
+        for name, stated in (("u", U_ON), ("v", V_ON)):
+            reached = run[run[f"{name}_on"] >= run[f"{name}_on"].iloc[-1] / 2]["epoch"].iloc[0]
+            row |= {f"{name}: stated epoch": stated * epochs, f"{name}: half on at epoch": int(reached)}
+        rows.append(row)
+    return {"": pd.DataFrame(rows)}
+
+
+def _grid() -> list[Row]:
+    grid: list[Row] = [{"data": "digits", "batch_size": b, "epochs": e, "record": ""} for b, e in SETTINGS]
+    for record in RECORDS:
+        folder: Path = RESULTS / record
+        if (folder / "metrics.csv").exists():
+            training = recipes.read(folder / "recipe.toml").training
+            grid.append({"data": "CIFAR-10", "batch_size": training.batch_size, "epochs": training.epochs, "record": record})
+    return grid
+
+
+STUDIES = (Study(name="auto_rates", cell=cell, grids={"paper": _grid(), "quick": _grid()[:1]}, draw=draw, tables=tables),)
+
+if __name__ == "__main__":
+    sys.exit(study.main("deep.auto_rates"))
