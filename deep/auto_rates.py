@@ -43,7 +43,7 @@ def draw(table: pd.DataFrame) -> Figure:
     axes = figure.subplots(1, 2, sharey=True)
     runs = [run for _, run in table.groupby(["data", "batch_size", "epochs"], sort=False)]
     for axis, name, stated, title in ((axes[0], "u", U_ON, "$u^2 > 1/2$"), (axes[1], "v", V_ON, r"$\max_j\, v_j^2 > 1/2$")):
-        axis.axvline(stated, color=plotting.GREY, linewidth=1, linestyle=":", label="stated for a label always contradicted")
+        axis.axvline(stated, ymax=0.6, color=plotting.GREY, linewidth=1, linestyle=":", label="stated for a label always contradicted")
         for i, run in enumerate(runs):
             first = run.iloc[0]
             axis.plot(run["epoch"] / first["epochs"], run[f"{name}_on"], linestyle=plotting.DASHES[i], color=plotting.COLORS[i],

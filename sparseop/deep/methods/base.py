@@ -47,7 +47,7 @@ class Method(nn.Module):
     """
 
     networks: ClassVar[int] = 1
-    views: ClassVar[tuple[str, ...]] = ()
+    views: tuple[str, ...] = ()
     needs_pass: bool = False
 
     @classmethod

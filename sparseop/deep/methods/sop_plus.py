@@ -18,12 +18,12 @@ class SOPPlus(SOP):
 
     Parameters
     ----------
-    lambda_C, lambda_B : weights; the paper takes 0.9 and 0.1.
+    lambda_C, lambda_B : weights; the paper takes 0.9 and 0.1. With lambda_C = 0 there is no second view, as released.
     balance : "corrected" for phi(p + s), "network" for p.
     lr_u, ... : those of ``SOP``.
     """
 
-    views = ("strong",)
+    views: tuple[str, ...] = ("strong",)
 
     def __init__(self, n_samples: int, n_classes: int, *, lambda_C: float = 0.9, lambda_B: float = 0.1,
                  balance: str = "corrected", lr_u: float | str = 10.0, lr_v: float | str = 10.0, u_on: float = 0.2,
@@ -32,14 +32,16 @@ class SOPPlus(SOP):
         super().__init__(n_samples, n_classes, lr_u=lr_u, lr_v=lr_v, u_on=u_on, v_on=v_on, init_std=init_std, u_loss=u_loss,
                          constraint=constraint, update=update, prediction=prediction, eps=eps, seed=seed)
         self.lambda_C, self.lambda_B = nonnegative("lambda_C", lambda_C), nonnegative("lambda_B", lambda_B)
+        self.views = ("strong",) if self.lambda_C > 0 else ()
         self.balance_corrected = choice("balance", balance, ("corrected", "network")) == "corrected"
 
     def forward(self, logits: Tensor, labels: Tensor, index: Tensor) -> Tensor:
-        """Return the loss for logits (2, B, K), weak view first; see ``Method.forward``."""
-        if logits.ndim != 3 or len(logits) != 2:
-            raise InputError(f"logits must have shape (2, B, K), one row a view, got {tuple(logits.shape)}.")
-        weak, strong = logits.float().unbind()
-        p = weak.softmax(1)
+        """Return the loss for logits (2, B, K), weak view first, or (B, K) when lambda_C = 0; see ``Method.forward``."""
+        if logits.ndim != 2 + len(self.views) or (self.views and len(logits) != 2):
+            wanted = "(2, B, K), one row a view" if self.views else "(B, K), as lambda_C = 0 needs one view"
+            raise InputError(f"logits must have shape {wanted}, got {tuple(logits.shape)}.")
+        logits = logits.float()
+        p = (logits[0] if self.views else logits).softmax(1)
         u, v = self.variables.rows(index)
         w = corrected(p, *corruption(u, v, labels), labels)
         q = phi(w, self.eps)
@@ -47,11 +49,14 @@ class SOPPlus(SOP):
         pull = self._balance_pull(w, average, labels) if self.balance_corrected else None
         self._step(p, u, v, labels, index, pull)
 
+        balance = -average.clamp(min=self.eps).log().mean()
+        loss = -q.gather(1, labels[:, None]).log().mean() + self.lambda_B * balance
+        if not self.views:
+            return loss
         target = p.detach()
         # KL(p || p') = sum p log p - sum p log p'; p log p is 0 at p = 0
-        consistency = (torch.xlogy(target, target) - target * strong.log_softmax(1)).sum(1).mean()
-        balance = -average.clamp(min=self.eps).log().mean()
-        return -q.gather(1, labels[:, None]).log().mean() + self.lambda_C * consistency + self.lambda_B * balance
+        consistency = (torch.xlogy(target, target) - target * logits[1].log_softmax(1)).sum(1).mean()
+        return loss + self.lambda_C * consistency
 
     @torch.no_grad()
     def _balance_pull(self, w: Tensor, average: Tensor, labels: Tensor) -> Tensor:

@@ -256,7 +256,7 @@ def test_every_method_is_a_module_that_any_loop_can_use(name, batch):
     method = cls.build(options, setting, seed=0)
     method.start_epoch(0, 20)
     method.train()
-    stacked = cls.networks * (1 + len(cls.views))
+    stacked = cls.networks * (1 + len(method.views))
     logits = torch.randn(stacked, B, K) if stacked > 1 else torch.randn(B, K)
     logits.requires_grad_()
     method.mix(torch.randn(B, 1, 8, 8))

@@ -95,9 +95,10 @@ def test_sop_plus_is_the_released_loss():
 
 def test_sop_plus_balance_of_the_paper_is_on_the_network():
     method = SOPPlus(N, K, lambda_C=0.0, lambda_B=0.7, balance="network").eval()
-    logits, labels, index = torch.randn(2, B, K), torch.arange(B) % K, torch.arange(B)
+    logits, labels, index = torch.randn(B, K), torch.arange(B) % K, torch.arange(B)
+    assert method.views == ()  # lambda_C = 0: one view
     plain = SOP(N, K).eval()
-    wanted = plain(logits[0], labels, index) - 0.7 * logits[0].softmax(1).mean(0).log().mean()
+    wanted = plain(logits, labels, index) - 0.7 * logits.softmax(1).mean(0).log().mean()
     torch.testing.assert_close(method(logits, labels, index), wanted)
 
 
@@ -263,3 +264,5 @@ def test_refusals():
         SOP(N, K, u_loss="mse")
     with pytest.raises(InputError, match=r"logits must have shape \(2, B, K\)"):
         SOPPlus(N, K)(torch.randn(B, K), torch.arange(B) % K, torch.arange(B))
+    with pytest.raises(InputError, match="lambda_C = 0 needs one view"):
+        SOPPlus(N, K, lambda_C=0.0)(torch.randn(2, B, K), torch.arange(B) % K, torch.arange(B))
