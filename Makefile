@@ -45,6 +45,12 @@ fig3: $(VENV)/.ready ## SOP figure 3: recovery against the penalty lambda
 fig4: $(VENV)/.ready ## SOP figure 4: the phase transition over rank and sparsity
 	$(RUN) -m theory.fig4_phase_transition $(ARGS)
 
+# ---- tables of the trainers: from committed records, nothing is trained --------------------------------------------
+tables: $(VENV)/.ready-test ## SOP's tables 1 to 5 and A.1 and figure 1, from the committed records
+	$(RUN) -m deep.table1 --redraw
+	$(RUN) -m deep.fig1 --redraw
+	for table in table2 table3 table4 table5 tableA1 cifar10_convnet; do $(RUN) -m deep.$$table || exit; done
+
 # ---- development -------------------------------------------------------------------------------------------------
 test: $(VENV)/.ready-test ## the default test suite (under 5 minutes)
 	$(RUN) -m pytest $(ARGS)

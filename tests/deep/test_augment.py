@@ -68,6 +68,25 @@ def test_each_sample_has_its_own_operation_and_strength():
         assert torch.equal(found[i : i + 1], expected), kind
 
 
+def test_the_path_of_a_device_equals_the_path_of_a_processor():
+    images = pictures().repeat(20, 1, 1, 1)
+    generator = torch.Generator().manual_seed(7)
+    for _ in range(3):
+        kinds, values = autoaugment.draw(len(images), generator, torch.device("cpu"))
+        assert torch.equal(autoaugment._sorted(images, kinds[:, 0], values[:, 0]), autoaugment._masked(images, kinds[:, 0], values[:, 0]))
+    grey = images[:, :1]
+    assert torch.equal(autoaugment._sorted(grey, kinds[:, 1], values[:, 1]), autoaugment._masked(grey, kinds[:, 1], values[:, 1]))
+
+
+@pytest.mark.gpu
+def test_a_gpu_gives_what_a_processor_gives():
+    """All but the draws, which differ between devices: the operations on the same images with the same strengths."""
+    images = pictures()
+    for kind in autoaugment.OPERATIONS[1:]:
+        values = torch.full((len(images),), autoaugment.strength(kind, 7))
+        assert torch.equal(operations.apply(kind, images.cuda(), values.cuda()).cpu(), operations.apply(kind, images, values)), kind
+
+
 def test_strengths_of_the_policy():
     """Level 9 of a translation is 9 pixels, 2 of a rotation 6 degrees, 5 of solarize the threshold 128, 7 of posterize 2 bits."""
     assert len(autoaugment.POLICY) == 25
