@@ -1,0 +1,128 @@
+"""The real runs that tables want, in their order; run it wherever a GPU is at hand, as long as it is.
+
+    python -m deep.runs --data-root DIR                       go on with the first run that has no committed record
+    python -m deep.runs --data-root DIR --minutes 30 --jobs 4  stop after half an hour; four runs share the device
+    python -m deep.runs --plan                                print the list and what is done
+
+Each run is a process of ``sparseop.deep.train`` in ``runs/plan``; one that the time did not suffice for is resumed by the
+next call. A finished one leaves recipe, provenance, metrics and summary in ``deep/results``, to be committed.
+"""
+
+import argparse
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from sparseop import cli
+from sparseop.deep import recipe as recipes
+from sparseop.errors import integer, positive
+from sparseop.provenance import ROOT
+
+RESULTS = ROOT / "deep" / "results"
+KEPT = ("recipe.toml", "run.json", "metrics.csv", "summary.json")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A recipe, its seed, and changes that are part of what is asked."""
+
+    recipe: str
+    seed: int = 0
+    changes: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The folder of its record."""
+        suffix = "".join("-" + change.partition(".")[2].replace("=", "").replace('"', "") for change in self.changes)
+        return f"{self.recipe}{suffix}-seed{self.seed}"
+
+    @property
+    def record(self) -> Path:
+        """Where its record goes."""
+        return RESULTS / self.recipe.partition("_")[0] / self.name
+
+
+def plan() -> list[Run]:
+    """Return all runs, the most wanted first."""
+    first = [Run(f"table1_cifar10_sym40_{method}") for method in ("ce", "elr", "sop")]
+    plus = [Run("table4_cifar10n_worst_sopplus"), Run("table2_cifar10_sym50_sopplus")]
+    rest = [Run(name) for name in recipes.names() if name.startswith("table1_cifar10_")]
+    seeds = [Run(name.recipe, seed) for seed in (1, 2, 3, 4) for name in (*first, *plus)]
+    hundred = [Run("table4_cifar100n_noisy_sopplus", 0, (f"training.weight_decay={decay}",)) for decay in ("5e-4", "1e-3")]
+    hundred += [Run(name) for name in recipes.names() if name.startswith(("table1_cifar100_", "table2_cifar100_"))]
+    return list(dict.fromkeys([*first, *plus, *rest, *seeds, *hundred]))
+
+
+def start(run: Run, folder: Path, data_root: Path | None, device: str) -> subprocess.Popen[bytes]:
+    """Start or resume a run."""
+    resumed = (folder / "last.pt").exists()
+    if not resumed:
+        shutil.rmtree(folder, ignore_errors=True)  # stopped before its first checkpoint: nothing to lose
+    what = ["--resume", str(folder)] if resumed else [
+        run.recipe, "--seed", str(run.seed), "--out", str(folder), *(part for change in run.changes for part in ("--set", change))]
+    command = [sys.executable, "-m", "sparseop.deep.train", *what, "--device", device]
+    command += [] if data_root is None else ["--data-root", str(data_root)]
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".log").open("ab") as log:
+        return subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+
+
+def keep(run: Run, folder: Path) -> None:
+    """Copy the record of a finished run to where it is committed."""
+    run.record.mkdir(parents=True, exist_ok=True)
+    for name in KEPT:
+        shutil.copy(folder / name, run.record / name)
+
+
+def work(runs: list[Run], scratch: Path, data_root: Path | None, *, device: str, minutes: float, jobs: int) -> None:
+    """Run what has no record yet, ``jobs`` at a time, until all is done or the time is over."""
+    deadline = time.monotonic() + 60 * minutes
+    todo = [run for run in runs if not (run.record / "summary.json").exists()]
+    going: dict[Run, subprocess.Popen[bytes]] = {}
+    try:
+        while (todo or going) and time.monotonic() < deadline:
+            while todo and len(going) < jobs:
+                run = todo.pop(0)
+                going[run] = start(run, scratch / run.name, data_root, device)
+                print(f"started {run.name}", flush=True)
+            for run, process in list(going.items()):
+                if process.poll() is not None:
+                    del going[run]
+                    if process.returncode == 0:
+                        keep(run, scratch / run.name)
+                    print(f"{'finished' if process.returncode == 0 else 'FAILED, see its log:'} {run.name}", flush=True)
+            time.sleep(1)
+    finally:
+        for run, process in going.items():
+            process.terminate()  # its last epoch's checkpoint stays
+            process.wait()
+            print(f"stopped {run.name}: goes on with the next call", flush=True)
+
+
+def main() -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser("python -m deep.runs", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data-root", type=Path, metavar="DIR")
+    parser.add_argument("--scratch", type=Path, metavar="DIR", default=ROOT / "runs" / "plan", help="default: runs/plan")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--minutes", type=float, default=1e9)
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--plan", action="store_true", help="print the list")
+    options = parser.parse_args()
+
+    def body() -> None:
+        if options.plan:
+            for run in plan():
+                print(f"{'done' if (run.record / 'summary.json').exists() else '    '}  {run.name}")
+            return
+        work(plan(), options.scratch, options.data_root, device=options.device,
+             minutes=positive("--minutes", options.minutes), jobs=integer("--jobs", options.jobs, 1))
+
+    return cli.run("deep.runs", body)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
