@@ -1,5 +1,7 @@
 """The plan of real runs: what it holds, and that a run stopped by the clock is taken up again."""
 
+import pytest
+
 from deep import runs
 from sparseop.deep import recipe as recipes
 
@@ -12,6 +14,7 @@ def test_the_plan_names_recipes_that_exist_and_no_record_twice():
         recipes.read(recipes.find(run.recipe), run.changes)
 
 
+@pytest.mark.slow
 def test_a_run_that_the_time_does_not_suffice_for_goes_on(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setattr(runs, "RESULTS", tmp_path / "results")
