@@ -9,6 +9,7 @@ table 5: 1.11 and 2.33). Needs torch and numpy only.
 """
 
 import argparse
+from collections.abc import Sequence
 
 import torch
 
@@ -32,16 +33,17 @@ def random_samples(n: int, n_classes: int = 10) -> Samples:
     return Samples(dataset, noise.corrupt(labels, n_classes, "symmetric", 0.4), torch.arange(n), torch.arange(0))
 
 
-def measure(network: str, overrides: list[str], *, rounds: int, batches: int, device: str) -> dict[str, float]:
-    """Return the seconds a batch of each method, the best of ``rounds``."""
+def measure(network: str, overrides: list[str], *, rounds: int, batches: int, device: str,
+            methods: Sequence[str] = METHODS) -> dict[str, float]:
+    """Return the seconds a batch of each of ``methods``, the best of ``rounds``."""
     samples = random_samples(batches * BATCH)
     target = devices.choose(device)
     runs = {}
-    for method in METHODS:
+    for method in methods:
         recipe = parse("", name="bench", overrides=[f"method.name={method}", f"network.name={network}",
                                                     f"training.epochs={rounds + 1}", "training.milestones=[]", *overrides])
         runs[method] = engine._Run(recipe, samples, target)
-    best = dict.fromkeys(METHODS, float("inf"))
+    best = dict.fromkeys(methods, float("inf"))
     for epoch in range(rounds + 1):
         for method, run in runs.items():
             seconds = run._epoch(epoch, None)["seconds"]

@@ -52,7 +52,8 @@ def _solarize(images: Tensor, values: Tensor) -> Tensor:
 
 def _posterize(images: Tensor, values: Tensor) -> Tensor:
     """Keep the highest ``value`` bits."""
-    step = 2 ** (8 - values.long())[:, None, None]
+    # a device computes this for images with other operations' values too: they must not make it divide by 0
+    step = 2 ** (8 - values.long().clamp(0, 8))[:, None, None]
     return (_ramp(images) // step * step).to(torch.uint8)
 
 
