@@ -64,8 +64,9 @@ def choice(name: str, value: str, allowed: Iterable[str]) -> str:
     options = list(allowed)
     if value in options:
         return value
-    near = difflib.get_close_matches(str(value), options, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
+    folded = {option.casefold(): option for option in options}
+    near = difflib.get_close_matches(str(value).casefold(), folded, n=1)
+    hint = f" Did you mean {folded[near[0]]!r}?" if near else ""
     raise InputError(f"{name} must be one of {', '.join(map(repr, options))}, got {value!r}.{hint}")
 
 

@@ -160,7 +160,7 @@ def interior_point(F, y, lam, tol, max_iter, b, w, sign):
             dq[i] -= q[i] * dw[i] * c_inv[i]
 
         # 5) step, almost to the boundary
-        near = max(0.99, 1 - 10 * mu)
+        near = min(max(0.99, 1 - 10 * mu), 0.9995)
         step_p = min(1.0, near * _longest_step(dp, p_inv, dq, q_inv, 1.0))
         step_w = min(1.0, near * _longest_step(dw, c_inv, dw, a_inv, -1.0))
         for j in range(r):
@@ -177,9 +177,9 @@ def interior_point(F, y, lam, tol, max_iter, b, w, sign):
             zeros += guess == 0.0
             sign[i] = guess
 
-        # 6) finish, where the guess of the support has settled, or is a vertex
+        # 6) finish, where the guess of the support has settled, or is a vertex, or must be right soon
         tried = tried and changed == 0
-        if not tried and (changed == 0 or zeros == r):
+        if not tried and (changed == 0 or zeros == r or gap < 1e-5):
             tried = True
             finish_b, finish_w = b.copy(), w.copy()
             if _finish(F, y, lam, finish_b, finish_w, sign, scaled, M, work) <= tol:
