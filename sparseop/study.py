@@ -140,7 +140,7 @@ def redraw(study: Study, folder: Path, *, stem: str | None = None) -> None:
     recorded = json.loads(path.with_suffix(".json").read_text()) if path.with_suffix(".json").exists() else {}
     if recorded.get("csv_sha256") != sha256(content):
         raise InputError(f"'{path}' is not the file that its provenance describes; run without --redraw.")
-    _publish(study, pd.read_csv(io.BytesIO(content), float_precision="round_trip"), folder, stem)
+    _publish(study, pd.read_csv(io.BytesIO(content)), folder, stem)
 
 
 def write(study: Study, table: pd.DataFrame, record: Row, folder: Path, *, stem: str | None = None) -> None:
@@ -157,7 +157,7 @@ def write(study: Study, table: pd.DataFrame, record: Row, folder: Path, *, stem:
     write_atomic(path, content)
     write_atomic(beside, (json.dumps(record, indent=1) + "\n").encode())
     # drawn from what was written, so that --redraw gives the same bytes
-    _publish(study, pd.read_csv(io.BytesIO(content), float_precision="round_trip"), folder, stem)
+    _publish(study, pd.read_csv(io.BytesIO(content)), folder, stem)
 
 
 def main(module: str, arguments: Sequence[str] | None = None) -> int:

@@ -1,0 +1,231 @@
+"""The study engine: caching by content, resuming, provenance, and what a user's mistake looks like."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import joblib
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from sparseop import study
+from sparseop.errors import InputError
+
+MODULE = '''
+"""A study for the tests: squares.
+
+    python -m squares
+"""
+import os, sys, time
+from pathlib import Path
+from matplotlib.figure import Figure
+from sparseop import study
+
+FACTOR = 1
+
+def cell(x, pause=0.0):
+    time.sleep(pause)
+    with open(os.environ["CALLS"], "a") as calls:
+        calls.write(f"{x}\\n")
+    return {"square": FACTOR * x * x, "noise": float(study.generator("squares", x).standard_normal()), "_seconds": 0.5}
+
+def draw(table):
+    figure = Figure()
+    figure.subplots().plot(table.x, table.square)
+    return figure
+
+def tables(table):
+    return {"all": table}
+
+STUDIES = (study.Study("squares", cell, {"paper": [{"x": x, "pause": float(os.environ.get("PAUSE", 0))} for x in range(8)],
+                                         "quick": [{"x": 3}]}, draw, tables),)
+if __name__ == "__main__":
+    sys.exit(study.main("squares"))
+'''
+
+
+@pytest.fixture
+def squares(tmp_path, monkeypatch):
+    """A folder with the module above, on the path; ``calls()`` tells which cells were computed since the last call."""
+    (tmp_path / "squares.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("CALLS", str(tmp_path / "calls"))
+    monkeypatch.delitem(sys.modules, "squares", raising=False)
+    return tmp_path
+
+
+def calls(folder: Path) -> list[int]:
+    path = folder / "calls"
+    done = [int(line) for line in path.read_text().split()] if path.exists() else []
+    path.unlink(missing_ok=True)
+    return done
+
+
+def run(folder: Path, *arguments: str) -> int:
+    return study.main("squares", ["--out", str(folder / "figures"), "--cache", str(folder / "cache"), "--jobs", "1", *arguments])
+
+
+def test_first_run_writes_everything_second_computes_nothing(squares, capsys):
+    assert run(squares) == 0
+    assert calls(squares) == list(range(8))
+    files = sorted(p.relative_to(squares / "figures").as_posix() for p in (squares / "figures").rglob("*.*"))
+    assert files == ["data/squares.csv", "data/squares.json", "squares.pdf", "squares.png", "squares.svg",
+                     "tables/squares_all.csv", "tables/squares_all.md", "tables/squares_all.tex"]
+    record = json.loads((squares / "figures/data/squares.json").read_text())
+    assert record["totals"] == {"seconds": 4.0}
+    assert {"commit", "dirty", "versions", "hardware", "master_seed", "code_sha256", "csv_sha256"} <= record.keys()
+    before = {p: p.read_bytes() for p in (squares / "figures").rglob("*.*")}
+    assert run(squares) == 0
+    assert calls(squares) == []
+    assert {p: p.read_bytes() for p in (squares / "figures").rglob("*.*")} == before  # byte-identical, provenance kept
+    assert "8 from the cache" in capsys.readouterr().out
+
+
+def test_seeds_do_not_depend_on_what_else_ran(squares):
+    import squares as module
+
+    full, _ = study.simulate(module.STUDIES[0], jobs=1)
+    quick, _ = study.simulate(module.STUDIES[0], "quick", jobs=1)
+    assert quick.noise[0] == full.noise[3]
+
+
+def test_code_counts_comments_and_drawing_do_not(squares):
+    first = study.code_digest("squares")
+    source = squares / "squares.py"
+    source.write_text(MODULE.replace("figure = Figure()", "figure = Figure(figsize=(3, 3))  # smaller").replace("A study", "One"))
+    assert study.code_digest("squares") == first
+    source.write_text(MODULE.replace("FACTOR = 1", "FACTOR = 2"))
+    assert study.code_digest("squares") != first
+
+
+def test_code_digest_follows_imports(tmp_path, monkeypatch):
+    """A change in a module that a cell calls must not leave a stale cache: the failure joblib.Memory has."""
+    package = tmp_path / "theory"
+    package.mkdir()
+    (package / "helper.py").write_text("VALUE = 1\n")
+    (package / "top.py").write_text("from theory import helper\n")
+    monkeypatch.setattr(study.importlib.util, "find_spec", lambda name: _spec(tmp_path, name))
+    first = study.code_digest("theory.top")
+    (package / "helper.py").write_text("VALUE = 2\n")
+    assert study.code_digest("theory.top") != first
+
+
+def _spec(root: Path, name: str):
+    path = root / Path(*name.split(".")).with_suffix(".py")
+    return type("Spec", (), {"origin": str(path)}) if path.exists() else None
+
+
+def test_parallel_equals_serial(squares):
+    import squares as module
+
+    serial, _ = study.simulate(module.STUDIES[0], jobs=1)
+    parallel, _ = study.simulate(module.STUDIES[0], jobs=2)
+    pd.testing.assert_frame_equal(serial, parallel)
+
+
+def test_joblib_backends_are_respected(squares):
+    import squares as module
+
+    serial, _ = study.simulate(module.STUDIES[0], jobs=1)
+    with joblib.parallel_config(backend="threading", n_jobs=2):
+        threaded, _ = study.simulate(module.STUDIES[0])
+    pd.testing.assert_frame_equal(serial, threaded)
+
+
+@pytest.mark.slow
+def test_dask_backend(squares):
+    distributed = pytest.importorskip("distributed")
+    import squares as module
+
+    serial, _ = study.simulate(module.STUDIES[0], jobs=1)
+    with distributed.Client(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None), \
+            joblib.parallel_config(backend="dask"):
+        table, _ = study.simulate(module.STUDIES[0])
+    pd.testing.assert_frame_equal(serial, table)
+
+
+@pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGKILL])
+def test_interrupted_run_goes_on_where_it_stopped(squares, blow):
+    command = [sys.executable, "-m", "squares", "--out", "figures", "--cache", "cache", "--jobs", "1"]
+    environment = {**os.environ, "PAUSE": "0.4", "PYTHONPATH": os.pathsep.join([str(squares), str(Path.cwd())])}
+    process = subprocess.Popen(command, cwd=squares, env=environment, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not ((squares / "calls").exists() and len((squares / "calls").read_text().split()) >= 5):
+        time.sleep(0.05)
+    process.send_signal(blow)
+    _, said = process.communicate(timeout=60)
+    first = calls(squares)
+    assert 4 <= len(first) < 8
+    if blow == signal.SIGINT:
+        assert process.returncode == 130
+        assert "interrupted: finished cells are kept" in said
+        assert "Traceback" not in said
+    again = subprocess.run(command, cwd=squares, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert again.returncode == 0, again.stderr
+    second = calls(squares)
+    assert second[-1] == 7
+    assert len(set(first) & set(second)) <= 3  # at most the cells of the last half second are computed twice
+    assert set(first) | set(second) == set(range(8))
+
+
+def test_failure_is_not_cached(squares, monkeypatch):
+    import squares as module
+
+    broken = study.Study("squares", module.cell, {"paper": [{"x": 1}, {"x": 2, "pause": "no"}]})
+    with pytest.raises(TypeError):
+        study.simulate(broken, jobs=1, cache=squares / "cache")
+    assert calls(squares) == [1]
+    table, record = study.simulate(study.Study("squares", module.cell, {"paper": [{"x": 1}]}), jobs=1, cache=squares / "cache")
+    assert record["cells_from_cache"] == 1
+    assert table.square[0] == 1
+
+
+def test_redraw_needs_the_data_its_provenance_describes(squares, capsys):
+    assert run(squares, "--redraw") == 2
+    assert "is not there; run without --redraw first" in capsys.readouterr().err
+    run(squares)
+    (squares / "figures/squares.png").unlink()
+    calls(squares)
+    assert run(squares, "--redraw") == 0
+    assert (squares / "figures/squares.png").exists()
+    assert calls(squares) == []
+    (squares / "figures/data/squares.csv").write_text("x,square\n1,2\n")
+    assert run(squares, "--redraw") == 2
+    assert "is not the file that its provenance describes" in capsys.readouterr().err
+
+
+def test_mistakes_are_one_sentence_and_status_2(squares, capsys):
+    (squares / "cache").mkdir()
+    (squares / "cache/squares.sqlite").write_text("not a database, but long enough to be mistaken for one" * 20)
+    assert run(squares) == 2
+    assert "cannot be used" in capsys.readouterr().err
+    assert run(squares, "--force") == 0
+    (squares / "plain").write_text("")
+    capsys.readouterr()
+    assert study.main("squares", ["--out", str(squares / "plain/figures"), "--jobs", "1"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "plain" in said
+    assert run(squares, "--jobs", "0") == 2
+    assert "jobs must be >= 1" in capsys.readouterr().err
+    import squares as module
+
+    with pytest.raises(InputError, match="mode must be one of"):
+        study.simulate(module.STUDIES[0], "fast")
+
+
+def test_rows_are_plain_values(squares):
+    import squares as module
+
+    with pytest.raises(TypeError, match="rows hold numbers"):
+        study.simulate(study.Study("odd", _returns_figure, {"paper": [{}]}), jobs=1)
+    assert module.STUDIES[0].name == "squares"
+
+
+def _returns_figure():
+    return {"figure": Figure()}
