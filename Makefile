@@ -12,7 +12,7 @@ RUN    := $(BIN)/python
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help fig2 fig3 fig4 figures tables test test-all lint bench demo clean
+.PHONY: help fig2 fig3 fig4 refinery figures tables test test-all lint bench demo clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -44,6 +44,12 @@ fig3: $(VENV)/.ready ## SOP figure 3: recovery against the penalty lambda
 	$(RUN) -m theory.fig3_penalty $(ARGS)
 fig4: $(VENV)/.ready ## SOP figure 4: the phase transition over rank and sparsity
 	$(RUN) -m theory.fig4_phase_transition $(ARGS)
+refinery: $(VENV)/.ready ## SANE's theory: the label refinery's studies and Theorem 1
+	$(RUN) -m theory.refinery_jacobian $(ARGS)
+	$(RUN) -m theory.refinery_descent $(ARGS)
+	$(RUN) -m theory.refinery_recovery $(ARGS)
+	$(RUN) -m theory.refinery_bounds $(ARGS)
+	$(RUN) -m theory.generalization $(ARGS)
 
 # ---- tables of the trainers: from committed records, nothing is trained --------------------------------------------
 tables: $(VENV)/.ready-test ## SOP's tables 1 to 5 and A.1 and figure 1, from the committed records

@@ -6,6 +6,7 @@ qualitative series also differs by line style or marker, so that a grey print st
 
 import contextlib
 import io
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,12 @@ def style() -> Iterator[None]:
 
 
 def caption(figure: Figure, text: str) -> None:
-    """Write the caption (trials, grid, what to see) under the figure, where a cropped picture still carries it."""
+    """Write the caption (trials, grid, what to see) under the figure, where a cropped picture still carries it.
+
+    Lines longer than the figure is wide are wrapped.
+    """
+    width = int(14 * figure.get_figwidth())  # characters of this size that fit
+    text = "\n".join(textwrap.fill(line, width) for line in text.split("\n"))
     figure.supxlabel(text, fontsize=8.5, color="#444444", x=0.01, ha="left")
 
 

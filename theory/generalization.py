@@ -16,7 +16,13 @@ from matplotlib.figure import Figure
 
 from sparseop import plotting, study
 from sparseop.refinery.data import corrupted_dataset, crop
-from sparseop.refinery.generalization import label_lipschitz, lower_constant, realising_cosine, two_class_risks, upper_bound
+from sparseop.refinery.generalization import (
+    label_lipschitz,
+    lower_constant,
+    realising_cosine,
+    two_class_risks,
+    upper_bound,
+)
 
 FITTED = (0.34, 0.36, 0.38, 0.4, 0.42, 0.44, 0.46, 0.48)
 SHIFTS = (0.005, 0.01, 0.02, 0.04)
@@ -31,7 +37,7 @@ SEEDS = {"paper": 5, "quick": 2, "full": 10}
 
 # ---- part 2 --------------------------------------------------------------------------------------------------------
 def construction_cell(y0: float, shift: float, sharper: bool) -> study.Row:
-    """Exact risks, and the same through similarities of two feature vectors, where temperature 0.2 can realise them."""
+    """Return exact risks, and the same through similarities of two feature vectors, where temperature 0.2 can realise them."""
     y0_star = y0 + shift if sharper else y0 - shift
     row = {"y0_star": y0_star, "closed_form": lower_constant(y0), "gap": float("nan"), "discrepancy": float("nan"),
            "constant": float("nan"), "simulated_gap": float("nan"), "lipschitz": float("nan")}
@@ -53,7 +59,7 @@ def _log_softmax(z: np.ndarray) -> np.ndarray:
 
 
 def draw_construction(table: pd.DataFrame) -> Figure:
-    """The measured constant on its closed form, and the gap against the discrepancy for one y0."""
+    """Draw the measured constant on its closed form, and the gap against the discrepancy for one y0."""
     figure = Figure(figsize=(11.2, 4.6))
     left, right = figure.subplots(1, 2)
     x = np.linspace(0.335, 0.485, 200)
@@ -69,6 +75,7 @@ def draw_construction(table: pd.DataFrame) -> Figure:
         one = table[(table.y0 == y0) & np.isfinite(table.gap)].sort_values("y0_star")
         signed = np.sign(one.y0_star - y0) * one.discrepancy
         right.plot(signed, one.gap, marker=marker, color=color, label=f"$y_0={y0:g}$")
+    right.set_xticks([-0.1, -0.05, 0, 0.05, 0.1])
     right.axhline(0, color="black", lw=0.8)
     right.axvline(0, color="black", lw=0.8)
     right.set(xlabel=r"$\pm E\|y-y^*\|_2$ (right: true labels sharper, the paper's case)", ylabel=r"$Q - \tilde Q$",
@@ -121,7 +128,7 @@ def run_cell(share: float, samples: int, seed: int) -> study.Row:
 
 
 def _pairs(data, own: np.ndarray, samples: int, rng: np.random.Generator):  # type: ignore[no-untyped-def]
-    """Queries, their positives, and the true labels over (positive, dictionary)."""
+    """Draw queries, their positives, and the true labels over (positive, dictionary)."""
     which = rng.integers(CENTRES, size=samples)
     query, positive = crop(data.centres[which], EPS, rng), crop(data.centres[which], EPS, rng)
     same = np.column_stack([np.ones(samples, bool), own[None] % CLASSES == (which % CLASSES)[:, None]])
@@ -139,7 +146,7 @@ def _probabilities(u: np.ndarray, positive: np.ndarray, dictionary: np.ndarray) 
 
 
 def draw_run(table: pd.DataFrame) -> Figure:
-    """The measured gap against E|y - y*| for every sample size, and the terms of the bound at each."""
+    """Draw the measured gap against E|y - y*| for every sample size, and the terms of the bound at each."""
     figure = Figure(figsize=(11.8, 4.9))
     left, right = figure.subplots(1, 2)
     table = table.assign(at=table.groupby(["share", "samples"]).discrepancy.transform("mean").round(3))
@@ -162,13 +169,13 @@ def draw_run(table: pd.DataFrame) -> Figure:
     ratio = (table.label / table.gap)[table.share == 0].mean()
     slope = np.polyfit(table.discrepancy, table.gap, 1)[0]
     plotting.caption(figure, f"Contrastive model with {KEYS + 1} keys, {DIM}x{DIM} weights, temperature {TEMPERATURE}; mean and standard deviation of {table.seed.nunique()} draws; "
-                             f"{POPULATION} fresh pairs for Q. The gap grows like {slope:.1f} E|y-y*|\nat every n: more samples do not help. The bound holds in all runs; for one-hot "
+                             f"{POPULATION} fresh pairs for Q. The gap is about {slope:.1f} E|y-y*|\nat every n: more samples do not help. The bound holds in all runs; for one-hot "
                              f"labels its label term is {ratio:.1f} times the gap.")
     return figure
 
 
 def table_run(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """All terms, mean over the draws, and the standard deviation of the gap."""
+    """Tabulate all terms, mean over the draws, and the standard deviation of the gap."""
     grouped = table.groupby(["samples", "share"])
     mean = grouped[["discrepancy", "population", "training", "gap", "label", "label_printed", "deviation", "lipschitz", "lipschitz_printed"]].mean()
     return {"": mean.assign(gap_sd=grouped.gap.std(), bound_over_gap=(mean.label + mean.deviation) / mean.gap).reset_index()}

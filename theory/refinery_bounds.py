@@ -54,7 +54,7 @@ def worst_cell(method: str, rho: float, eps: float, seed: int) -> study.Row:
 
 
 def draw_worst(table: pd.DataFrame) -> Figure:
-    """The spread of f over the caps against eps, and the accuracy on the worst crop."""
+    """Draw the spread of f over the caps against eps, and the accuracy on the worst crop."""
     figure = Figure(figsize=(11.8, 4.8))
     left, right = figure.subplots(1, 2)
     spread = table[table.rho == 0.3]
@@ -75,14 +75,14 @@ def draw_worst(table: pd.DataFrame) -> Figure:
     right.set(xlabel=r"radius of the crops $\varepsilon$", ylabel="share of crops, of centres", ylim=(-0.03, 1.05),
               title="the refinery: right for random crops, for every crop?")
     right.legend(fontsize=8.8, loc="lower left")
-    constants, exponents = table_worst_constants(table)
+    constants, exponents = table_worst(table)
     plotting.caption(figure, f"rho=0.3 on the left, tanh, width {WIDTH}; worst crops by projected ascent; mean and standard deviation of {table.seed.nunique()} draws. The spread "
                              f"grows like eps^{exponents['refinery']:.2f} (refinery), eps^{exponents['descent']:.2f} (descent);\nTheorem 5 holds in all draws with "
                              f"C = {constants.max():.2f}. With rho=0.3 every crop found is right, in all draws, up to eps = {table_all_right(table, 0.3):g}; random crops still are at {table_all_right(table, 0.3, 'random_accuracy'):g}.")
     return figure
 
 
-def table_worst_constants(table: pd.DataFrame) -> tuple[pd.Series, dict[str, float]]:
+def table_worst(table: pd.DataFrame) -> tuple[pd.Series, dict[str, float]]:
     """Return Theorem 5's smallest constant for each method, and the measured exponent of eps."""
     some = table[table.rho == 0.3]
     exponents = {m: float(np.polyfit(np.log(g.index), np.log(g), 1)[0])
@@ -99,7 +99,7 @@ def table_all_right(table: pd.DataFrame, rho: float, which: str = "worst_accurac
 
 # ---- Theorem 2, part 1: the refined labels -------------------------------------------------------------------------
 def labels_cell(method: str, rho: float, seed: int) -> list[study.Row]:
-    """The label discrepancy over time, and the two terms of its bound with the measured |f - y*| in the place of zeta."""
+    """Return the label discrepancy over time, and the two terms of its bound with the measured |f - y*| in the place of zeta."""
     data, network = _problem("labels", seed, rho=rho, eps=0.3)
     options = {"self": {"alpha": 0.9}, "cosine": {"alpha": schedules.cosine(LABEL_STEPS, 0.9, 100)},
                "cluster": {"alpha": 0.9, "positive_from": "cluster"}}[method]
@@ -112,7 +112,7 @@ def labels_cell(method: str, rho: float, seed: int) -> list[study.Row]:
 
 
 def draw_labels(table: pd.DataFrame) -> Figure:
-    """Discrepancy of the refined labels against the bound with zeta = 4 rho, for two shares of wrong labels."""
+    """Draw the discrepancy of the refined labels against the bound with zeta = 4 rho, for two shares of wrong labels."""
     figure = Figure(figsize=(11.8, 4.8))
     axes = figure.subplots(1, 2)
     series = (("self", plotting.CYAN, "--", r"$\tilde x=x$, $\alpha=0.9$, step $10\eta$"), ("cosine", plotting.YELLOW, "-.", r"$\tilde x=x$, $\alpha_t$ to 0.9 in 100 steps"),
@@ -154,7 +154,7 @@ def paths_cell(eps: float, width: int, crops: int, seed: int) -> list[study.Row]
 
 
 def draw_paths(table: pd.DataFrame) -> Figure:
-    """Both distances between the trajectories over time, for several eps, with (56)."""
+    """Draw both distances between the trajectories over time, for several eps, with (56)."""
     figure = Figure(figsize=(11.8, 4.8))
     axes = figure.subplots(1, 2)
     base = table[(table.width == WIDTH) & (table.crops == CROPS) & (table.step > 0)]
@@ -175,7 +175,7 @@ def draw_paths(table: pd.DataFrame) -> Figure:
 
 
 def table_paths(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Measured exponents of the trajectories' distances in eps, t, n, k, beside those of (56)."""
+    """Tabulate the measured exponents of the trajectories' distances in eps, t, n, k, beside those of (56)."""
     base = (table.eps == 0.1, table.width == WIDTH, table.crops == CROPS)
     rows = []
 
@@ -203,7 +203,7 @@ def table_paths(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 # ---- the constants, and Lemmas 4, 7 and 9 --------------------------------------------------------------------------
 def constants_cell(width: int, seed: int) -> study.Row:
-    """Every constant of the theorems and every measured counterpart, of one refinery run; Lemmas 4, 7, 9 at random draws."""
+    """Return every constant of the theorems and every measured counterpart, of one refinery run; Lemmas 4, 7, 9 at random draws."""
     data, network = _problem("constants", seed, rho=0.3, eps=0.3, width=width)
     alpha = schedules.cosine(400, 0.9, 40)
     eta = largest_step(data, network)
@@ -241,7 +241,7 @@ NAMES = (
 
 
 def table_constants(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Defined, measured and their ratio: mean and standard deviation over the draws at the base width."""
+    """Tabulate defined, measured and their ratio: mean and standard deviation over the draws at the base width."""
     some = table[table.width == WIDTH].assign(minus=np.sqrt(CENTRES * CROPS) * 0.3, one=1.0, eps=0.3, k=float(WIDTH))
     rows = []
     for label, defined, measured in NAMES:

@@ -73,7 +73,7 @@ def draw_steps(table: pd.DataFrame) -> Figure:
               ("distance", r"distance travelled $\|W_t - W_0\|_F$", True), ("label_recovery", r"refined labels $\bar y^t$ that are right", False))
     for axis, (name, title, logarithmic) in zip(axes.flat, panels, strict=True):
         for method, (color, dash) in SHOWN.items():
-            _curve(axis, table[table.method == method], "step", name, color, dash, METHODS[method][1])
+            _draw_curve(axis, table[table.method == method], "step", name, color, dash, METHODS[method][1])
         axis.set(xscale="log", title=title)
         if logarithmic:
             axis.set(yscale="log", ylim=(0.5, None))
@@ -82,11 +82,11 @@ def draw_steps(table: pd.DataFrame) -> Figure:
     for axis in axes[1]:
         axis.set_xlabel("step $t$")
     axes[0, 1].legend(loc="upper left", fontsize=8.6)
-    plotting.caption(figure, caption_steps(table))
+    plotting.caption(figure, draw_caption(table))
     return figure
 
 
-def caption_steps(table: pd.DataFrame) -> str:
+def draw_caption(table: pd.DataFrame) -> str:
     """Say what the figure shows, in numbers."""
     last = table[table.step == table.step.max()].groupby("method").mean(numeric_only=True)
     best = table[table.method == "descent"].groupby("seed").test_accuracy.max().mean()
@@ -106,7 +106,7 @@ def draw_time(table: pd.DataFrame) -> Figure:
     for method in ("descent", "self", "stopped", "long"):
         color, dash = SHOWN.get(method, SHOWN["cluster"])
         for axis, name in ((left, "test_accuracy"), (right, "fit_minus")):
-            _curve(axis, later[later.method == method], "effective", name, color, dash, METHODS[method][1])
+            _draw_curve(axis, later[later.method == method], "effective", name, color, dash, METHODS[method][1])
     stopped = later[(later.method == "stopped") & (later.step == later.step.max())].mean(numeric_only=True)
     for axis, name in ((left, "test_accuracy"), (right, "fit_minus")):
         axis.plot(stopped.effective, stopped[name], "o", color=plotting.YELLOW, mec="black", ms=8, label="where it stops for ever")
@@ -117,7 +117,7 @@ def draw_time(table: pd.DataFrame) -> Figure:
     right.set(ylim=(0, 1.08), title=r"label noise not fitted, $\|P_{S_-}(f-y)\| / \|P_{S_-}y\|$")
     right.legend(loc="lower left", fontsize=8.6)
     plotting.caption(figure, f"The same runs. From descent's tenth step on, gradient descent and the refinery with x~ = x fall on one curve (test accuracies at equal "
-                             f"effective time differ by at most {collapse(table):.3f});\nalpha only sets how far along it a run gets, and alpha -> 1 "
+                             f"effective time differ by at most {table_collapse(table):.3f});\nalpha only sets how far along it a run gets, and alpha -> 1 "
                              f"stops it there. With another crop {1 - last.fit_minus:.0%} of the noise is fitted in the end, near linear theory's {1 - ALPHA:.0%}, and the accuracy stays {last.test_accuracy:.3f}.")
     return figure
 
@@ -129,7 +129,7 @@ def table_effective(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(effective=(table.time / table.seed.map(eta)).round(6))
 
 
-def collapse(table: pd.DataFrame) -> float:
+def table_collapse(table: pd.DataFrame) -> float:
     """Largest difference of the mean test accuracies of descent and of x~ = x at equal effective time, from step 10 on."""
     table = table_effective(table)
     curves = {m: table[table.method == m].groupby("effective").test_accuracy.mean() for m in ("descent", "self", "stopped")}
@@ -160,7 +160,7 @@ def table(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {"": pd.DataFrame(rows)}
 
 
-def _curve(axis, frame, x, y, color, dash, label):  # type: ignore[no-untyped-def]
+def _draw_curve(axis, frame, x, y, color, dash, label):  # type: ignore[no-untyped-def]
     grouped = frame.groupby(x)[y]
     axis.plot(grouped.mean().index, grouped.mean(), color=color, ls=dash, label=label)
     axis.fill_between(grouped.mean().index, grouped.min(), grouped.max(), color=color, alpha=0.15, lw=0)

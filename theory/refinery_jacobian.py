@@ -115,11 +115,11 @@ def draw_jacobian(table: pd.DataFrame) -> Figure:
                              label=activation)
     right.set(yscale="log", xlabel="centres $K$ (in $d=20$)", ylabel=r"$\lambda(C)$", title="more centres, harder to tell apart")
     right.legend()
-    plotting.caption(figure, caption_jacobian(table))
+    plotting.caption(figure, draw_caption(table))
     return figure
 
 
-def caption_jacobian(table: pd.DataFrame) -> str:
+def draw_caption(table: pd.DataFrame) -> str:
     """Say what the figure shows, in numbers."""
     base = table[(table.centres == CENTRES) & (table.width == WIDTH) & (table.activation == "tanh")]
     mean = base.groupby("eps").mean(numeric_only=True)
