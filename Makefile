@@ -9,7 +9,7 @@ VENV   ?= .venv
 TORCH  ?= torch==2.13.0
 BIN    := $(VENV)/bin
 RUN    := $(BIN)/python
-ARGS   ?=
+ARGS   ?= $(if $(FRESH),--force)
 
 .DEFAULT_GOAL := help
 .PHONY: help fig2 fig3 fig4 refinery figures tables test test-all lint bench demo clean
@@ -44,6 +44,11 @@ fig3: $(VENV)/.ready ## SOP figure 3: recovery against the penalty lambda
 	$(RUN) -m theory.fig3_penalty $(ARGS)
 fig4: $(VENV)/.ready ## SOP figure 4: the phase transition over rank and sparsity
 	$(RUN) -m theory.fig4_phase_transition $(ARGS)
+linear: fig2 fig3 fig4 ## every study of the linear model: the three figures, and four more
+	$(RUN) -m theory.incoherence $(ARGS)
+	$(RUN) -m theory.theorem31 $(ARGS)
+	$(RUN) -m theory.why_not_explicit $(ARGS)
+	$(RUN) -m theory.landscape $(ARGS)
 refinery: $(VENV)/.ready ## SANE's theory: the label refinery's studies and Theorem 1
 	$(RUN) -m theory.refinery_jacobian $(ARGS)
 	$(RUN) -m theory.refinery_descent $(ARGS)
@@ -57,6 +62,8 @@ tables: $(VENV)/.ready-test ## SOP's tables 1 to 5 and A.1 and figure 1, from th
 	$(RUN) -m deep.fig1 --redraw
 	for table in table2 table3 table4 table5 tableA1 cifar10_convnet; do $(RUN) -m deep.$$table || exit; done
 
+figures: linear refinery tables ## every figure and table (FRESH=1: nothing from the cache)
+
 # ---- development -------------------------------------------------------------------------------------------------
 test: $(VENV)/.ready-test ## the default test suite (under 5 minutes)
 	$(RUN) -m pytest $(ARGS)
@@ -65,5 +72,11 @@ test-all: $(VENV)/.ready-test ## the slow tests too
 lint: $(VENV)/.ready-lint ## ruff and mypy
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
+BENCHMARKS := $(basename $(notdir $(filter-out benchmarks/__init__.py,$(wildcard benchmarks/*.py))))
+bench: $(VENV)/.ready-test ## every speed claim, measured side by side in one run
+	for name in $(BENCHMARKS); do echo "== benchmarks.$$name"; $(RUN) -m benchmarks.$$name || exit; done
+demo: $(VENV)/.ready ## the classroom demos in the browser, on this machine only
+	@$(RUN) -c 'import marimo' 2>/dev/null || $(RUN) -m pip install -q -e '.[demo]'
+	$(RUN) -m marimo run demos/implicit_l1.py
 clean: ## remove the environment and the caches; results stay
 	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache figures/quick
