@@ -67,7 +67,7 @@ def caption(figure: Figure, text: str) -> None:
 
     Lines longer than the figure is wide are wrapped.
     """
-    width = int(14 * figure.get_figwidth())  # characters of this size that fit
+    width = int(16 * figure.get_figwidth())  # characters of this size that fit
     text = "\n".join(textwrap.fill(line, width) for line in text.split("\n"))
     figure.supxlabel(text, fontsize=8.5, color="#444444", x=0.01, ha="left")
 

@@ -185,11 +185,11 @@ def table_paths(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
     end = table.step == PATH_STEPS
     steps = np.sort(table.step.unique())
-    early, late = table[table.step.isin(steps[(steps > 0) & (steps <= 10)])], table[table.step.isin(steps[steps >= 30])]
+    early, late = table.step.isin(steps[(steps > 0) & (steps <= 10)]), table.step.isin(steps[steps >= 30])
     sized = table.assign(n=CENTRES * table.crops)
     for quantity, where, x, printed in (
-        ("eps", table[base[1] & base[2] & end], "eps", (1.0, 1.0)), ("t, steps 1 to 10", early[base[0] & base[1] & base[2]], "step", (1.0, 2.0)),
-        ("t, steps 30 to 200", late[base[0] & base[1] & base[2]], "step", (1.0, 2.0)), ("k", table[base[0] & base[2] & end], "width", (0.0, 0.0)),
+        ("eps", table[base[1] & base[2] & end], "eps", (1.0, 1.0)), ("t, steps 1 to 10", table[early & base[0] & base[1] & base[2]], "step", (1.0, 2.0)),
+        ("t, steps 30 to 200", table[late & base[0] & base[1] & base[2]], "step", (1.0, 2.0)), ("k", table[base[0] & base[2] & end], "width", (0.0, 0.0)),
         # with eta proportional to 1/n and t fixed, (56) has p and d proportional to sqrt(n) r0 sqrt(n) / n and sqrt(n) r0 / n
         ("n, eta proportional to 1/n", sized[base[0] & base[1] & end], "n", (0.5, 0.0)),
     ):
