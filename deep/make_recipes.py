@@ -1,4 +1,4 @@
-"""Write the recipe of every cell of the paper's tables 1 to 4: ``python -m deep.make_recipes``.
+"""Write the recipes of figure 1 and of every cell of the paper's tables 1 to 4: ``python -m deep.make_recipes``.
 
 The files in ``deep/recipes`` are what is read, run and shared; this script is where a choice that holds for a whole row or
 column is made once. It is run again when such a choice changes; a test holds the committed files to its output.
@@ -8,6 +8,7 @@ Where the paper's text, its table A.1, its released code and what its authors sa
 
 import sys
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -45,6 +46,7 @@ NOTES = {
     "clothing lr": "lr 0.002 (table A.1; section 2.2 says 0.001)",
     "clothing s": "with lr_u = 0.1, lr_v = 1 and a batch of 64, v cannot leave 1e-8 in ten epochs and u hardly: by the growth law "
                   "this is cross-entropy with capped gradients; method.lr_u = 'auto', lr_v = 'auto' switch s on",
+    "figure": "the paper names the network alone; schedule and rates are table A.1's for CIFAR-10",
     "webvision size": "images scaled to 256 on the shorter side and cut to 256 x 256 before the random 227 x 227 window",
 }
 
@@ -78,6 +80,22 @@ def cells() -> Iterator[tuple[str, str, str]]:
             name = recipe_name(table, cell.dataset, cell.setting, cell.method)
             parts, notes, needs = build(cell)
             yield name, _header(name, table, cell), _toml(table, cell, parts, notes, needs)
+    for method in ("CE", "SOP"):
+        for rate in (0, 20, 40):
+            name = f"fig1_cifar10_sym{rate}_{method.lower()}"
+            head = (f"# python -m sparseop.deep.train {name} --data-root DIR\n"
+                    f"# SOP paper, figure 1: {method}, CIFAR-10, {rate} % of the labels flipped; curves only, no number is published.\n"
+                    f"# Written by deep/make_recipes.py.\n")
+            yield name, head, _fig1(method, rate)
+
+
+def _fig1(method: str, rate: int) -> str:
+    noise = {"kind": "symmetric", "rate": rate / 100} if rate else {"kind": "none"}
+    parts = {"data": {"name": "cifar10"}, "noise": noise, "network": {"name": "preact_resnet18", "released": True},
+             "method": METHODS[method][0], "engine": {"precision": "bfloat16"},
+             "training": {"epochs": 120, "batch_size": 128, **STEP, "milestones": [40, 80], "augment": "weak"}}
+    cell = SimpleNamespace(dataset="CIFAR-10", setting=f"sym{rate}", method=method, value=None, std=None)
+    return _toml("fig1", cell, parts, [NOTES["figure"]], "CIFAR-10; a GPU, half an hour")
 
 
 def _table1(cell: Any) -> tuple[Tables, list[str], str]:
@@ -180,9 +198,8 @@ def _header(name: str, table: str, cell: Any) -> str:
 
 
 def _toml(table: str, cell: Any, parts: Tables, notes: list[str], needs: str) -> str:
-    source: dict[str, Any] = {"table": table, "dataset": cell.dataset, "setting": cell.setting, "method": cell.method, "value": cell.value}
-    if not pd.isna(cell.std):
-        source["std"] = cell.std
+    source: dict[str, Any] = {"table": table, "dataset": cell.dataset, "setting": cell.setting, "method": cell.method}
+    source |= {key: getattr(cell, key) for key in ("value", "std") if not pd.isna(getattr(cell, key))}
     source |= {"needs": needs, "notes": notes}
     lines = [f'title = "{cell.method}, {cell.dataset}, {cell.setting}"']
     for part, entries in {**parts, "source": source}.items():
@@ -203,7 +220,7 @@ def _value(value: Any) -> str:
 def write() -> None:
     """Write all files; those of cells that no longer exist are removed."""
     made = {name: header + body for name, header, body in cells()}
-    for path in RECIPES.glob("table*.toml"):
+    for path in [*RECIPES.glob("table*.toml"), *RECIPES.glob("fig1*.toml")]:
         if path.stem not in made:
             path.unlink()
     for name, text in made.items():

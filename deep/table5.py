@@ -13,6 +13,7 @@ SOP+ passes each through the network twice, Co-teaching+ through two networks.
 import argparse
 import datetime
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,7 +42,8 @@ def measure(network: str, overrides: list[str], *, rounds: int, batches: int, de
     record = {
         "network": network, "batch": deep_epochs.BATCH, "changes": overrides, "rounds": rounds, "batches": batches, "seconds_per_batch": seconds,
         "hardware": {**provenance.hardware(), "device": name}, "threads": torch.get_num_threads(), "when": provenance.now(),
-        "versions": provenance.versions("torch", "numpy"), **provenance.commit(),
+        # programs that wanted a core when it began: above the number of cores the machine was shared, and the times say less
+        "load": round(os.getloadavg()[0], 1), "versions": provenance.versions("torch", "numpy"), **provenance.commit(),
     }
     stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S")
     write_atomic(FOLDER / f"{network}-{target.type}-{stamp}.json", (json.dumps(record, indent=1) + "\n").encode())
@@ -69,7 +71,8 @@ def table(folder: Path = FOLDER) -> pd.DataFrame:
 
 def _place(record: dict) -> str:  # type: ignore[type-arg]
     hardware = record["hardware"]
-    return f"{hardware['processor']}, {record['threads']} thread(s)" if hardware["device"] == "cpu" else hardware["device"]
+    place = f"{hardware['processor']}, {record['threads']} thread(s)" if hardware["device"] == "cpu" else hardware["device"]
+    return place + (f", on a busy machine (load {record['load']:g})" if record["load"] > hardware["cores"] else "")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

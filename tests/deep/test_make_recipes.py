@@ -21,12 +21,13 @@ def test_every_cell_that_can_be_trained_has_its_recipe():
         for cell in values(table).itertuples():
             if cell.method not in PUBLISHED_ONLY and cell.dataset not in SECOND_TESTS:
                 expected.add(recipe_name(table, cell.dataset, cell.setting, cell.method))
+    assert len(expected) == 120
+    expected |= {f"fig1_cifar10_sym{rate}_{method}" for rate in (0, 20, 40) for method in ("ce", "sop")}
     assert set(MADE) == expected
-    assert len(MADE) == 120
 
 
 def test_the_committed_files_are_what_the_script_writes():
-    committed = {p.stem: p.read_text() for p in recipes.RECIPES.glob("table*.toml")}
+    committed = {p.stem: p.read_text() for p in recipes.RECIPES.glob("*.toml") if p.stem.startswith(("table", "fig1"))}
     assert committed.keys() == MADE.keys()
     assert [name for name in MADE if MADE[name] != committed[name]] == []
 
@@ -36,7 +37,7 @@ def test_a_recipe_reads_and_says_what_it_reproduces(name):
     recipe = recipes.read(recipes.find(name))
     source = recipe.source
     assert recipe_name(source.table, source.dataset, source.setting, source.method) == name
-    assert source.value > 0
+    assert source.value > 0 or source.table == "fig1"
     assert source.needs
     assert source.notes
     assert MADE[name].startswith(f"# python -m sparseop.deep.train {name} ")

@@ -85,11 +85,11 @@ def test_table_a1_shows_what_was_taken_instead():
 def test_table5_divides_by_cross_entropy_of_the_same_measurement(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps({
         "network": "convnet", "batch": 128, "seconds_per_batch": {"ce": 0.10, "sop": 0.104, "coteaching+": 0.2},
-        "hardware": {"processor": "abacus", "device": "cpu"}, "threads": 2}))
+        "hardware": {"processor": "abacus", "device": "cpu", "cores": 2}, "threads": 2, "load": 3.5}))
     table = table5.table(tmp_path).set_index("method")
     assert table.loc["SOP"]["here: ratio to CE"] == "1.04"
     assert table.loc["SOP"]["here: ms per batch"] == "104"
-    assert table.loc["SOP"]["where"] == "convnet, abacus, 2 thread(s)"
+    assert table.loc["SOP"]["where"] == "convnet, abacus, 2 thread(s), on a busy machine (load 3.5)"
     assert table.loc["Co-teaching+"]["here: ratio to CE"] == "2.00"
     assert table.loc["SOP+"]["where"] == "not measured yet"
     assert table.loc["DivideMix"]["where"] == "published only: no trainer here"
