@@ -1,4 +1,4 @@
-"""Figure 4 of the SOP paper: for which rank r and sparsity k does the convex program (26) recover the truth?
+"""Draw Figure 4 of the SOP paper: for which rank r and sparsity k the convex program (26) recovers the truth.
 
     make fig4                                           # 50 x 51 cells, 20 trials each
     python -m theory.fig4_phase_transition --full       # every r and k: 100 x 101 cells, 202,000 certified programs
@@ -82,7 +82,7 @@ def draw(table: pd.DataFrame) -> Figure:
     found = coverage(table)
     axes[1].legend(handles=[
         Line2D([], [], color=plotting.RED, lw=2.2, label="predicted 50 % curve, no free parameter"),
-        Line2D([], [], color=plotting.CYAN, lw=6, label=f"condition (28) holds ($k\\geq1$): {100 * found['covered_of_recovered']:.1f} % of the recovered"),
+        Line2D([], [], color=plotting.CYAN, lw=6, label=f"condition (28) holds ($k\\geq1$): {100 * found['covered_of_recovered']:.2g} % of the recovered"),
     ], loc="upper right", labelcolor="white")
     plotting.caption(figure, f"$N={N}$, $p={P}$, $\\lambda={LAM}$; {len(ranks)} x {len(sparsities)} cells (r, k), {int(table.trials.max())} trials each, "
                              f"every program certified to a relative duality gap of {table.largest_gap.max():.0e} or less.")

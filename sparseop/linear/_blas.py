@@ -8,19 +8,26 @@ Fortran sees the transpose of a C-contiguous array, so ``uplo = 'U'`` there is t
 ``ints`` and ``chars`` are the argument blocks Fortran wants by reference: make them once with ``workspace()``.
 """
 
+from typing import Any
+
 import llvmlite.binding
 import numpy as np
 from numba import njit, types
 from numba.extending import get_cython_function_address
+from numpy.typing import NDArray
 
-_int, _double, _char = (types.CPointer(t) for t in (types.int32, types.float64, types.int8))
+from sparseop.errors import FloatArray
+
+Work = tuple[NDArray[np.int32], NDArray[np.int8], FloatArray]
+
+_int, _double, _char = (types.CPointer(t) for t in (types.int32, types.float64, types.int8))  # type: ignore[no-untyped-call]
 
 # Below this size OpenBLAS spends more on preparing than on computing. Measured at n = 20, 60, 100: a full dgemm takes 0.4,
 # 0.75, 1 of dsyrk's time, and ``_small_cholesky`` 0.6, 0.33, 0.5 of dpotrf's; at n = 400 the library wins both.
 SMALL = 160
 
 
-def _routine(module: str, name: str, *arguments: types.Type) -> types.ExternalFunction:
+def _routine(module: str, name: str, *arguments: types.Type) -> Any:  # callable from compiled code only
     llvmlite.binding.add_symbol(f"sparseop_{name}", get_cython_function_address(f"scipy.linalg.{module}", name))
     return types.ExternalFunction(f"sparseop_{name}", types.void(*arguments))
 
@@ -34,7 +41,7 @@ _dpotrf = _routine("cython_lapack", "dpotrf", _char, _int, _double, _int, _int)
 
 
 @njit(cache=True)
-def workspace():
+def workspace() -> Work:
     """Return the argument blocks (ints, chars, doubles) that the calls below fill in."""
     ints = np.ones(4, np.int32)
     chars = np.array([85, 84, 78], np.int8)  # 'U', 'T', 'N'
@@ -42,7 +49,7 @@ def workspace():
 
 
 @njit(cache=True)
-def times(A, x, out, work):
+def times(A: FloatArray, x: FloatArray, out: FloatArray, work: Work) -> None:
     """Write A x into ``out`` for C-contiguous A (n, m)."""
     ints, chars, doubles = work
     ints[0], ints[1], ints[2] = A.shape[1], A.shape[0], 1
@@ -51,7 +58,7 @@ def times(A, x, out, work):
 
 
 @njit(cache=True)
-def transposed_times(A, x, out, work):
+def transposed_times(A: FloatArray, x: FloatArray, out: FloatArray, work: Work) -> None:
     """Write A^T x into ``out`` for C-contiguous A (n, m)."""
     ints, chars, doubles = work
     ints[0], ints[1], ints[2] = A.shape[1], A.shape[0], 1
@@ -60,7 +67,7 @@ def transposed_times(A, x, out, work):
 
 
 @njit(cache=True)
-def gram(A, out, work):
+def gram(A: FloatArray, out: FloatArray, work: Work) -> None:
     """Write the lower triangle of A^T A into ``out`` for C-contiguous A (n, m)."""
     ints, chars, doubles = work
     ints[0], ints[1] = A.shape[1], A.shape[0]
@@ -73,18 +80,18 @@ def gram(A, out, work):
 
 
 @njit(cache=True)
-def cholesky(M, work):
+def cholesky(M: FloatArray, work: Work) -> bool:
     """Overwrite the lower triangle of M by its Cholesky factor L, M = L L^T; return False where M is not positive."""
     if M.shape[0] <= SMALL:
         return _small_cholesky(M)
     ints, chars, _ = work
     ints[0] = M.shape[0]
     _dpotrf(chars.ctypes, ints[0:].ctypes, M.ctypes, ints[0:].ctypes, ints[1:].ctypes)
-    return ints[1] == 0
+    return bool(ints[1] == 0)
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract", "arcp", "reassoc", "nsz"})
-def _small_cholesky(L):
+def _small_cholesky(L: FloatArray) -> bool:
     """Row by row, in tiles of four rows and two columns, so that every entry loaded is used in several products."""
     n = L.shape[0]
     for j in range(0, n, 2):
@@ -142,7 +149,7 @@ def _small_cholesky(L):
 
 
 @njit(cache=True)
-def cholesky_solve(L, x, work):
+def cholesky_solve(L: FloatArray, x: FloatArray, work: Work) -> None:
     """Overwrite x by (L L^T)^{-1} x."""
     ints, chars, _ = work
     ints[0], ints[1] = L.shape[0], 1
@@ -151,10 +158,11 @@ def cholesky_solve(L, x, work):
 
 
 @njit(cache=True)
-def back_substitute(L, b):
-    """Return L^{-T} b for lower triangular L; SciPy's wrapper costs more than the solve at r = 100."""
+def substitute(L: FloatArray, b: FloatArray, transposed: bool) -> FloatArray:
+    """Return L^{-1} b, or L^{-T} b, for lower triangular L; SciPy's wrapper costs more than the solve at r = 100."""
     x = b.copy()
     ints, chars, _ = workspace()
     ints[0] = L.shape[0]
-    _dtrsv(chars.ctypes, chars[2:].ctypes, chars[2:].ctypes, ints[0:].ctypes, L.ctypes, ints[0:].ctypes, x.ctypes, ints[1:].ctypes)
+    turn = chars[2:] if transposed else chars[1:]
+    _dtrsv(chars.ctypes, turn.ctypes, chars[2:].ctypes, ints[0:].ctypes, L.ctypes, ints[0:].ctypes, x.ctypes, ints[1:].ctypes)
     return x

@@ -23,7 +23,8 @@ doi:10.1214/ss/1030037960 (the same barrier for least absolute deviations).
 import numpy as np
 from numba import njit
 
-from sparseop.linear._blas import cholesky, cholesky_solve, gram, times, transposed_times, workspace
+from sparseop.errors import FloatArray
+from sparseop.linear._blas import Work, cholesky, cholesky_solve, gram, times, transposed_times, workspace
 
 FAST = {"contract", "arcp", "reassoc", "nsz"}  # never nnan: a breakdown must show as NaN, and be caught
 ROUNDING = 4e-15  # an entry of y - F b below this, relative to the terms of the difference, cannot be told from zero
@@ -31,7 +32,8 @@ UNKNOWN = 2.0  # in ``sign``: no guess yet
 
 
 @njit(cache=True, error_model="numpy", fastmath=FAST)
-def interior_point(F, y, lam, tol, max_iter, b, w, sign):
+def interior_point(F: FloatArray, y: FloatArray, lam: float, tol: float, max_iter: int, b: FloatArray, w: FloatArray,
+                   sign: FloatArray) -> int:
     """Minimise 1/2 |b|^2 + lam |y - F b|_1, r >= 1, y != 0.
 
     Parameters
@@ -209,7 +211,8 @@ def interior_point(F, y, lam, tol, max_iter, b, w, sign):
 
 
 @njit(cache=True, error_model="numpy", fastmath=FAST)
-def _newton(F, lam, dual, factor, D_inv, g, r_b, db, F_db, dw, work):
+def _newton(F: FloatArray, lam: float, dual: bool, factor: FloatArray, D_inv: FloatArray, g: FloatArray, r_b: FloatArray,
+            db: FloatArray, F_db: FloatArray, dw: FloatArray, work: Work) -> None:
     """Solve F db + D dw = g, db - lam F^T dw = -r_b with the factor of step 2; overwrites g."""
     n, r = F.shape
     if dual:
@@ -233,7 +236,7 @@ def _newton(F, lam, dual, factor, D_inv, g, r_b, db, F_db, dw, work):
 
 
 @njit(cache=True, error_model="numpy", fastmath=FAST | {"nnan"})  # nnan: the maximum takes vector registers
-def _longest_step(dx, x_inv, dz, z_inv, turn):
+def _longest_step(dx: FloatArray, x_inv: FloatArray, dz: FloatArray, z_inv: FloatArray, turn: float) -> float:
     """Return the largest t with x + t dx >= 0 and z + t turn dz >= 0."""
     block = 1e-300
     for i in range(dx.size):
@@ -242,7 +245,8 @@ def _longest_step(dx, x_inv, dz, z_inv, turn):
 
 
 @njit(cache=True, error_model="numpy", fastmath=FAST)
-def _finish(F, y, lam, b, w, sign, scaled, L, work):
+def _finish(F: FloatArray, y: FloatArray, lam: float, b: FloatArray, w: FloatArray, sign: FloatArray, scaled: FloatArray,
+            L: FloatArray, work: Work) -> float:
     """Solve for (b, w) on the support ``sign``; return the relative gap, inf where the support is wrong."""
     n, r = F.shape
     s, g, F_db, norm, db, r_b = np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(r), np.empty(r)
@@ -313,7 +317,8 @@ def _finish(F, y, lam, b, w, sign, scaled, L, work):
 
 
 @njit(cache=True, error_model="numpy")
-def certify(F, y, lam, b, w):
+def certify(F: FloatArray, y: FloatArray, lam: float, b: FloatArray,
+            w: FloatArray) -> tuple[FloatArray, FloatArray, float, float, float]:
     """Return (s, nu, primal, gap, residual): the primal value at b, and its distance to the dual value at nu.
 
     nu is lam w clipped to the box, and primal - dual = 1/2 |b - F^T nu|^2 + sum_i (lam |s_i| - s_i nu_i). An entry of y - F b

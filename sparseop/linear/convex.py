@@ -148,12 +148,13 @@ def _solve_cvxpy(problem: LinearProblem, lam: float, solver: str, tol: float, ma
     """Solve (26) as printed: variables theta and s, data J and y."""
     import cvxpy as cp  # takes a second to import, and only the reference needs it
 
-    if solver == "ECOS" and "ECOS" not in cp.installed_solvers():
+    if solver == "ECOS" and "ECOS" not in cp.installed_solvers():  # type: ignore[no-untyped-call]
         log.warning("ECOS is not installed (it has no wheel for this Python or processor): CLARABEL takes its place.")
         solver = "CLARABEL"
     theta, s = cp.Variable(problem.n_params), cp.Variable(problem.n_samples)
     equation = problem.J @ theta + s == problem.y
-    program = cp.Problem(cp.Minimize(0.5 * cp.sum_squares(theta) + lam * cp.norm1(s)), [equation])
+    size = 0.5 * cp.sum_squares(theta) + lam * cp.norm1(s)  # type: ignore[attr-defined]
+    program = cp.Problem(cp.Minimize(size), [equation])
     options = (
         {"abstol": tol, "reltol": tol, "feastol": tol, "max_iters": max_iter} if solver == "ECOS"
         else {"tol_gap_abs": tol, "tol_gap_rel": tol, "tol_feas": tol, "max_iter": max_iter}
@@ -162,7 +163,7 @@ def _solve_cvxpy(problem: LinearProblem, lam: float, solver: str, tol: float, ma
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Solution may be inaccurate")  # the certificate says how inaccurate
-            program.solve(solver=solver, **options)
+            program.solve(solver=solver, **options)  # type: ignore[no-untyped-call]
     except cp.SolverError as error:
         failed = error
     if failed is not None or theta.value is None:
@@ -173,8 +174,7 @@ def _solve_cvxpy(problem: LinearProblem, lam: float, solver: str, tol: float, ma
         b = problem.factor.coordinates(theta.value)
         w = equation.dual_value / lam
         w = w if problem.y @ w >= 0 else -w
-    stats = program.solver_stats
-    iterations = int(stats.num_iters) if stats is not None and stats.num_iters is not None else 0
+    iterations = int(getattr(program.solver_stats, "num_iters", None) or 0)
     return _certified(problem, lam, tol, b, w, iterations, max_iter, f"{solver} {_version(solver)}")
 
 

@@ -25,7 +25,7 @@ import numpy as np
 import scipy.linalg
 
 from sparseop.errors import FloatArray, InputError, array, integer
-from sparseop.linear._blas import back_substitute
+from sparseop.linear._blas import substitute
 
 Seed = int | np.random.SeedSequence | np.random.Generator
 
@@ -47,14 +47,14 @@ class Factor:
 
     def lift(self, b: FloatArray) -> FloatArray:
         """Return theta = V b, the parameter vector with coordinates b."""
-        if self.L is not None and b.size:
-            b = back_substitute(self.L, b)
+        if self.L is not None:
+            b = substitute(self.L, b, True)
         return self.B.T @ b
 
     def coordinates(self, theta: FloatArray) -> FloatArray:
         """Return b = V^T theta; V b is theta projected onto the row space of J."""
         b = self.B @ theta
-        return b if self.L is None else scipy.linalg.solve_triangular(self.L, b, lower=True, check_finite=False)
+        return b if self.L is None else substitute(self.L, b, False)
 
 
 class LinearProblem:
@@ -196,7 +196,7 @@ def _gaussian_factor(A: FloatArray, B: FloatArray) -> Factor:
     """F = A L with L L^T = B B^T: no SVD. Cholesky squares the condition number, so a nearly square B takes a QR."""
     r, p = B.shape
     if r and r <= 0.8 * p:
-        L: FloatArray = np.linalg.cholesky(B @ B.T)
+        L = np.linalg.cholesky(B @ B.T).astype(np.float64, copy=False)  # of full rank almost surely
         return Factor(_frozen(A @ L), B, L)
     Q, R = scipy.linalg.qr(B.T, mode="economic")
     return Factor(_frozen(A @ R.T), np.ascontiguousarray(Q.T), None)

@@ -118,7 +118,8 @@ def test_symmetries(seed, lam, scale):
     parameters, act on the solution as they do on the data."""
     rng = np.random.default_rng(seed)
     problem = gaussian_problem(20, 30, 4, 5, seed=seed)
-    theta, s = (lambda x: (x.theta, x.s))(solve_convex(problem, lam, tol=1e-12))
+    solution = solve_convex(problem, lam, tol=1e-12)
+    theta, s = solution.theta, solution.s
     size = np.abs(problem.y).max()
 
     scaled = solve_convex(LinearProblem(problem.J, scale * problem.y), scale * lam, tol=1e-12)
