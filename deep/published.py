@@ -53,33 +53,37 @@ def beside(table: str, folder: Path = RESULTS) -> pd.DataFrame:
     rows = []
     for cell in values(table).itertuples():
         source, name = SECOND_TESTS.get(cell.dataset, (cell.dataset, "test"))
-        mine = [(recipe, summary) for recipe, _, summary, _ in runs
-                if (recipe.source.table, recipe.source.dataset, recipe.source.setting, recipe.source.method)
-                == (table, source, cell.setting, cell.method)]
         shown = f"{cell.value:.2f}".rstrip("0").rstrip(".") + ("" if pd.isna(cell.std) else f" ± {cell.std:.2f}")
         row = {"data set": cell.dataset, "setting": cell.setting, "method": cell.method, "published": shown}
-        if mine:
-            last = pd.Series([summary["final"][name] for _, summary in mine])
-            best = pd.Series([summary["best"][name] for _, summary in mine])
-            row |= {"last epoch": mean_std(last, 2), "best epoch": mean_std(best, 2), "difference": f"{last.mean() - cell.value:+.2f}",
-                    "remarks": "; ".join(dict.fromkeys(remark for recipe, _ in mine for remark in remarks(recipe)))}
-        else:
-            row |= {"last epoch": "", "best epoch": "", "difference": "",
-                    "remarks": PUBLISHED_ONLY.get(cell.method, "not run yet; recipe: " + (recipe_of(table, source, cell.setting, cell.method) or "none"))}
-        rows.append(row)
+        # runs that differ from the cell's recipe in the same way are repetitions of one another; others are not
+        groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+        for recipe, _, summary, _ in runs:
+            where = (recipe.source.table, recipe.source.dataset, recipe.source.setting, recipe.source.method)
+            if where == (table, source, cell.setting, cell.method):
+                groups.setdefault((*differences(recipe), *recipe.source.notes), []).append(summary)
+        for remarks, summaries in sorted(groups.items(), key=lambda group: len(group[0])):
+            last = pd.Series([summary["final"][name] for summary in summaries])
+            best = pd.Series([summary["best"][name] for summary in summaries])
+            rows.append({**row, "last epoch": mean_std(last, 2), "best epoch": mean_std(best, 2),
+                         "difference": f"{last.mean() - cell.value:+.2f}", "remarks": "; ".join(remarks)})
+        if not groups:
+            own = recipe_of(table, source, cell.setting, cell.method)
+            rows.append({**row, "last epoch": "", "best epoch": "", "difference": "",
+                         "remarks": PUBLISHED_ONLY.get(cell.method, f"not run yet; recipe: {own}")})
     return pd.DataFrame(rows)
 
 
-def remarks(recipe: Recipe) -> list[str]:
-    """Return what keeps a record from being comparable: its notes, and every value that differs from the cell's own recipe."""
+def differences(recipe: Recipe) -> list[str]:
+    """Return every value in which a run differs from the recipe of its cell."""
     name = recipe_of(*(getattr(recipe.source, key) for key in ("table", "dataset", "setting", "method")))
-    found = list(recipe.source.notes)
-    if name is not None:
-        own = recipes.read(recipes.find(name))
-        for part in ("data", "noise", "network", "method", "training"):
-            mine, theirs = _flat(getattr(recipe, part)), _flat(getattr(own, part))
-            found += [f"{part}.{key} = {mine.get(key)} (recipe: {theirs.get(key)})" for key in theirs
-                      if mine.get(key) != theirs[key] and theirs[key] != "auto"]
+    if name is None:
+        return []
+    own = recipes.read(recipes.find(name))
+    found = []
+    for part in ("data", "noise", "network", "method", "training"):
+        mine, theirs = _flat(getattr(recipe, part)), _flat(getattr(own, part))
+        found += [f"{part}.{key} = {mine.get(key)} (recipe: {theirs.get(key)})" for key in theirs
+                  if mine.get(key) != theirs[key] and theirs[key] != "auto"]
     return found
 
 

@@ -63,6 +63,15 @@ def test_a_run_that_differs_from_the_recipe_says_in_what(tmp_path):
     assert "training.epochs = 20 (recipe: 120)" in remarks
 
 
+def test_runs_with_other_settings_are_not_averaged(tmp_path):
+    for seed, decay, last in ((0, 1e-3, 60.0), (1, 1e-3, 62.0), (0, 5e-4, 50.0)):
+        record(tmp_path / str(decay), own("table4_cifar100n_noisy_sopplus", f"seed={seed}", f"training.weight_decay={decay}"), last, last)
+    table = published.beside("table4", tmp_path)
+    mine = table[(table["setting"] == "noisy") & (table["method"] == "SOP+")]
+    assert mine["last epoch"].tolist() == ["61.00 ± 1.41 (2)", "50.00 (1)"]
+    assert "training.weight_decay = 0.0005 (recipe: 0.001)" in mine["remarks"].iloc[1]
+
+
 def test_the_second_test_set_is_another_column_of_the_same_run(tmp_path):
     record(tmp_path, own("table3_webvision_web_sop"), 76, 77)
     table = published.beside("table3", tmp_path).set_index(["data set", "method"])
