@@ -147,7 +147,7 @@ def test_rows_of_very_different_size():
 def test_degenerate_vertices_are_certified(seed, n, p, exponent):
     rng = np.random.default_rng(seed)
     J = rng.integers(-1, 2, (n, p)) * 10.0**exponent  # ties, duplicate and zero rows, any rank
-    problem = truth(J, J.T @ rng.integers(-2, 3, n), rng.integers(-1, 2, n))
+    problem = truth(J, J.T @ rng.integers(-2, 3, n), rng.integers(-1, 2, n) * 100.0**exponent)  # s in units of J theta
     interval = recovery_interval(problem)
     assert interval.error < 1e-8
     if 0 < interval.lower < 0.95 * interval.upper:
