@@ -90,6 +90,14 @@ def table_worst(table: pd.DataFrame) -> tuple[pd.Series, dict[str, float]]:
     return table.groupby("method").constant.max(), exponents
 
 
+def table_theorem5(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Tabulate the smallest C with which Theorem 5 holds, and the exponent of eps (bound: 1)."""
+    constants, exponents = table_worst(table)
+    mean = table.groupby("method").constant
+    return {"": pd.DataFrame([{"weights": m, "smallest C, all draws": constants[m], "mean": mean.mean()[m], "sd": mean.std()[m],
+                               "exponent of eps": exponents[m]} for m in ("initial", "refinery", "descent")])}
+
+
 def table_all_right(table: pd.DataFrame, rho: float, which: str = "worst_accuracy") -> float:
     """Return the largest eps up to which the refinery's accuracy is 1 in every draw."""
     lowest = table[(table.rho == rho) & (table.method == "refinery")].groupby("eps")[which].min()
@@ -198,7 +206,10 @@ def table_paths(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
             mean, deviation = exponent(where, x, name)
             row |= {f"{name}, measured": mean, f"{name}, sd": deviation, f"{name}, bound (56)": exact}
         rows.append(row)
-    return {"": pd.DataFrame(rows)}
+    later = sized[sized.step > 0]
+    smallest = pd.DataFrame([{"bound": f"(56), {name}", "smallest factor that holds, t >= 1": (later[name] / later[f"{name}_bound"]).max()}
+                             for name in ("p", "d")])
+    return {"": pd.DataFrame(rows), "smallest": smallest}
 
 
 # ---- the constants, and Lemmas 4, 7 and 9 --------------------------------------------------------------------------
@@ -249,7 +260,22 @@ def table_constants(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
         m = some[measured] if measured else pd.Series([np.nan])
         rows.append({"quantity": label, "theory": d.mean(), "theory, sd": d.std(), "measured or used": m.mean(), "measured, sd": m.std(),
                      "theory / measured": d.mean() / m.mean()})
-    return {"": pd.DataFrame(rows)}
+    return {"": pd.DataFrame(rows), "smallest": table_smallest(table)}
+
+
+def table_smallest(table: pd.DataFrame) -> pd.DataFrame:
+    """Tabulate, for every bound that leaves its constant free, the smallest constant that held in all draws and widths."""
+    n, rho, eps = CENTRES * CROPS, 0.3, 0.3
+    xi = np.log(np.sqrt(n * np.log(CENTRES)) / rho)
+    per_zeta = eps * table.psi * CENTRES * xi * np.sqrt(np.log(CENTRES)) / table.lam
+    found = (("Theorem 7: |W_t - W_0| <= c Gamma sqrt(K log K / lambda)", table.distance_measured / np.sqrt(CENTRES * np.log(CENTRES) / table.lam)),
+             ("Theorem 7: eta t_0 = c K/(n lambda) log(Gamma sqrt(n log K)/rho), effective time", table.time_measured * n * table.lam / (CENTRES * xi)),
+             ("Theorem 2: |f - y*|/sqrt(n) <= 4 rho + c eps psi' K Gamma^3 xi sqrt(log K)/lambda", np.maximum(table.zeta_measured - 4 * rho, 0) / per_zeta),
+             ("Lemma 7: |f(W_0) - y| <= c Gamma sqrt(n log K)", table.lemma7),
+             ("Lemma 9: c Gamma sqrt(n) (|W - W~|/sqrt(k) + eps)", table.lemma9),
+             ("Lemma 4: |P e|_inf <= c sqrt(s) |e| / n (c = zeta of Definition 4)", table.lemma4),
+             ("Definition 4 on random vectors of S+ (largest possible: K / c_low)", table.diffused_random))
+    return pd.DataFrame([{"bound": name, "smallest c, all draws": c.max(), "mean": c.mean(), "sd": c.std()} for name, c in found])
 
 
 def _seeded(rows: list[study.Row], mode: str) -> list[study.Row]:
@@ -263,7 +289,7 @@ def _path_rows() -> list[study.Row]:
 
 WORST = [{"method": m, "rho": r, "eps": e} for m, r in (("initial", 0.3), ("descent", 0.3), ("refinery", 0.3), ("refinery", 0.06)) for e in EPSILONS]
 STUDIES = (
-    study.Study("refinery_worst", worst_cell, {m: _seeded(WORST, m) for m in SEEDS}, draw_worst),
+    study.Study("refinery_worst", worst_cell, {m: _seeded(WORST, m) for m in SEEDS}, draw_worst, table_theorem5),
     study.Study("refinery_labels", labels_cell, {m: _seeded([{"method": k, "rho": r} for r in (0.06, 0.3) for k in ("self", "cosine", "cluster")], m)
                                                  for m in SEEDS}, draw_labels),
     study.Study("refinery_paths", paths_cell, {m: _seeded(_path_rows(), m) for m in SEEDS}, draw_paths, table_paths),

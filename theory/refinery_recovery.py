@@ -111,7 +111,7 @@ def draw_diagram(table: pd.DataFrame) -> Figure:
     right.axvline(1 / 8, color=plotting.RED, lw=1.5, label=r"$2\rho = \delta/16$, the theorem")
     right.set(xscale="log", xlabel=r"$2\,\|P_{S_+}e\|_\infty / \delta$", ylabel="test accuracy", title="one line for all label separations",
               ylim=(0, 1.04))
-    right.legend(loc="lower left", fontsize=8.6, frameon=True, framealpha=1, edgecolor="none")
+    right.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=4, fontsize=8.6)
     covered, inside, outside = table_counts(table)
     plotting.caption(figure, f"Refinery with another crop, alpha=0.95, eps=0.2, {CENTRES} centres of {CROPS} crops, width {WIDTH}, {table.seed.nunique()} draws a "
                              f"cell, {EFFECTIVE} effective steps. Of the draws with |P e| < 0.7 delta/2, {inside:.0%} end with every test crop right; of those "
@@ -149,7 +149,7 @@ def draw_eps(table: pd.DataFrame) -> Figure:
     """Accuracy against the radius of the crops."""
     return draw_sweep(table, "eps", r"radius of the crops $\varepsilon$",
                       f"rho=0.3, two classes, alpha=0.9, {EFFECTIVE} effective steps, width {WIDTH}; mean and standard deviation of {{draws}} draws. "
-                      "Without a stopping time\nthe refinery is as good as descent stopped by an oracle, or better; the worst crop is another matter.")
+                      "Without a stopping time the refinery is as good as descent stopped by an oracle, or better; the worst crop is another matter.")
 
 
 def draw_width(table: pd.DataFrame) -> Figure:
@@ -170,7 +170,7 @@ def draw_alpha(table: pd.DataFrame) -> Figure:
     axis.set(xlabel=r"weight $\alpha$ of the network's own label", ylabel="share of the wrong labels corrected", ylim=(-0.05, 1.05))
     axis.legend(loc="upper left")
     plotting.caption(figure, f"Two classes (delta=2), eps=0.1, {EFFECTIVE} effective steps; mean and standard deviation of {table.seed.nunique()} draws. The paper asks for "
-                             f"alpha >= 1 - 3 delta/4 = -0.5, which every alpha meets; what the proof supports is alpha > 1 - delta/(8 - delta) = 0.67 with rho <= 1/16.")
+                             f"alpha >= 1 - 3 delta/4 = -0.5, which every alpha meets; what its proof supports is alpha > 0.67 with rho <= 1/16.")
     return figure
 
 
