@@ -128,7 +128,7 @@ def test_s8_distance_bound_of_theorem_6():
     a = 1 - alpha**2 / (4 * beta**2)  # the smallest constant the theorem allows; psi_1 = 0
     residual = U @ np.array([1.0, 0.3])  # no corruption: f(w_0) - y = f(w_0) - y* in S+
     eta = 1 / (2 * beta**2)
-    _, distance = run_linear(A, residual, np.full(100_000, a), eta)
+    _, distance = run_linear(A, residual, np.full(20_000, a), eta)
     printed = 4 * (1 - a) * np.linalg.norm(residual) / alpha  # 4 |f(w_0) - ybar_0| / alpha
     corrected = 4 * np.linalg.norm(residual) / alpha  # 4 |f(w_0) - y| / alpha
     assert distance.max() > 10 * printed
