@@ -41,8 +41,10 @@ def require_room(device: torch.device, n_bytes: int, what: str) -> None:
         raise InputError(f"{what} take {n_bytes / 2**30:.1f} GiB, and {torch.cuda.get_device_name(device)} has {free / 2**30:.1f} GiB free.")
 
 
-def prepare(device: torch.device, *, deterministic: bool) -> None:
-    """Choose between the fastest kernels and those that give the same bits every time."""
+def prepare(device: torch.device, *, deterministic: bool, threads: int = 0) -> None:
+    """Choose between the fastest kernels and those that give the same bits every time, and the number of CPU threads."""
+    if threads > 0:
+        torch.set_num_threads(threads)
     if device.type == "cuda":
         if deterministic:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

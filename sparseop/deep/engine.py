@@ -97,7 +97,7 @@ class _Run:
     def __init__(self, recipe: Recipe, samples: Samples, device: torch.device) -> None:
         self.samples, self.device = samples, device
         self.training, self.engine, self.seed = recipe.training, recipe.engine, recipe.seed
-        devices.prepare(device, deterministic=self.engine.deterministic)
+        devices.prepare(device, deterministic=self.engine.deterministic, threads=self.engine.threads)
         dataset = samples.dataset
         self.rates = rates(self.training)
         self.n_classes = dataset.n_classes

@@ -112,6 +112,7 @@ class Engine:
     channels_last : memory layout of images and weights.
     compile : torch.compile the network; shapes are static.
     deterministic : only deterministic kernels (slower on a GPU); runs on a CPU are deterministic anyway.
+    threads : processor threads of each process, 0 for torch's choice; the last bits of a run on a CPU depend on it.
     test_batch : images a step of an evaluation.
     test_every : epochs between evaluations on the test set; the last epoch is always evaluated.
     """
@@ -120,6 +121,7 @@ class Engine:
     channels_last: bool = True
     compile: bool = False
     deterministic: bool = False
+    threads: int = 0
     test_batch: int = 1000
     test_every: int = 1
 
@@ -275,6 +277,7 @@ def _consistent(recipe: Recipe) -> None:
     integer("training.epochs", training.epochs, 1)
     integer("training.batch_size", training.batch_size, 2)
     integer("training.validation", training.validation, 0)
+    integer("engine.threads", recipe.engine.threads, 0)
     integer("engine.test_batch", recipe.engine.test_batch, 1)
     integer("engine.test_every", recipe.engine.test_every, 1)
     positive("training.lr", training.lr)
