@@ -49,7 +49,7 @@ def plan() -> list[Run]:
     """Return all runs, the most wanted first."""
     first = [Run(f"table1_cifar10_sym40_{method}") for method in ("ce", "elr", "sop")]
     plus = [Run("table4_cifar10n_worst_sopplus"), Run("table2_cifar10_sym50_sopplus")]
-    rest = [Run(name) for name in recipes.names() if name.startswith("table1_cifar10_")]
+    rest = [Run(name) for name in recipes.names() if name.startswith(("fig1_cifar10_", "table1_cifar10_"))]
     seeds = [Run(name.recipe, seed) for seed in (1, 2, 3, 4) for name in (*first, *plus)]
     hundred = [Run("table4_cifar100n_noisy_sopplus", 0, (f"training.weight_decay={decay}",)) for decay in ("5e-4", "1e-3")]
     hundred += [Run(name) for name in recipes.names() if name.startswith(("table1_cifar100_", "table2_cifar100_"))]
