@@ -265,3 +265,21 @@ def test_the_refinery_needs_neither_torch_nor_cvxpy_nor_the_linear_part():
             "sparseop.refinery.generalization; print([m for m in sys.modules if m.split('.')[0] in ('torch', 'cvxpy') or m.startswith('sparseop.linear')])")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"
+
+
+def test_numbers_that_the_documents_quote():
+    eps = read("refinery_eps")
+    assert eps[(eps.method == "refinery") & (eps.eps == 0.6)].test_accuracy.mean() >= 0.999
+    run = read("theorem1_run")
+    one_hot = run[run.share == 0]
+    assert 4 < (one_hot.label / one_hot.gap).mean() < 6
+    assert 10 < (one_hot.label_printed / one_hot.gap).mean() < 14
+    constants = read("refinery_constants")
+    base = constants[constants.width == 200].mean()
+    assert 30 < base.R / base.distance_measured < 50
+    assert 200 < base.time_0 / base.time_measured < 260
+    assert base.beta / base.beta_measured < 1.6
+    assert base.alpha_measured / base.alpha_prime < 1.6
+    paths = read("refinery_paths")
+    loose = (paths.p_bound / paths.p)[paths.step == 200]
+    assert 1e4 < loose.mean() < 1e5
