@@ -22,11 +22,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.linalg
+from numpy.typing import NDArray
 
 from sparseop.errors import FloatArray
 from sparseop.linear._hyperbolic import meet, multiplier, sparse_part
 
 EPS = float(np.finfo(float).eps)
+ACCEPTED = 1e-9  # relative error of (*) up to which a limit counts as converged
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,13 @@ class Limit:
 
 def solve_limit(F: FloatArray, y: FloatArray, alpha: float, log_gamma: float) -> Limit:
     """Return the limit of the flow (17) for J = F V^T; b are the coordinates of theta = V b."""
+    limit = _follow(F, y, alpha, log_gamma, careful=False)
+    if max(limit.fit_error, limit.coupling_error) > ACCEPTED:
+        limit = min(limit, _follow(F, y, alpha, log_gamma, careful=True), key=lambda found: max(found.fit_error, found.coupling_error))
+    return limit
+
+
+def _follow(F: FloatArray, y: FloatArray, alpha: float, log_gamma: float, *, careful: bool) -> Limit:
     unit = float(np.abs(y).max())
     r = F.shape[1]
     if unit == 0:
@@ -51,7 +60,7 @@ def solve_limit(F: FloatArray, y: FloatArray, alpha: float, log_gamma: float) ->
     if r == 0:
         return Limit(multiplier(y / unit, log_scale), np.zeros(0), y.copy(), 0.0, 0.0, 0)
     shrink = np.sqrt(4 * alpha) * np.sqrt(unit)
-    stage = _Stage(F / shrink, y / unit)
+    stage = _Stage(F / shrink, y / unit, careful)
     end = float(multiplier(np.ones(1), log_scale)[0])  # x where s = max|y|: about 2 log(1/gamma)
     a, a_next, ratio = 0.0, min(1.0, end), 2.0
     x, beta = np.zeros_like(y), np.zeros(r)
@@ -81,9 +90,9 @@ def solve_limit(F: FloatArray, y: FloatArray, alpha: float, log_gamma: float) ->
 class _Stage:
     """Newton's method on (*) at one gamma; x, beta are the best point of the latest run, errors relative to its terms."""
 
-    def __init__(self, G: FloatArray, y: FloatArray) -> None:
+    def __init__(self, G: FloatArray, y: FloatArray, careful: bool) -> None:
         self.G = self.G_end = G
-        self.y = y
+        self.y, self.careful = y, careful
         self.iterations = 0
 
     def run(self, x: FloatArray, beta: FloatArray, log_scale: float, tol: float, limit: int) -> tuple[bool, int]:
@@ -93,7 +102,8 @@ class _Stage:
             s, D = sparse_part(x, log_scale)
             fit = self.G @ beta
             g1, g2 = fit + s - self.y, self.G.T @ x - beta
-            fit_error = float(np.abs(g1).max() / max(1.0, np.abs(s).max(), np.abs(fit).max()))
+            scale = max(1.0, float(np.abs(s).max()), float(np.abs(fit).max()))
+            fit_error = float(np.abs(g1).max()) / scale
             coupling_error = float(np.abs(g2).max() / max(longest * np.linalg.norm(x), np.abs(beta).max(), 1e-300))
             error = max(fit_error, coupling_error)
             since = 0 if error < 0.5 * best else since + 1
@@ -107,23 +117,28 @@ class _Stage:
             # Below the floor D is lost in the rounding of y and (*) fixes these x only jointly: a proximal step stands in
             # for Newton's. It shrinks while progress is slow, which is when an entry below it does matter.
             floor = max(min(floor, 1e-3 * fit_error + 1e-12) * (0.1 if since >= 2 else 1.0), 1e-17)
+            g1 = np.where(np.abs(g1) > 3 * EPS * scale, g1, 0.0)  # divided by a tiny D, rounding would move x for nothing
             dx, dbeta, m = self._direction(np.maximum(D, floor), g1, g2)
             beta = beta + dbeta
             x = meet(s + D * dx + m * (x + dx), m, log_scale)
             self.iterations += 1
-        return best < 1e-9 and limit == 100, step
+        return best < ACCEPTED and limit == 100, step
 
     def _direction(self, D: FloatArray, g1: FloatArray, g2: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Solve D dx + G dbeta = -g1, G^T dx - dbeta = -g2; return dx, dbeta and the slopes m."""
         G, r = self.G, self.G.shape[1]
+        if self.careful:
+            G, C, order = _graded_factor(G, D)
+            g2 = g2[order]
         W = G / D[:, None]
-        A = G.T @ W
-        A[np.diag_indices(r)] += 1
-        try:
-            C = np.linalg.cholesky(A)
-        except np.linalg.LinAlgError:
-            A[np.diag_indices(r)] += 1e-15 * np.trace(A)
-            C = np.linalg.cholesky(A)
+        if not self.careful:
+            A = G.T @ W
+            A[np.diag_indices(r)] += 1
+            try:
+                C = scipy.linalg.cholesky(A, lower=True, check_finite=False)
+            except np.linalg.LinAlgError:
+                A[np.diag_indices(r)] += 1e-15 * np.trace(A)
+                C = scipy.linalg.cholesky(A, lower=True, check_finite=False)
         dbeta = scipy.linalg.cho_solve((C, True), g2 - W.T @ g1, check_finite=False)
         dx = -(g1 + G @ dbeta) / D
         for _ in range(2):  # dx above cancels; the second equation is restored without touching the first
@@ -132,4 +147,18 @@ class _Stage:
             dbeta = dbeta + more
         leverage = np.einsum("ji,ji->i", *(2 * [scipy.linalg.solve_triangular(C, G.T, lower=True, check_finite=False)])) / D
         leverage = np.minimum(leverage, 1 - 1e-12)
+        if self.careful:
+            dbeta = dbeta[np.argsort(order)]
         return dx, dbeta, D * leverage / (1 - leverage)
+
+
+def _graded_factor(G: FloatArray, D: FloatArray) -> tuple[FloatArray, FloatArray, NDArray[np.intp]]:
+    """Return G with its columns reordered, the lower Cholesky factor of I + G^T D^{-1} G in that order, and the order.
+
+    By QR with rows sorted and columns pivoted, which is stable row by row (Cox and Higham, 1998): where the rows of J differ by
+    many orders of magnitude, forming the matrix would lose the small ones.
+    """
+    stacked = np.vstack([G / np.sqrt(D)[:, None], np.eye(G.shape[1])])
+    stacked = stacked[np.argsort(-np.abs(stacked).max(axis=1), kind="stable")]
+    R, order = scipy.linalg.qr(stacked, mode="r", pivoting=True, check_finite=False)
+    return G[:, order], R[: G.shape[1]].T, order

@@ -24,7 +24,7 @@ import numpy as np
 
 from sparseop.errors import FloatArray, InputError, array, between, positive
 from sparseop.linear._hyperbolic import sparse_part
-from sparseop.linear._newton import solve_limit
+from sparseop.linear._newton import ACCEPTED, solve_limit
 from sparseop.linear._stiff import Flow
 from sparseop.linear.problem import LinearProblem
 from sparseop.linear.regularizer import entropy
@@ -117,7 +117,7 @@ def flow_limit(problem: LinearProblem, *, alpha: float, gamma: float) -> FlowLim
         mismatch=float(np.linalg.norm(limit.b - F.T @ nu)) / longest if longest else 0.0,
         value=float(0.5 * limit.b @ limit.b + lam * entropy(limit.s, log_gamma).sum()),
         iterations=limit.iterations,
-        status="converged" if max(limit.fit_error, limit.coupling_error) <= 1e-9 else "stalled",
+        status="converged" if max(limit.fit_error, limit.coupling_error) <= ACCEPTED else "stalled",
     )
 
 

@@ -128,6 +128,20 @@ def test_one_sample_by_hand(j, x, alpha):
     np.testing.assert_allclose(limit.v, [GAMMA * np.exp(-x / 2)], rtol=1e-8)
 
 
+def test_random_problems_at_random_extremes():
+    rng = np.random.default_rng(0)
+    for seed in range(150):
+        n, p = int(rng.integers(1, 60)), int(rng.integers(1, 80))
+        base = gaussian_problem(n, p, int(rng.integers(0, min(n, p) + 1)), int(rng.integers(0, n + 1)), seed=seed)
+        J, y = base.J, base.y
+        rows, columns, noise = 10 ** rng.uniform(-6, 6, (n, 1)), 10 ** rng.uniform(-3, 3, (1, p)), rng.standard_normal(n)
+        J, y = [(J, y), (J * 10 ** rng.uniform(-6, 6), y), (J * rows, y), (J * columns, y), (J, 1e6 * noise)][seed % 5]
+        limit = flow_limit(LinearProblem(J, y), alpha=10 ** rng.uniform(-6, 6), gamma=float(np.exp(-(10 ** rng.uniform(-3, 2.87)))))
+        assert limit.status == "converged"
+        assert limit.residual <= 1e-11 * np.abs(y).max()
+        assert limit.mismatch <= 1e-11
+
+
 def test_without_J_s_is_y():
     y = np.array([1.0, -2.0, 0.0, 1e-8])
     for problem in (LinearProblem(np.zeros((4, 3)), y), gaussian_problem(4, 3, 0, 0, seed=0)):
