@@ -41,7 +41,8 @@ class SOP(Method):
         lr / B times its gradient, B the global batch; with ``update="epoch"`` by lr tau, tau the network's rate. "auto"
         is resolved from the schedule by ``resolve``, which ``u_on`` and ``v_on`` steer.
     u_on, v_on : for "auto": the share of the schedule after which u and v of a sample whose label the network
-        contradicts all along switch on.
+        contradicts all along switch on. u must be on before the network has memorised: where a schedule is long for its
+        data (many epochs, little augmentation), choose u_on smaller.
     init_std : standard deviation of the Gaussian start of u and v.
     u_loss : "ce" or "ce+mse", what u descends.
     constraint : "clamp" or "project".
