@@ -60,6 +60,7 @@ refinery: $(VENV)/.ready ## SANE's theory: the label refinery's studies and Theo
 tables: $(VENV)/.ready-test ## SOP's tables 1 to 5 and A.1 and figure 1, from the committed records
 	$(RUN) -m deep.table1 --redraw
 	$(RUN) -m deep.fig1 --redraw
+	$(RUN) -m deep.sensitivity --redraw
 	for table in table2 table3 table4 table5 tableA1 cifar10_convnet; do $(RUN) -m deep.$$table || exit; done
 
 figures: linear refinery tables ## every figure and table (FRESH=1: nothing from the cache)
