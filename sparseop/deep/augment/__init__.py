@@ -58,7 +58,7 @@ def build(name: str, *, mean: Sequence[float], std: Sequence[float], pad: int = 
         nonlocal shift, scale
         if shift.device != images.device:  # once a run: then nothing travels any more
             shift, scale = shift.to(images.device), scale.to(images.device)
-        return (images * scale).sub_(shift)
+        return images.float().mul_(scale).sub_(shift)
 
     def augment(images: Tensor, generator: Generator) -> Tensor:
         if name == "strong":

@@ -49,7 +49,8 @@ def cutout(images: Tensor, generator: Generator, side: int) -> Tensor:
     batch, _, height, width = images.shape
     low = torch.rand((2, batch), generator=generator, device=images.device)
     hole = [_span(low[i], size, side) for i, size in enumerate((height, width))]
-    return images * ~(hole[0][:, :, None] & hole[1][:, None, :])[:, None]
+    kept = ~(hole[0][:, :, None] & hole[1][:, None, :])[:, None]
+    return images * kept.to(images.dtype)
 
 
 def _span(draw: Tensor, size: int, side: int) -> Tensor:
