@@ -67,16 +67,42 @@ def transposed_times(A: FloatArray, x: FloatArray, out: FloatArray, work: Work) 
 
 
 @njit(cache=True)
-def gram(A: FloatArray, out: FloatArray, work: Work) -> None:
-    """Write the lower triangle of A^T A into ``out`` for C-contiguous A (n, m)."""
+def times_both(F: FloatArray, b: FloatArray, F_b: FloatArray, w: FloatArray, Ft_w: FloatArray, work: Work) -> None:
+    """Write F b and F^T w in one pass over F: a block of rows that is in cache for one product serves the other."""
     ints, chars, doubles = work
-    ints[0], ints[1] = A.shape[1], A.shape[0]
-    if A.shape[1] <= SMALL:
-        _dgemm(chars[2:].ctypes, chars[1:].ctypes, ints[0:].ctypes, ints[0:].ctypes, ints[1:].ctypes, doubles.ctypes, A.ctypes,
-               ints[0:].ctypes, A.ctypes, ints[0:].ctypes, doubles[1:].ctypes, out.ctypes, ints[0:].ctypes)
-    else:
-        _dsyrk(chars.ctypes, chars[2:].ctypes, ints[0:].ctypes, ints[1:].ctypes, doubles.ctypes, A.ctypes, ints[0:].ctypes,
-               doubles[1:].ctypes, out.ctypes, ints[0:].ctypes)
+    n, m = F.shape
+    for start in range(0, n, 256):
+        ints[0], ints[1], ints[2] = m, min(256, n - start), 1
+        rows = F[start:].ctypes
+        _dgemv(chars[1:].ctypes, ints[0:].ctypes, ints[1:].ctypes, doubles.ctypes, rows, ints[0:].ctypes, b.ctypes,
+               ints[2:].ctypes, doubles[1:].ctypes, F_b[start:].ctypes, ints[2:].ctypes)
+        add = doubles if start else doubles[1:]
+        _dgemv(chars[2:].ctypes, ints[0:].ctypes, ints[1:].ctypes, doubles.ctypes, rows, ints[0:].ctypes, w[start:].ctypes,
+               ints[2:].ctypes, add.ctypes, Ft_w.ctypes, ints[2:].ctypes)
+
+
+@njit(cache=True)
+def weighted_gram(F: FloatArray, weight: FloatArray, out: FloatArray, buffer: FloatArray, work: Work) -> None:
+    """Write the lower triangle of F^T diag(weight) F, weight >= 0, into ``out`` for C-contiguous F (n, m).
+
+    Rows are scaled and multiplied ``len(buffer)`` at a time, so that a scaled row is still in cache when it is multiplied.
+    """
+    ints, chars, doubles = work
+    n, m = F.shape
+    for start in range(0, n, buffer.shape[0]):
+        rows = min(buffer.shape[0], n - start)
+        for i in range(rows):
+            root = np.sqrt(weight[start + i])
+            for j in range(m):
+                buffer[i, j] = F[start + i, j] * root
+        ints[0], ints[1] = m, rows
+        add = doubles if start else doubles[1:]
+        if m <= SMALL:
+            _dgemm(chars[2:].ctypes, chars[1:].ctypes, ints[0:].ctypes, ints[0:].ctypes, ints[1:].ctypes, doubles.ctypes,
+                   buffer.ctypes, ints[0:].ctypes, buffer.ctypes, ints[0:].ctypes, add.ctypes, out.ctypes, ints[0:].ctypes)
+        else:
+            _dsyrk(chars.ctypes, chars[2:].ctypes, ints[0:].ctypes, ints[1:].ctypes, doubles.ctypes, buffer.ctypes,
+                   ints[0:].ctypes, add.ctypes, out.ctypes, ints[0:].ctypes)
 
 
 @njit(cache=True)

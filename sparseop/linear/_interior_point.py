@@ -24,7 +24,7 @@ import numpy as np
 from numba import njit
 
 from sparseop.errors import FloatArray
-from sparseop.linear._blas import Work, cholesky, cholesky_solve, gram, times, transposed_times, workspace
+from sparseop.linear._blas import Work, cholesky, cholesky_solve, times, times_both, transposed_times, weighted_gram, workspace
 
 FAST = {"contract", "arcp", "reassoc", "nsz"}  # never nnan: a breakdown must show as NaN, and be caught
 ROUNDING = 4e-15  # an entry of y - F b below this, relative to the terms of the difference, cannot be told from zero
@@ -64,11 +64,11 @@ def interior_point(F: FloatArray, y: FloatArray, lam: float, tol: float, max_ite
     a_inv, c_inv, p_inv, q_inv, D_inv = np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n)
     s, g, F_db, dw, dp, dq = np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n)
     db, r_b = np.empty(r), np.empty(r)
-    scaled, M = np.empty((n, r)), np.empty((r, r))
+    buffer, M = np.empty((min(n, 256), r)), np.empty((r, r))
     K, system = np.empty((n, n) if dual else (0, 0)), np.empty((n, n) if dual else (0, 0))
 
     # 0) the guess, if there is one; else start at w = 0, p - q = y, all well inside
-    if sign[0] != UNKNOWN and _finish(F, y, lam, b, w, sign, scaled, M, work) <= tol:
+    if sign[0] != UNKNOWN and _finish(F, y, lam, b, w, sign, buffer, M, work) <= tol:
         b *= unit
         return 0
     sign[:] = UNKNOWN
@@ -85,8 +85,7 @@ def interior_point(F: FloatArray, y: FloatArray, lam: float, tol: float, max_ite
     best_b, best_w, best_sign, best_gap = b.copy(), w.copy(), sign.copy(), np.inf
     while True:
         # 1) residuals, duality gap, mu
-        times(F, b, s, work)
-        transposed_times(F, w, r_b, work)
+        times_both(F, b, s, w, r_b, work)
         infeasible, size = 0.0, 0.0
         for j in range(r):
             r_b[j] = b[j] - lam * r_b[j]
@@ -117,7 +116,7 @@ def interior_point(F: FloatArray, y: FloatArray, lam: float, tol: float, max_ite
             c_inv[i] = 1 / c[i]
             p_inv[i] = 1 / p[i]
             q_inv[i] = 1 / q[i]
-        for i in range(n):
+            g[i] = s[i]  # right-hand side of the predictor
             # near the end D spans 1e-16 ... 1e16; beyond, the factor would fail
             D_inv[i] = min(max(1 / (p[i] * a_inv[i] + q[i] * c_inv[i]), 1e-18), 1e18)
         if dual:
@@ -126,11 +125,7 @@ def interior_point(F: FloatArray, y: FloatArray, lam: float, tol: float, max_ite
                 system[i, i] += 1 / D_inv[i]
             factored = cholesky(system, work)
         else:
-            for i in range(n):
-                root = np.sqrt(D_inv[i])
-                for j in range(r):
-                    scaled[i, j] = F[i, j] * root
-            gram(scaled, M, work)
+            weighted_gram(F, D_inv, M, buffer, work)
             for j in range(r):
                 M[j, j] = M[j, j] * (1 + 1e-15) + 1 / lam
             factored = cholesky(M, work)
@@ -138,8 +133,6 @@ def interior_point(F: FloatArray, y: FloatArray, lam: float, tol: float, max_ite
             break
 
         # 3) predictor: complementarity to zero
-        for i in range(n):
-            g[i] = s[i]
         _newton(F, lam, dual, system if dual else M, D_inv, g, r_b, db, F_db, dw, work)
         for i in range(n):
             dp[i] = p[i] * (dw[i] * a_inv[i] - 1)
@@ -184,7 +177,7 @@ def interior_point(F: FloatArray, y: FloatArray, lam: float, tol: float, max_ite
         if not tried and (changed == 0 or zeros == r or gap < 1e-5):
             tried = True
             finish_b, finish_w = b.copy(), w.copy()
-            if _finish(F, y, lam, finish_b, finish_w, sign, scaled, M, work) <= tol:
+            if _finish(F, y, lam, finish_b, finish_w, sign, buffer, M, work) <= tol:
                 best_gap = 0.0
                 best_b[:] = finish_b
                 best_w[:] = finish_w
@@ -201,7 +194,7 @@ def interior_point(F: FloatArray, y: FloatArray, lam: float, tol: float, max_ite
             else:
                 w[:] = 0.0
                 sign[:] = 0.0
-            if _finish(F, y, lam, b, w, sign, scaled, M, work) < best_gap:
+            if _finish(F, y, lam, b, w, sign, buffer, M, work) < best_gap:
                 best_gap = 0.0
                 best_b[:] = b
                 best_w[:] = w
@@ -245,7 +238,7 @@ def _longest_step(dx: FloatArray, x_inv: FloatArray, dz: FloatArray, z_inv: Floa
 
 
 @njit(cache=True, error_model="numpy", fastmath=FAST)
-def _finish(F: FloatArray, y: FloatArray, lam: float, b: FloatArray, w: FloatArray, sign: FloatArray, scaled: FloatArray,
+def _finish(F: FloatArray, y: FloatArray, lam: float, b: FloatArray, w: FloatArray, sign: FloatArray, buffer: FloatArray,
             L: FloatArray, work: Work) -> float:
     """Solve for (b, w) on the support ``sign``; return the relative gap, inf where the support is wrong."""
     n, r = F.shape
@@ -256,7 +249,6 @@ def _finish(F: FloatArray, y: FloatArray, lam: float, b: FloatArray, w: FloatArr
     for i in range(n):
         norm[i] = 0.0
         for j in range(r):
-            scaled[i, j] = F[i, j] if sign[i] == 0.0 else 0.0
             norm[i] += F[i, j] * F[i, j]
         norm[i] = np.sqrt(norm[i])
         if sign[i] == 0.0:
@@ -264,17 +256,16 @@ def _finish(F: FloatArray, y: FloatArray, lam: float, b: FloatArray, w: FloatArr
         else:
             w[i] = sign[i]
     weight = 1e7 * max(1.0, r / (lam * max(total, 1e-300)))
-    gram(scaled, L, work)
+    for i in range(n):
+        g[i] = weight if sign[i] == 0.0 else 0.0
+    weighted_gram(F, g, L, buffer, work)
     for i in range(r):
-        for j in range(i + 1):
-            L[i, j] *= weight
         L[i, i] = L[i, i] * (1 + 1e-15) + 1 / lam
     if not cholesky(L, work):
         return np.inf
     gap, last, last_b, last_w = np.inf, np.inf, b.copy(), w.copy()
     for step in range(10):
-        times(F, b, s, work)
-        transposed_times(F, w, r_b, work)
+        times_both(F, b, s, w, r_b, work)
         infeasible, size = 0.0, 0.0
         for j in range(r):
             r_b[j] -= b[j] / lam
