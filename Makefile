@@ -33,6 +33,10 @@ $(VENV)/.ready-test: $(VENV)/.ready
 	@$(RUN) -m pip install -q --group test
 	@touch $@
 
+$(VENV)/.ready-bench: $(VENV)/.ready-test
+	@$(RUN) -m pip install -q --group bench
+	@touch $@
+
 $(VENV)/.ready-lint: $(VENV)/.ready
 	@$(RUN) -m pip install -q --group lint
 	@touch $@
@@ -74,7 +78,7 @@ lint: $(VENV)/.ready-lint ## ruff and mypy
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
 BENCHMARKS := $(basename $(notdir $(filter-out benchmarks/__init__.py,$(wildcard benchmarks/*.py))))
-bench: $(VENV)/.ready-test ## every speed claim, measured side by side in one run
+bench: $(VENV)/.ready-bench ## every speed claim, measured side by side in one run
 	for name in $(BENCHMARKS); do echo "== benchmarks.$$name"; $(RUN) -m benchmarks.$$name || exit; done
 demo: $(VENV)/.ready ## the classroom demos in the browser, on this machine only
 	@$(RUN) -c 'import marimo' 2>/dev/null || $(RUN) -m pip install -q -e '.[demo]'

@@ -24,7 +24,16 @@ import numpy as np
 from numba import njit
 
 from sparseop.errors import FloatArray
-from sparseop.linear._blas import Work, cholesky, cholesky_solve, times, times_both, transposed_times, weighted_gram, workspace
+from sparseop.linear._blas import (
+    Work,
+    cholesky,
+    cholesky_solve,
+    times,
+    times_both,
+    transposed_times,
+    weighted_gram,
+    workspace,
+)
 
 FAST = {"contract", "arcp", "reassoc", "nsz"}  # never nnan: a breakdown must show as NaN, and be caught
 ROUNDING = 4e-15  # an entry of y - F b below this, relative to the terms of the difference, cannot be told from zero
