@@ -77,7 +77,7 @@ test-all: $(VENV)/.ready-test ## the slow tests too
 lint: $(VENV)/.ready-lint ## ruff and mypy
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
-BENCHMARKS := $(basename $(notdir $(filter-out benchmarks/__init__.py,$(wildcard benchmarks/*.py))))
+BENCHMARKS := $(basename $(notdir $(filter-out benchmarks/__init__.py benchmarks/record.py,$(wildcard benchmarks/*.py))))
 bench: $(VENV)/.ready-bench ## every speed claim, measured side by side in one run
 	for name in $(BENCHMARKS); do echo "== benchmarks.$$name"; $(RUN) -m benchmarks.$$name || exit; done
 demo: $(VENV)/.ready ## the classroom demos in the browser, on this machine only

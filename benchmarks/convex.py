@@ -1,6 +1,6 @@
 """Measure ``solve_convex`` beside the solvers one would use instead, in one run, one thread each.
 
-    python -m benchmarks.convex [--repeats 5]
+    python -m benchmarks.convex [--repeats 5] [--out figures]
 
 Instances of (26) with (N, p) = (100, 150), lam = 0.1, relative gap 1e-9, as in the paper's Figures 3 and 4. All times are
 the best of ``repeats`` rounds of the mean over the same instances, and the solvers take turns within a round, so that a
@@ -10,6 +10,7 @@ busy machine disturbs all alike. CVXPY's time includes building the program, as 
 import argparse
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import clarabel
 import numpy as np
@@ -17,6 +18,8 @@ import pandas as pd
 import scipy.sparse as sp
 from threadpoolctl import threadpool_limits
 
+from benchmarks.record import keep
+from sparseop import provenance
 from sparseop.linear import LinearProblem, gaussian_problem, solve_convex
 
 CELLS = ((5, 5), (20, 10), (20, 40), (50, 20), (60, 20), (90, 50))
@@ -76,11 +79,16 @@ def main() -> None:
     """Print the table and the geometric means."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--out", type=Path, default=provenance.ROOT / "figures", help="keep the table in DIR/data")
+    options = parser.parse_args()
     with threadpool_limits(1):
-        table = measure(parser.parse_args().repeats)
+        table = measure(options.repeats)
     print(table.to_markdown(index=False, floatfmt=".3g"))
-    for column in ("x ECOS", "x Clarabel"):
-        print(f"{column}: geometric mean {np.exp(np.log(table[column]).mean()):.0f}, least {table[column].min():.0f}")
+    summary = {column: {"geometric mean": float(np.exp(np.log(table[column]).mean())), "least": float(table[column].min())}
+               for column in ("x ECOS", "x Clarabel")}
+    for column, found in summary.items():
+        print(f"{column}: geometric mean {found['geometric mean']:.0f}, least {found['least']:.0f}")
+    keep(table, "bench_convex", options.out, **summary)
 
 
 if __name__ == "__main__":

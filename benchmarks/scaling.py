@@ -8,7 +8,6 @@ and prints the slopes of log(time) on log(N) by least squares, for a solve and f
 """
 
 import argparse
-import json
 import time
 from pathlib import Path
 
@@ -17,8 +16,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from threadpoolctl import threadpool_limits
 
+from benchmarks.record import keep
 from sparseop import plotting, provenance
-from sparseop.files import write_atomic
 from sparseop.linear import gaussian_problem, solve_convex
 
 SIZES = (100, 300, 1_000, 3_000, 10_000, 30_000, 100_000)
@@ -80,10 +79,7 @@ def main() -> None:
     print(slopes(table).to_markdown(index=False, floatfmt=".2f"))
     with plotting.style():
         plotting.save(draw(table), options.out / "bench_scaling")
-    write_atomic(options.out / "data" / "bench_scaling.csv", table.to_csv(index=False).encode())
-    record = {"slopes": slopes(table).to_dict("records"), "when": provenance.now(), "hardware": provenance.hardware(), **provenance.commit(),
-              "versions": provenance.versions("numpy", "scipy", "numba")}
-    write_atomic(options.out / "data" / "bench_scaling.json", (json.dumps(record, indent=1) + "\n").encode())
+    keep(table, "bench_scaling", options.out, slopes=slopes(table).to_dict("records"))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Every Python block of the README and the docs runs, and every link between files leads somewhere."""
 
+import json
 import re
 from pathlib import Path
 
@@ -34,3 +35,14 @@ def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
         if not re.match(r"https?:", target):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_readmes_speed_claims_are_the_committed_measurements():
+    data = ROOT / "figures" / "data"
+    convex = json.loads((data / "bench_convex.json").read_text())
+    assert convex["x ECOS"]["least"] > 60
+    assert 190 < convex["x ECOS"]["geometric mean"] < 230
+    assert convex["x Clarabel"]["least"] > 20
+    for row in json.loads((data / "bench_scaling.json").read_text())["slopes"]:
+        assert row["an iteration"] <= 1.1
+        assert row["a solve"] <= (1.1 if row["sparsity"] == "k = 20" else 1.15)
