@@ -6,6 +6,7 @@ qualitative series also differs by line style or marker, so that a grey print st
 
 import contextlib
 import io
+import logging
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -86,6 +87,7 @@ def plain_ticks(axis: Any, values: Any) -> None:
 
 def save(figure: Figure, stem: Path) -> list[Path]:
     """Write ``stem.png``, ``.pdf`` and ``.svg``, each atomically and without a date, and return their paths."""
+    logging.getLogger("fontTools").setLevel(logging.ERROR)  # it remarks on the date of the font file in every PDF
     paths = []
     for suffix, metadata in FORMATS.items():
         path = stem.with_suffix(f".{suffix}")
