@@ -22,9 +22,10 @@ Work = tuple[NDArray[np.int32], NDArray[np.int8], FloatArray]
 
 _int, _double, _char = (types.CPointer(t) for t in (types.int32, types.float64, types.int8))  # type: ignore[no-untyped-call]
 
-# Below this size OpenBLAS spends more on preparing than on computing. Measured at n = 20, 60, 100: a full dgemm takes 0.4,
-# 0.75, 1 of dsyrk's time, and ``_small_cholesky`` 0.6, 0.33, 0.5 of dpotrf's; at n = 400 the library wins both.
-SMALL = 160
+# Up to these sizes OpenBLAS spends more on preparing than on computing: a full dgemm then costs less than dsyrk's half, and
+# ``_small_cholesky`` less than dpotrf. ``benchmarks.cholesky`` measures it on one thread, where ours wins well beyond 160;
+# the library is called from there on because it can use more than one.
+SMALL_GRAM, SMALL_CHOLESKY = 64, 160
 
 
 def _routine(module: str, name: str, *arguments: types.Type) -> Any:  # callable from compiled code only
@@ -49,21 +50,23 @@ def workspace() -> Work:
 
 
 @njit(cache=True)
+def _gemv(op: NDArray[np.int8], A: FloatArray, x: FloatArray, out: FloatArray, work: Work) -> None:
+    ints, _, doubles = work
+    ints[0], ints[1], ints[2] = A.shape[1], A.shape[0], 1
+    _dgemv(op.ctypes, ints[0:].ctypes, ints[1:].ctypes, doubles.ctypes, A.ctypes, ints[0:].ctypes, x.ctypes,
+           ints[2:].ctypes, doubles[1:].ctypes, out.ctypes, ints[2:].ctypes)
+
+
+@njit(cache=True)
 def times(A: FloatArray, x: FloatArray, out: FloatArray, work: Work) -> None:
     """Write A x into ``out`` for C-contiguous A (n, m)."""
-    ints, chars, doubles = work
-    ints[0], ints[1], ints[2] = A.shape[1], A.shape[0], 1
-    _dgemv(chars[1:].ctypes, ints[0:].ctypes, ints[1:].ctypes, doubles.ctypes, A.ctypes, ints[0:].ctypes, x.ctypes,
-           ints[2:].ctypes, doubles[1:].ctypes, out.ctypes, ints[2:].ctypes)
+    _gemv(work[1][1:], A, x, out, work)
 
 
 @njit(cache=True)
 def transposed_times(A: FloatArray, x: FloatArray, out: FloatArray, work: Work) -> None:
     """Write A^T x into ``out`` for C-contiguous A (n, m)."""
-    ints, chars, doubles = work
-    ints[0], ints[1], ints[2] = A.shape[1], A.shape[0], 1
-    _dgemv(chars[2:].ctypes, ints[0:].ctypes, ints[1:].ctypes, doubles.ctypes, A.ctypes, ints[0:].ctypes, x.ctypes,
-           ints[2:].ctypes, doubles[1:].ctypes, out.ctypes, ints[2:].ctypes)
+    _gemv(work[1][2:], A, x, out, work)
 
 
 @njit(cache=True)
@@ -97,7 +100,7 @@ def weighted_gram(F: FloatArray, weight: FloatArray, out: FloatArray, buffer: Fl
                 buffer[i, j] = F[start + i, j] * root
         ints[0], ints[1] = m, rows
         add = doubles if start else doubles[1:]
-        if m <= SMALL:
+        if m <= SMALL_GRAM:
             _dgemm(chars[2:].ctypes, chars[1:].ctypes, ints[0:].ctypes, ints[0:].ctypes, ints[1:].ctypes, doubles.ctypes,
                    buffer.ctypes, ints[0:].ctypes, buffer.ctypes, ints[0:].ctypes, add.ctypes, out.ctypes, ints[0:].ctypes)
         else:
@@ -108,7 +111,7 @@ def weighted_gram(F: FloatArray, weight: FloatArray, out: FloatArray, buffer: Fl
 @njit(cache=True)
 def cholesky(M: FloatArray, work: Work) -> bool:
     """Overwrite the lower triangle of M by its Cholesky factor L, M = L L^T; return False where M is not positive."""
-    if M.shape[0] <= SMALL:
+    if M.shape[0] <= SMALL_CHOLESKY:
         return _small_cholesky(M)
     ints, chars, _ = work
     ints[0] = M.shape[0]
