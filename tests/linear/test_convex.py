@@ -60,17 +60,15 @@ def test_tiny_lam_by_hand():
 
 def test_matches_support_vector_regression():
     """Problem (26) is linear support-vector regression with epsilon = 0, C = lam, no intercept (another community's code)."""
-    from sklearn.svm import SVR
+    from sklearn.svm import LinearSVR
 
     problem = gaussian_problem(25, 8, 4, 5, seed=3)
-    machine = SVR(kernel="precomputed", C=0.2, epsilon=0.0, tol=1e-10).fit(problem.J @ problem.J.T, problem.y)
-    # libsvm fits an intercept, so compare the values of the dual without it: ours can only be lower or equal in primal value
+    machine = LinearSVR(epsilon=0.0, C=0.2, fit_intercept=False, tol=1e-8, max_iter=1_000_000, random_state=0).fit(problem.J, problem.y)
     solution = solve_convex(problem, 0.2)
-    nu = np.zeros(25)
-    nu[machine.support_] = machine.dual_coef_[0]
-    theta = problem.J.T @ nu
-    theirs = 0.5 * theta @ theta + 0.2 * np.abs(problem.y - problem.J @ theta).sum()
-    assert solution.objective <= theirs * (1 + 1e-9)
+    theirs = 0.5 * machine.coef_ @ machine.coef_ + 0.2 * np.abs(problem.y - problem.J @ machine.coef_).sum()
+    assert solution.objective <= theirs * (1 + 1e-12)
+    assert solution.objective == pytest.approx(theirs, rel=1e-7)
+    np.testing.assert_allclose(solution.theta, machine.coef_, atol=1e-7)
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1e-3, 1.0, 1e3, 1e6])
