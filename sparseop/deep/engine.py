@@ -10,36 +10,30 @@ A run is a folder::
     summary.json    final and best epoch, memorisation, detection of wrong labels, calibration
     samples.npz     for each sample: how suspicious its label is, the label proposed instead, the network's prediction
 
-Within an epoch nothing waits for the device: losses are summed there, and read once an epoch. All randomness of an epoch
-comes from generators seeded by (seed, epoch), and the learning rate is a function of the epoch, so a run that was killed
-goes on bit by bit as if it had not been.
+What all trainers share (epochs, checkpoints, what goes wrong) is ``sparseop.deep.loop``.
 """
 
-import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
-from sparseop.deep import augment, checkpoint, distributed, networks
+from sparseop.deep import augment, distributed, networks
 from sparseop.deep import device as devices
 from sparseop.deep import recipe as recipes
 from sparseop.deep.data import Samples, prepare, seed_for
 from sparseop.deep.examiner import Examiner
-from sparseop.deep.feed import Feed, epoch_order, whole_pass
+from sparseop.deep.feed import whole_pass
+from sparseop.deep.loop import CHECKPOINT, Loop, Watch, generator, load_checkpoint, require_no_run
 from sparseop.deep.methods import METHODS, Method, Setting
-from sparseop.deep.recipe import Recipe
+from sparseop.deep.recipe import Recipe, Training
 from sparseop.deep.records import Record, Row
 from sparseop.deep.schedule import rates
-from sparseop.errors import InputError
 
-Watch = Callable[[int, int, Row | None], None]
-CHECKPOINT = "last.pt"
+__all__ = ["CHECKPOINT", "Watch", "resume", "train"]
 
 
 def train(recipe: Recipe, folder: Path, *, device: str = "auto", data_root: Path | str | None = None,
@@ -58,13 +52,12 @@ def train(recipe: Recipe, folder: Path, *, device: str = "auto", data_root: Path
     ------
     InputError : bad data or options; a loss that is not finite (the last good checkpoint stays); a full disk.
     """
-    if (folder / "recipe.toml").exists():
-        raise InputError(f"'{folder}' already holds a run; go on with it by --resume, or choose another folder.")
+    require_no_run(folder)
     target = devices.choose(device)
     distributed.start(target)
     samples = prepare(recipe, data_root, download=download)
     run = _Run(recipe, samples, target)
-    record = Record.create(folder, recipes.text(run.resolved), samples, target)
+    record = Record.create(folder, run.recipe_text(), samples, target)
     return run.fit(record, 0, watch)
 
 
@@ -75,13 +68,8 @@ def resume(folder: Path, *, device: str = "auto", data_root: Path | str | None =
     ------
     InputError : no run or no checkpoint there, a checkpoint of another recipe, other data than the run began with.
     """
-    path = folder / "recipe.toml"
-    if not path.is_file():
-        raise InputError(f"there is no run in '{folder}': it has no recipe.toml.")
+    path, state = load_checkpoint(folder)
     recipe = recipes.read(path)
-    state = checkpoint.load(folder / CHECKPOINT)
-    if state["recipe"] != path.read_text(encoding="utf-8"):
-        raise InputError(f"'{folder / CHECKPOINT}' is the checkpoint of another recipe than '{path}'.")
     target = devices.choose(device)
     distributed.start(target)
     samples = prepare(recipe, data_root)
@@ -91,13 +79,13 @@ def resume(folder: Path, *, device: str = "auto", data_root: Path | str | None =
     return run.fit(record, int(state["epoch"]), watch)
 
 
-class _Run:
+class _Run(Loop):
     """Networks, method and optimiser of one run on one device."""
 
+    training: Training
+
     def __init__(self, recipe: Recipe, samples: Samples, device: torch.device) -> None:
-        self.samples, self.device = samples, device
-        self.training, self.engine, self.seed = recipe.training, recipe.engine, recipe.seed
-        devices.prepare(device, deterministic=self.engine.deterministic, threads=self.engine.threads)
+        super().__init__(samples, recipe.training, recipe.engine, recipe.seed, device)
         dataset = samples.dataset
         self.rates = rates(self.training)
         self.n_classes = dataset.n_classes
@@ -123,7 +111,7 @@ class _Run:
                 networks.build(recipe.network.name, self.n_classes, dataset.train_images.shape[1], **recipe.network.options)
                 .to(device, memory_format=layout))  # type: ignore[call-overload]
             for _ in range(self.method.networks))
-        self.forwards = [self._wrapped(network) for network in self.networks]
+        self.forwards = [self.wrapped(network) for network in self.networks]
         self.optimiser = torch.optim.SGD(
             self.networks.parameters(), lr=self.rates[0], momentum=self.training.momentum, nesterov=self.training.nesterov,
             weight_decay=self.training.weight_decay, fused=device.type in ("cuda", "cpu"))
@@ -131,78 +119,45 @@ class _Run:
         # 3. The data, and who judges the result.
         self.views = [self._augment(name) for name in (self.training.augment, *self.method.views)]
         self.plain = self._augment("none")
-        if isinstance(dataset.train_images, Tensor):
-            devices.require_room(device, dataset.train_images.nbytes, f"the training images of {dataset.name}")
-        self.train_feed = Feed(dataset.train_images, device)
         self.examiner = Examiner(samples, self.train_feed, self.method, self._plain_logits, self.engine.test_batch)
         self.given = self.examiner.given
         self.predicted = torch.full_like(self.given, -1)
 
     # ---- epochs ----------------------------------------------------------------------------------------------------
 
-    def fit(self, record: Record, done: int, watch: Watch | None) -> dict[str, Any]:
-        """Train the epochs from ``done`` on and return the summary."""
-        try:
-            for epoch in range(done, self.training.epochs):
-                started = time.perf_counter()
-                row: Row = {"epoch": epoch + 1, "lr": self.rates[epoch], **self._epoch(epoch, watch)}
-                row |= self.examiner.measure(distributed.total(self.predicted + 1) - 1)  # each rank knows its share
-                last = epoch + 1 == self.training.epochs
-                row |= self.examiner.test(wanted=last or (epoch + 1) % self.engine.test_every == 0)
-                row["epoch_seconds"] = round(time.perf_counter() - started, 3)
-                if distributed.rank() == 0:
-                    record.rows.append(row)
-                    self._save(record, epoch + 1)
-                    record.write()
-                distributed.barrier()
-                if watch is not None:
-                    watch(epoch, 0, row)
-            summary: dict[str, Any] = {}
-            if distributed.rank() == 0:
-                summary, of_samples = self.examiner.summary(record.rows)
-                record.finish(summary, of_samples)
-            distributed.barrier()
-            return summary
-        except torch.OutOfMemoryError:
-            raise InputError(f"{self.device} ran out of memory; a smaller training.batch_size (now {self.training.batch_size}) or "
-                             "engine.precision = 'bfloat16' needs less. The last good checkpoint is kept.") from None
-        finally:
-            record.close()
+    def rate(self, epoch: int) -> float:
+        """Return the learning rate of an epoch."""
+        return self.rates[epoch]
 
-    def _epoch(self, epoch: int, watch: Watch | None) -> Row:
-        """Train one epoch; return loss, speed and running accuracies."""
-        rank, world = distributed.rank(), distributed.world()
-        order = epoch_order(self.samples.train, self.training.batch_size, _generator("cpu", self.seed, "order", epoch),
-                            drop_last=self.training.drop_last, rank=rank, world=world)
-        draws = [_generator(self.device, self.seed, "augment", view, epoch, rank) for view in range(len(self.views))]
-        torch.manual_seed(seed_for(self.seed, "torch", epoch, rank))  # dropout, MixUp
+    def start_epoch(self, epoch: int) -> list[torch.Generator]:
+        """Set rate and modes; return the generators of the views."""
         for group in self.optimiser.param_groups:
             group["lr"] = self.rates[epoch]
         self.method.start_epoch(epoch, self.training.epochs)
         self.method.train()
         self.networks.train()
         self.predicted.fill_(-1)
-        loss_sum = torch.zeros((), device=self.device)
-        first_bad = torch.full((), len(order), device=self.device)
+        return [generator(self.device, self.seed, "augment", view, epoch, distributed.rank()) for view in range(len(self.views))]
 
-        started = time.perf_counter()
-        for step, (index, images) in enumerate(self.train_feed.batches(order)):
-            loss = self._step(index, images, draws)
-            loss_sum += loss
-            first_bad = torch.where(loss.isfinite(), first_bad, first_bad.clamp(max=step))
-            if watch is not None:
-                watch(epoch, step + 1, None)
-        losses = distributed.total(loss_sum) / (len(order) * world)
-        bad = int(distributed.gather(first_bad[None]).min())
-        seconds = time.perf_counter() - started  # after the reads above, so the device has finished
-        if bad < len(order):
-            raise InputError(
-                f"the loss was not finite at step {bad + 1} of {len(order)} in epoch {epoch + 1}; the run stops and keeps its "
-                f"last good checkpoint ({f'epoch {epoch}' if epoch else 'none yet'}). A lower training.lr or training.clip > 0 may help.")
+    def step(self, place: float, index: Tensor, images: Tensor, draws: list[torch.Generator]) -> Tensor:
+        """Take one optimisation step; return the loss, on the device."""
+        del place
+        return self._step(index, images, draws)
+
+    def end_epoch(self, epoch: int) -> Row:
+        """Let a method that wants it see every sample once more."""
         if self.method.needs_pass:
             self._pass(self.rates[epoch])
-        return {"loss": float(losses), "seconds": round(seconds, 3),
-                "images_per_second": round(sum(map(len, order)) * world / seconds, 1)}
+        return {}
+
+    def judge(self, *, wanted: bool) -> Row:
+        """Return what the epoch says about the labels, and the test accuracies where they are ``wanted``."""
+        row = self.examiner.measure(distributed.total(self.predicted + 1) - 1)  # each rank knows its share
+        return row | self.examiner.test(wanted=wanted)
+
+    def summary(self, rows: list[Row]) -> tuple[dict[str, Any], dict[str, Tensor] | None]:
+        """Return the summary of the run and what is known of each training sample."""
+        return self.examiner.summary(rows)
 
     def _step(self, index: Tensor, images: Tensor, draws: list[torch.Generator]) -> Tensor:
         """Take one optimisation step; return the loss, on the device."""
@@ -225,7 +180,7 @@ class _Run:
         """Return logits (B, K), or (networks, B, K)."""
         if self.engine.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
-        with self._autocast():
+        with self.autocast():
             outputs: list[Tensor] = [forward(images) for forward in forwards]
         return outputs[0] if len(outputs) == 1 else torch.stack(outputs)
 
@@ -244,21 +199,13 @@ class _Run:
 
     # ---- checkpoints -----------------------------------------------------------------------------------------------
 
-    def _save(self, record: Record, epoch: int) -> None:
-        checkpoint.save(record.folder / CHECKPOINT, {
-            "recipe": recipes.text(self.resolved), "epoch": epoch, "networks": self.networks.state_dict(),
-            "method": self.method.state_dict(), "optimiser": self.optimiser.state_dict(), "rows": record.rows,
-        })
+    def recipe_text(self) -> str:
+        """Return the resolved recipe."""
+        return recipes.text(self.resolved)
 
-    def load(self, state: dict[str, Any]) -> None:
-        """Take over the state of a checkpoint."""
-        try:
-            self.networks.load_state_dict(state["networks"])
-            self.method.load_state_dict(state["method"])
-            self.optimiser.load_state_dict(state["optimiser"])
-        except (RuntimeError, ValueError, KeyError) as error:
-            reason = str(error).split("\n")[0]
-            raise InputError(f"the checkpoint does not fit this run's networks and method: {reason}") from None
+    def parts(self) -> dict[str, Any]:
+        """Return what a checkpoint holds, by name."""
+        return {"networks": self.networks, "method": self.method, "optimiser": self.optimiser}
 
     # ---- small parts -----------------------------------------------------------------------------------------------
 
@@ -267,24 +214,8 @@ class _Run:
         return augment.build(name, mean=dataset.mean, std=dataset.std, pad=self.training.pad, hole=self.training.hole,
                              crop=self.training.crop)
 
-    def _wrapped(self, network: nn.Module) -> Callable[[Tensor], Tensor]:
-        wrapped = network
-        if distributed.world() > 1:
-            ids = [self.device.index] if self.device.type == "cuda" else None
-            wrapped = DistributedDataParallel(network, device_ids=ids, broadcast_buffers=False)
-        return torch.compile(wrapped, dynamic=False) if self.engine.compile else wrapped
-
-    def _autocast(self) -> AbstractContextManager[Any]:
-        if self.engine.precision == "bfloat16":
-            return torch.autocast(self.device.type, dtype=torch.bfloat16)
-        return nullcontext()
-
 
 _NO_DRAWS = torch.Generator()  # for augmentations that draw nothing
-
-
-def _generator(device: str | torch.device, *key: int | str) -> torch.Generator:
-    return torch.Generator(device).manual_seed(seed_for(*key))
 
 
 def _with_method(recipe: Recipe, options: dict[str, Any]) -> Recipe:

@@ -19,29 +19,18 @@ unknown key is refused with the nearest known one. ``override`` applies ``--set 
 writes the resolved recipe, every default spelt out, which reads back as the same recipe.
 """
 
-import dataclasses
-import inspect
-import tomllib
-import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from sparseop.deep import augment, datasets, methods, networks, noise
-from sparseop.deep.schema import known_keys, nearest, override, toml_value, typed
+from sparseop.deep import augment, datasets, methods, networks, noise, schema
+from sparseop.deep.schema import Component, Kind
 from sparseop.errors import InputError, between, choice, integer, nonnegative, positive
 from sparseop.provenance import ROOT
 
 RECIPES = ROOT / "deep" / "recipes"
-
-
-@dataclass(frozen=True)
-class Component:
-    """A named part and its options, every default filled in."""
-
-    name: str
-    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -155,10 +144,10 @@ class Recipe:
     name: str
     title: str = ""
     seed: int = 0
-    data: Component = Component("digits")
+    data: Component = field(default_factory=partial(Component, "digits"))
     noise: Noise = Noise()
-    network: Component = Component("convnet")
-    method: Component = Component("ce")
+    network: Component = field(default_factory=partial(Component, "convnet"))
+    method: Component = field(default_factory=partial(Component, "ce"))
     training: Training = Training()
     engine: Engine = Engine()
     source: Source = Source()
@@ -166,13 +155,7 @@ class Recipe:
 
 def find(name: str) -> Path:
     """Return the file of a recipe given by name (of ``deep/recipes``) or by path."""
-    if name.endswith(".toml") or "/" in name:
-        path = Path(name)
-        if not path.is_file():
-            raise InputError(f"the recipe '{path}' is not there.")
-        return path
-    nearest("recipe", name, names())
-    return RECIPES / f"{name}.toml"
+    return schema.find(name, RECIPES)
 
 
 def names() -> list[str]:
@@ -182,85 +165,26 @@ def names() -> list[str]:
 
 def read(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     """Return the recipe of a TOML file with ``overrides`` ("table.key=value") applied."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise InputError(f"'{path}' is not a text file.") from None
-    return parse(text, name=path.stem, where=f"'{path}'", overrides=overrides)
+    return parse(schema.read_text(path), name=path.stem, where=f"'{path}'", overrides=overrides)
 
 
 def parse(text: str, *, name: str, where: str = "the recipe", overrides: Sequence[str] = ()) -> Recipe:
     """Return the recipe of a TOML text; ``name`` is used where the text gives none."""
-    try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{where} is not TOML: {error}.") from None
-    for item in overrides:
-        override(tables, item)
-    tables.setdefault("name", name)
-    known_keys(tables, [f.name for f in dataclasses.fields(Recipe)], where)
-    parts: dict[str, Any] = {}
-    for f in dataclasses.fields(Recipe):
-        if f.name not in tables:
-            value: Any = {} if f.name in _COMPONENTS else None
-        else:
-            value = tables[f.name]
-        if f.name in _COMPONENTS:
-            parts[f.name] = _component(f.name, value, where)
-        elif value is not None and dataclasses.is_dataclass(f.type):
-            parts[f.name] = _section(f.type, f.name, value, where)
-        elif value is not None:
-            parts[f.name] = typed(f"{f.name} in {where}", value, f.type)
-    recipe = Recipe(**parts)
+    recipe = schema.from_toml(Recipe, text, name=name, where=where, overrides=overrides, components=_COMPONENTS)
     _consistent(recipe)
     return recipe
 
 
 def text(recipe: Recipe) -> str:
     """Return the recipe as TOML with every value spelt out."""
-    lines: list[str] = []
-    sections: list[str] = []
-    for f in dataclasses.fields(recipe):
-        value = getattr(recipe, f.name)
-        if isinstance(value, Component):
-            entries = {"name": value.name, **value.options}
-        elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-            entries = {g.name: getattr(value, g.name) for g in dataclasses.fields(value)}
-        else:
-            lines.append(f"{f.name} = {toml_value(value)}")
-            continue
-        sections += ["", f"[{f.name}]", *(f"{key} = {toml_value(entry)}" for key, entry in entries.items() if entry is not None)]
-    return "\n".join([*lines, *sections]) + "\n"
+    return schema.to_toml(recipe)
 
 
-#: the tables that name a component, the names there are, and the signature of each one's options
-_COMPONENTS: dict[str, tuple[Sequence[str], Any, str]] = {
-    "data": (datasets.NAMES, datasets.signature, "digits"),
-    "network": (networks.NAMES, networks.signature, "convnet"),
-    "method": (tuple(methods.METHODS), methods.signature, "ce"),
+_COMPONENTS = {
+    "data": Kind(datasets.NAMES, datasets.signature, "digits"),
+    "network": Kind(networks.NAMES, networks.signature, "convnet"),
+    "method": Kind(tuple(methods.METHODS), methods.signature, "ce"),
 }
-
-
-def _component(table: str, value: Any, where: str) -> Component:
-    known, signature, default = _COMPONENTS[table]
-    if not isinstance(value, dict):
-        raise InputError(f"{table} in {where} must be a table, got {value!r}.")
-    name = choice(f"{table}.name", value.get("name", default), known)
-    parameters = signature(name).parameters
-    given = {key: entry for key, entry in value.items() if key != "name"}
-    known_keys(given, list(parameters), f"[{table}] for {table}.name = {name!r} in {where}")
-    options = {key: p.default for key, p in parameters.items() if p.default is not inspect.Parameter.empty}
-    for key, entry in given.items():
-        options[key] = typed(f"{table}.{key}", entry, parameters[key].annotation)
-    return Component(name, {key: tuple(v) if isinstance(v, list) else v for key, v in options.items()})
-
-
-def _section(cls: Any, table: str, value: Any, where: str) -> Any:
-    if not isinstance(value, dict):
-        raise InputError(f"{table} in {where} must be a table, got {value!r}.")
-    hints = typing.get_type_hints(cls)
-    known_keys(value, list(hints), f"[{table}] in {where}")
-    return cls(**{key: typed(f"{table}.{key}", entry, hints[key]) for key, entry in value.items()})
 
 
 def _consistent(recipe: Recipe) -> None:

@@ -74,11 +74,12 @@ class Record:
                 if name != "epoch" and value is not None:
                     self._board.add_scalar(name, value, self.rows[-1]["epoch"])
 
-    def finish(self, summary: dict[str, Any], samples: dict[str, Tensor]) -> None:
-        """Write summary.json and samples.npz."""
-        packed = io.BytesIO()
-        np.savez_compressed(packed, **{name: value.numpy() for name, value in samples.items()})  # type: ignore[arg-type]
-        write_atomic(self.folder / "samples.npz", packed.getvalue())
+    def finish(self, summary: dict[str, Any], samples: dict[str, Tensor] | None) -> None:
+        """Write summary.json and, where there are any, the arrays of one entry a sample: samples.npz."""
+        if samples is not None:
+            packed = io.BytesIO()
+            np.savez_compressed(packed, **{name: value.numpy() for name, value in samples.items()})  # type: ignore[arg-type]
+            write_atomic(self.folder / "samples.npz", packed.getvalue())
         _write_json(self.folder / "summary.json", _without_nan(summary))
 
     def close(self) -> None:

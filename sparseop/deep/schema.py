@@ -1,13 +1,126 @@
-"""Checking plain values against type annotations, with messages that name the key, the value and what is allowed."""
+"""Recipes of any kind as frozen dataclasses: read from TOML, every key and type checked, and written back in full.
 
+A field of a recipe's dataclass is a plain value, a dataclass (a TOML table with fixed keys) or a ``Component``: a table
+that names a part, such as a network, and carries the options of that part's own function. Messages name the key, the value
+and what is allowed.
+"""
+
+import dataclasses
 import difflib
+import inspect
 import tomllib
 import types
 import typing
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
 
 from sparseop.errors import InputError, choice
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Component:
+    """A named part and its options, every default filled in."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """The names that a ``Component``'s table may carry, the signature of each one's options, and the default name."""
+
+    names: Sequence[str]
+    signature: Callable[[str], inspect.Signature]
+    default: str
+
+
+def find(name: str, folder: Path) -> Path:
+    """Return the file of a recipe given by name (of ``folder`` and the folders in it) or by path."""
+    if name.endswith(".toml") or "/" in name:
+        path = Path(name)
+        if not path.is_file():
+            raise InputError(f"the recipe '{path}' is not there.")
+        return path
+    known = {path.stem: path for path in sorted(folder.rglob("*.toml"))}
+    nearest("recipe", name, list(known))
+    return known[name]
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a recipe's file."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise InputError(f"'{path}' is not a text file.") from None
+
+
+def tables(text: str, where: str) -> dict[str, Any]:
+    """Return parsed TOML."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{where} is not TOML: {error}.") from None
+
+
+def from_toml(cls: type[R], text: str, *, name: str, where: str, overrides: Sequence[str], components: Mapping[str, Kind]) -> R:
+    """Return the recipe, a ``cls``, of a TOML text; ``name`` is used where the text gives none."""
+    found = tables(text, where)
+    for item in overrides:
+        override(found, item)
+    found.setdefault("name", name)
+    fields = dataclasses.fields(cls)  # type: ignore[arg-type]
+    known_keys(found, [f.name for f in fields], where)
+    parts: dict[str, Any] = {}
+    for f in fields:
+        if f.name in components:
+            parts[f.name] = _component(f.name, found.get(f.name, {}), where, components[f.name])
+        elif f.name in found and dataclasses.is_dataclass(f.type):
+            parts[f.name] = _section(f.type, f.name, found[f.name], where)
+        elif f.name in found:
+            parts[f.name] = typed(f"{f.name} in {where}", found[f.name], f.type)
+    return cls(**parts)
+
+
+def to_toml(recipe: Any) -> str:
+    """Return a recipe as TOML with every value spelt out; it reads back as the same recipe."""
+    lines: list[str] = []
+    sections: list[str] = []
+    for f in dataclasses.fields(recipe):
+        value = getattr(recipe, f.name)
+        if isinstance(value, Component):
+            entries = {"name": value.name, **value.options}
+        elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+            entries = {g.name: getattr(value, g.name) for g in dataclasses.fields(value)}
+        else:
+            lines.append(f"{f.name} = {toml_value(value)}")
+            continue
+        sections += ["", f"[{f.name}]", *(f"{key} = {toml_value(entry)}" for key, entry in entries.items() if entry is not None)]
+    return "\n".join([*lines, *sections]) + "\n"
+
+
+def _component(table: str, value: Any, where: str, kind: Kind) -> Component:
+    if not isinstance(value, dict):
+        raise InputError(f"{table} in {where} must be a table, got {value!r}.")
+    name = choice(f"{table}.name", value.get("name", kind.default), kind.names)
+    parameters = kind.signature(name).parameters
+    given = {key: entry for key, entry in value.items() if key != "name"}
+    known_keys(given, list(parameters), f"[{table}] for {table}.name = {name!r} in {where}")
+    options = {key: p.default for key, p in parameters.items() if p.default is not inspect.Parameter.empty}
+    for key, entry in given.items():
+        options[key] = typed(f"{table}.{key}", entry, parameters[key].annotation)
+    return Component(name, {key: tuple(v) if isinstance(v, list) else v for key, v in options.items()})
+
+
+def _section(cls: Any, table: str, value: Any, where: str) -> Any:
+    if not isinstance(value, dict):
+        raise InputError(f"{table} in {where} must be a table, got {value!r}.")
+    hints = typing.get_type_hints(cls)
+    known_keys(value, list(hints), f"[{table}] in {where}")
+    return cls(**{key: typed(f"{table}.{key}", entry, hints[key]) for key, entry in value.items()})
 
 
 def known_keys(given: Mapping[str, Any], known: Sequence[str], where: str) -> None:

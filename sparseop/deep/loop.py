@@ -1,0 +1,211 @@
+"""What every trainer's loop does: epochs, records, checkpoints, several processes, and what goes wrong on the way.
+
+Within an epoch nothing waits for the device: losses are summed there, and read once an epoch. All randomness of an epoch
+comes from generators seeded by (seed, epoch), and the learning rate is a function of the place in the run, so a run that was
+killed goes on bit by bit as if it had not been.
+"""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from sparseop.deep import checkpoint, distributed
+from sparseop.deep import device as devices
+from sparseop.deep.data import Samples, seed_for
+from sparseop.deep.feed import Feed, epoch_order
+from sparseop.deep.recipe import Engine
+from sparseop.deep.records import Record, Row
+from sparseop.errors import InputError
+
+Watch = Callable[[int, int, Row | None], None]
+CHECKPOINT = "last.pt"
+
+
+class Training(Protocol):
+    """What the loop itself wants to know of a recipe's ``[training]``."""
+
+    @property
+    def epochs(self) -> int:
+        """Passes over the training samples."""
+
+    @property
+    def batch_size(self) -> int:
+        """The global batch, over all processes."""
+
+    @property
+    def drop_last(self) -> bool:
+        """Leave out the last, smaller batch of each epoch."""
+
+
+class Loop(ABC):
+    """One run on one device; a trainer says what a step, a judgement and a checkpoint are."""
+
+    training: Training
+
+    def __init__(self, samples: Samples, training: Training, engine: Engine, seed: int, device: torch.device) -> None:
+        self.samples, self.training, self.engine, self.seed, self.device = samples, training, engine, seed, device
+        devices.prepare(device, deterministic=engine.deterministic, threads=engine.threads)
+        images = samples.dataset.train_images
+        if isinstance(images, Tensor):
+            devices.require_room(device, images.nbytes, f"the training images of {samples.dataset.name}")
+        self.train_feed = Feed(images, device)
+
+    # ---- what a trainer says -----------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def rate(self, epoch: int) -> float:
+        """Return the learning rate at the beginning of an epoch, from 0."""
+
+    @abstractmethod
+    def start_epoch(self, epoch: int) -> list[torch.Generator]:
+        """Make everything ready to train; return the generators that ``step`` draws from."""
+
+    @abstractmethod
+    def step(self, place: float, index: Tensor, images: Tensor, draws: list[torch.Generator]) -> Tensor:
+        """Take one optimisation step at ``place`` of the run, in [0, 1), and return the loss, on the device."""
+
+    @abstractmethod
+    def end_epoch(self, epoch: int) -> Row:
+        """Do what follows the last step of an epoch; return what the epoch has measured."""
+
+    @abstractmethod
+    def judge(self, *, wanted: bool) -> Row:
+        """Return what the networks are worth now; the costly part only where it is ``wanted``."""
+
+    @abstractmethod
+    def summary(self, rows: list[Row]) -> tuple[dict[str, Any], dict[str, Tensor] | None]:
+        """Return the summary of the run, and arrays of one entry a training sample (or None)."""
+
+    @abstractmethod
+    def recipe_text(self) -> str:
+        """Return the resolved recipe."""
+
+    @abstractmethod
+    def parts(self) -> dict[str, Any]:
+        """Return everything with a state: what a checkpoint holds, by name."""
+
+    # ---- epochs ------------------------------------------------------------------------------------------------------
+
+    def fit(self, record: Record, done: int, watch: Watch | None) -> dict[str, Any]:
+        """Train the epochs from ``done`` on and return the summary."""
+        try:
+            for epoch in range(done, self.training.epochs):
+                started = time.perf_counter()
+                row: Row = {"epoch": epoch + 1, "lr": self.rate(epoch), **self._epoch(epoch, watch)}
+                last = epoch + 1 == self.training.epochs
+                row |= self.judge(wanted=last or (epoch + 1) % self.engine.test_every == 0)
+                row["epoch_seconds"] = round(time.perf_counter() - started, 3)
+                if distributed.rank() == 0:
+                    record.rows.append(row)
+                    self._save(record, epoch + 1)
+                    record.write()
+                distributed.barrier()
+                if watch is not None:
+                    watch(epoch, 0, row)
+            summary, of_samples = self.summary(record.rows) if self._takes_part_in_summary() else ({}, None)
+            if distributed.rank() == 0:
+                record.finish(summary, of_samples)
+            distributed.barrier()
+            return summary
+        except torch.OutOfMemoryError:
+            raise InputError(f"{self.device} ran out of memory; a smaller training.batch_size (now {self.training.batch_size}) or "
+                             "engine.precision = 'bfloat16' needs less. The last good checkpoint is kept.") from None
+        finally:
+            record.close()
+
+    def _takes_part_in_summary(self) -> bool:
+        """Whether this process computes the summary; a trainer whose summary communicates lets all of them."""
+        return distributed.rank() == 0
+
+    def _epoch(self, epoch: int, watch: Watch | None) -> Row:
+        """Train one epoch; return loss, speed and what the trainer measured."""
+        rank, world = distributed.rank(), distributed.world()
+        order = epoch_order(self.samples.train, self.training.batch_size, generator("cpu", self.seed, "order", epoch),
+                            drop_last=self.training.drop_last, rank=rank, world=world)
+        torch.manual_seed(seed_for(self.seed, "torch", epoch, rank))  # dropout, MixUp
+        draws = self.start_epoch(epoch)
+        loss_sum = torch.zeros((), device=self.device)
+        first_bad = torch.full((), len(order), device=self.device)
+
+        started = time.perf_counter()
+        for step, (index, images) in enumerate(self.train_feed.batches(order)):
+            loss = self.step((epoch + step / len(order)) / self.training.epochs, index, images, draws)
+            loss_sum += loss
+            first_bad = torch.where(loss.isfinite(), first_bad, first_bad.clamp(max=step))
+            if watch is not None:
+                watch(epoch, step + 1, None)
+        losses = distributed.total(loss_sum) / (len(order) * world)
+        bad = int(distributed.gather(first_bad[None]).min())
+        seconds = time.perf_counter() - started  # after the reads above, so the device has finished
+        if bad < len(order):
+            raise InputError(
+                f"the loss was not finite at step {bad + 1} of {len(order)} in epoch {epoch + 1}; the run stops and keeps its "
+                f"last good checkpoint ({f'epoch {epoch}' if epoch else 'none yet'}). A lower training.lr or training.clip > 0 may help.")
+        row: Row = {"loss": float(losses), "seconds": round(seconds, 3),
+                    "images_per_second": round(sum(map(len, order)) * world / seconds, 1)}
+        return row | self.end_epoch(epoch)
+
+    # ---- checkpoints -------------------------------------------------------------------------------------------------
+
+    def _save(self, record: Record, epoch: int) -> None:
+        states = {name: part.state_dict() for name, part in self.parts().items()}
+        checkpoint.save(record.folder / CHECKPOINT, {"recipe": self.recipe_text(), "epoch": epoch, **states, "rows": record.rows})
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take over the state of a checkpoint."""
+        try:
+            for name, part in self.parts().items():
+                part.load_state_dict(state[name])
+        except (RuntimeError, ValueError, KeyError) as error:
+            reason = str(error).split("\n")[0]
+            raise InputError(f"the checkpoint does not fit this run's networks and method: {reason}") from None
+
+    # ---- small parts -------------------------------------------------------------------------------------------------
+
+    def wrapped(self, network: nn.Module) -> Callable[[Tensor], Tensor]:
+        """Return the network with its gradients averaged over the processes, and compiled where the recipe says so."""
+        forward = network
+        if distributed.world() > 1:
+            ids = [self.device.index] if self.device.type == "cuda" else None
+            forward = DistributedDataParallel(network, device_ids=ids, broadcast_buffers=False)
+        return torch.compile(forward, dynamic=False) if self.engine.compile else forward
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Return the context in which networks are to run."""
+        if self.engine.precision == "bfloat16":
+            return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return nullcontext()
+
+
+def generator(device: str | torch.device, *key: int | str) -> torch.Generator:
+    """Return the random generator that belongs to ``key``, such as (seed, "augment", epoch)."""
+    return torch.Generator(device).manual_seed(seed_for(*key))
+
+
+def require_no_run(folder: Path) -> None:
+    """Refuse a folder that holds a run."""
+    if (folder / "recipe.toml").exists():
+        raise InputError(f"'{folder}' already holds a run; go on with it by --resume, or choose another folder.")
+
+
+def load_checkpoint(folder: Path) -> tuple[Path, dict[str, Any]]:
+    """Return the recipe's file and the last checkpoint of the run in a folder.
+
+    Raises
+    ------
+    InputError : no run or no checkpoint there, a checkpoint of another recipe.
+    """
+    path = folder / "recipe.toml"
+    if not path.is_file():
+        raise InputError(f"there is no run in '{folder}': it has no recipe.toml.")
+    state = checkpoint.load(folder / CHECKPOINT)
+    if state["recipe"] != path.read_text(encoding="utf-8"):
+        raise InputError(f"'{folder / CHECKPOINT}' is the checkpoint of another recipe than '{path}'.")
+    return path, state
