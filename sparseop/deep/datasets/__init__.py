@@ -12,6 +12,9 @@ folder         any tree of class folders: root/train/CLASS/*, root/test/CLASS/* 
 clothing1m     Clothing1M as distributed                                                   size
 webvision      mini-WebVision (Google, first 50 classes), ILSVRC12 as second test set      size, n_classes, ilsvrc12
 =============  ==========================================================================  ==========================
+
+Painted by formula, no download: "shapes", ten shapes of any colour, place and size (options train, test, size, seed), and
+"digits-on-backgrounds", the digits under the same nuisance (option seed).
 """
 
 import importlib
@@ -29,6 +32,7 @@ __all__ = ["NAMES", "Dataset", "Images", "LazyImages", "load", "signature"]
 _MODULES = {
     "digits": "digits", "cifar10": "cifar", "cifar100": "cifar", "cifar10n": "cifar_n", "cifar100n": "cifar_n",
     "folder": "folder", "clothing1m": "clothing1m", "webvision": "webvision",
+    "shapes": "shapes", "digits-on-backgrounds": "digits_on_backgrounds",
 }
 NAMES = tuple(_MODULES)
 
@@ -66,5 +70,5 @@ def signature(name: str) -> inspect.Signature:
 
 
 def _function(name: str) -> Callable[..., Dataset]:
-    function: Callable[..., Dataset] = getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), f"load_{name}")
+    function: Callable[..., Dataset] = getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), f"load_{name.replace('-', '_')}")
     return function

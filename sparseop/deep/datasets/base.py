@@ -102,6 +102,13 @@ def check_labels(labels: Tensor, n: int, n_classes: int, what: str) -> Tensor:
     return labels
 
 
+def moments(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return each channel's mean and standard deviation of uint8 images (N, C, H, W), in [0, 1] units."""
+    pixels = images.transpose(0, 1).flatten(1)
+    found = [torch.std_mean(channel.double() / 255, correction=0) for channel in pixels]
+    return tuple(float(m) for _, m in found), tuple(max(float(s), 1e-3) for s, _ in found)
+
+
 def require_root(name: str, root: Path | str | None, how: str) -> Path:
     """Return the data folder: ``root``, or what the environment variable SPARSEOP_DATA says; ``how`` to get the data."""
     root = root or os.environ.get("SPARSEOP_DATA")

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sparseop.deep.datasets.base import Dataset, Images, natural, require_root
+from sparseop.deep.datasets.base import Dataset, Images, moments, natural, require_root
 from sparseop.deep.datasets.files import ImageFiles, class_folders
 from sparseop.errors import InputError
 
@@ -40,7 +40,7 @@ def load_folder(root: Path | str | None, *, download: bool = False, size: int = 
     counts = torch.bincount(train_labels, minlength=len(classes))
     if (counts == 0).any():
         raise InputError(f"folder: '{train / classes[int(counts.argmin())]}' holds no image.")
-    mean, std = _moments(train_images) if isinstance(train_images, Tensor) else (_MEAN, _STD)
+    mean, std = moments(train_images) if isinstance(train_images, Tensor) else (_MEAN, _STD)
     return Dataset("folder", train_images, train_labels, test_images, test_labels, tuple(classes), mean, std, truth_known=clean)
 
 
@@ -50,9 +50,3 @@ def _images(folder: Path, classes: list[str], size: int) -> tuple[Images, Tensor
     if len(paths) * 3 * size * size > IN_MEMORY:
         return files, labels
     return files.fetch(torch.arange(len(paths))), labels
-
-
-def _moments(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    pixels = images.transpose(0, 1).flatten(1)
-    moments = [torch.std_mean(channel.double() / 255, correction=0) for channel in pixels]
-    return tuple(float(m) for _, m in moments), tuple(max(float(s), 1e-3) for s, _ in moments)
