@@ -1,5 +1,7 @@
 """One visual style for every figure: colour-blind safe, readable on a projector and in print, byte-identical on redraw.
 
+Every figure is drawn once, for paper. ``save`` writes it for print and screen, and once more for dark pages (``darken``).
+
 Colours are Paul Tol's 'bright' scheme (https://sro.sron.nl/pub-pages/tol/); maps are perceptually uniform. Every
 qualitative series also differs by line style or marker, so that a grey print still reads.
 """
@@ -13,8 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from cycler import cycler
+from matplotlib.artist import Artist
+from matplotlib.collections import Collection, QuadMesh
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.text import Text
 
 from sparseop.files import write_atomic
 
@@ -22,6 +31,8 @@ BLUE, RED, GREEN, YELLOW, CYAN, PURPLE, GREY = "#4477AA", "#EE6677", "#228833", 
 COLORS = (BLUE, RED, GREEN, PURPLE, YELLOW, CYAN)
 MARKERS = ("o", "s", "^", "D", "v", "P")
 DASHES = ("-", "--", "-.", ":", (0, (3, 1, 1, 1, 1, 1)), (0, (5, 1)))
+#: what takes the place of white and black on dark pages
+DARK_PAPER, DARK_INK = "#16181d", "#e9e9ec"
 #: relative differences, errors: dark is small
 ERROR_MAP = "viridis"
 #: rates and shares from 0 to 1: white is 1, as in the papers' phase diagrams
@@ -86,15 +97,65 @@ def plain_ticks(axis: Any, values: Any) -> None:
 
 
 def save(figure: Figure, stem: Path) -> list[Path]:
-    """Write ``stem.png``, ``.pdf`` and ``.svg``, each atomically and without a date, and return their paths."""
-    logging.getLogger("fontTools").setLevel(logging.ERROR)  # it remarks on the date of the font file in every PDF
-    paths = []
-    for suffix, metadata in FORMATS.items():
-        path = stem.with_suffix(f".{suffix}")
-        buffer = io.BytesIO()
-        with style():
-            figure.savefig(buffer, format=suffix, metadata=metadata)
-        write_atomic(path, buffer.getvalue())
-        paths.append(path)
-    return paths
+    """Write ``stem.png``, ``.pdf`` and ``.svg`` and ``dark/stem.png``, atomically and without a date; return their paths.
 
+    The figure is dark afterwards.
+    """
+    logging.getLogger("fontTools").setLevel(logging.ERROR)  # it remarks on the date of the font file in every PDF
+    paths = [_write(figure, stem.with_suffix(f".{suffix}")) for suffix in FORMATS]
+    darken(figure)
+    return [*paths, _write(figure, stem.parent / "dark" / f"{stem.name}.png")]
+
+
+def _write(figure: Figure, path: Path) -> Path:
+    suffix = path.suffix[1:]
+    buffer = io.BytesIO()
+    with style():
+        figure.savefig(buffer, format=suffix, metadata=FORMATS[suffix], facecolor=figure.get_facecolor())
+    write_atomic(path, buffer.getvalue())
+    return path
+
+
+def darken(figure: Figure) -> None:
+    """Turn a figure drawn for paper into one for a dark page: greys change places, dark colours become a little lighter.
+
+    What is drawn on top of an image or a mesh keeps its colours, as the image does.
+    """
+    figure.draw_without_rendering()  # ticks exist only now
+    kept: set[Artist] = set()
+    for axes in figure.axes:
+        meshes = [*axes.images, *(c for c in axes.collections if isinstance(c, QuadMesh))]
+        if meshes:
+            on_top: list[Artist] = [*axes.texts, *axes.lines, *axes.collections, *axes.patches]
+            legend = axes.get_legend()
+            if legend is not None and axes.bbox.overlaps(legend.get_window_extent()):
+                on_top.append(legend)
+            kept.update(part for artist in on_top for part in artist.findobj())
+    for artist in figure.findobj():
+        if artist not in kept:
+            _darken(artist)
+
+
+def _darken(artist: Artist) -> None:
+    if isinstance(artist, Text):
+        artist.set_color(_dark(artist.get_color()))
+    elif isinstance(artist, Line2D):
+        face, edge = artist.get_markerfacecolor(), artist.get_markeredgecolor()
+        artist.set(color=_dark(artist.get_color()), markerfacecolor=_dark(face), markeredgecolor=_dark(edge))
+    elif isinstance(artist, Patch):
+        artist.set(facecolor=_dark(artist.get_facecolor()), edgecolor=_dark(artist.get_edgecolor()))
+    elif isinstance(artist, Collection) and artist.get_array() is None:
+        artist.set_facecolor([_dark(color) for color in np.reshape(artist.get_facecolor(), (-1, 4))])
+        artist.set_edgecolor([_dark(color) for color in np.reshape(artist.get_edgecolor(), (-1, 4))])
+
+
+def _dark(color: Any) -> Any:
+    if isinstance(color, str) and color in ("none", "auto"):
+        return color
+    red, green, blue, alpha = to_rgba(color)
+    if max(red, green, blue) - min(red, green, blue) < 0.1:  # a grey
+        light = (red + green + blue) / 3
+        mixed = tuple((1 - light) * ink + light * paper for ink, paper in zip(to_rgba(DARK_INK), to_rgba(DARK_PAPER), strict=True))
+        return (*mixed[:3], alpha)
+    white = 0.25 if 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.45 else 0.0
+    return (*(part + white * (1 - part) for part in (red, green, blue)), alpha)

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from sparseop import cli, errors, files, plotting, provenance
@@ -85,6 +86,34 @@ def test_figures_are_byte_identical(tmp_path):
         return [path.read_bytes() for path in plotting.save(figure, tmp_path / folder / "plot")]
 
     assert drawn("a") == drawn("b")
+
+
+def test_dark_figures_read_on_dark_pages_and_leave_images_alone():
+    with plotting.style():
+        figure = Figure()
+        plain, image = figure.subplots(1, 2)
+        line, = plain.plot([1, 2], color="black")
+        coloured = [plain.plot([2, 1], color=color)[0] for color in plotting.COLORS]
+        image.imshow([[0, 1]], cmap=plotting.RATE_MAP)
+        on_top = image.text(0, 0, "on the image", color="black")
+        plotting.caption(figure, "10 trials")
+    plotting.darken(figure)
+
+    def contrast(a, b):
+        def luminance(color):
+            parts = np.array(to_rgb(color))
+            return np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4) @ (0.2126, 0.7152, 0.0722)
+        low, high = sorted((luminance(a), luminance(b)))
+        return (high + 0.05) / (low + 0.05)
+
+    paper = figure.get_facecolor()
+    assert contrast(paper, plotting.DARK_PAPER) == pytest.approx(1, abs=0.01)
+    for color in (line.get_color(), plain.xaxis.label.get_color(), plain.get_xticklabels()[0].get_color(), plain.spines.left.get_edgecolor()):
+        assert contrast(color, paper) > 7
+    for series in coloured:
+        assert contrast(series.get_color(), paper) > 3  # the least that WCAG asks of graphics
+    assert contrast(figure._supxlabel.get_color(), paper) > 4.5
+    assert to_rgb(on_top.get_color()) == (0, 0, 0)
 
 
 def test_provenance_names_no_host_or_user():

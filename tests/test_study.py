@@ -74,7 +74,7 @@ def test_first_run_writes_everything_second_computes_nothing(squares, capsys):
     assert run(squares) == 0
     assert calls(squares) == list(range(8))
     files = sorted(p.relative_to(squares / "figures").as_posix() for p in (squares / "figures").rglob("*.*"))
-    assert files == ["data/squares.csv", "data/squares.json", "squares.pdf", "squares.png", "squares.svg",
+    assert files == ["dark/squares.png", "data/squares.csv", "data/squares.json", "squares.pdf", "squares.png", "squares.svg",
                      "tables/squares_all.csv", "tables/squares_all.md", "tables/squares_all.tex"]
     record = json.loads((squares / "figures/data/squares.json").read_text())
     assert record["totals"] == {"seconds": 4.0}
