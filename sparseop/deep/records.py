@@ -34,28 +34,42 @@ class Record:
         if distributed.rank() == 0:
             folder.mkdir(parents=True, exist_ok=True)
             samples.labels.save(folder / "labels.npz")
-            dataset = samples.dataset
-            about = {
+        dataset = samples.dataset
+        return cls.begin(folder, recipe, device, {
+            "processes": distributed.world(), "dataset": dataset.name,
+            "samples": len(samples.train), "validation": len(samples.validation),
+            "noise_rate": samples.labels.realised_rate if dataset.truth_known else None,
+            "labels_sha256": sha256(samples.labels.given.numpy().tobytes()), "notes": list(dataset.notes),
+        })
+
+    @classmethod
+    def begin(cls, folder: Path, recipe: str, device: torch.device, about: dict[str, Any]) -> "Record":
+        """Start the record of a new run on whatever data; ``about`` goes into run.json, behind versions and hardware."""
+        if distributed.rank() == 0:
+            general = {
                 "when": provenance.now(), **provenance.commit(),
                 "versions": provenance.versions("sparseop", "torch", "numpy"), "hardware": provenance.hardware() | _accelerator(device),
-                "threads": torch.get_num_threads(), "processes": distributed.world(), "dataset": dataset.name,
-                "samples": len(samples.train), "validation": len(samples.validation),
-                "noise_rate": samples.labels.realised_rate if dataset.truth_known else None,
-                "labels_sha256": sha256(samples.labels.given.numpy().tobytes()), "notes": list(dataset.notes),
+                "threads": torch.get_num_threads(),
             }
-            _write_json(folder / "run.json", about)
+            folder.mkdir(parents=True, exist_ok=True)
+            _write_json(folder / "run.json", general | about)
             write_atomic(folder / "recipe.toml", recipe.encode())
         return cls(folder, [])
 
     @classmethod
     def reopen(cls, folder: Path, samples: Samples, rows: list[Row]) -> "Record":
         """Take up the record of a run that goes on, after checking that its labels are the same."""
+        return cls.go_on(folder, rows, "the training labels", {"labels_sha256": sha256(samples.labels.given.numpy().tobytes())})
+
+    @classmethod
+    def go_on(cls, folder: Path, rows: list[Row], what: str, same: dict[str, Any]) -> "Record":
+        """Take up the record of a run after checking that ``same``, entries of its run.json about ``what``, still hold."""
         try:
             about = json.loads((folder / "run.json").read_text())
         except (OSError, ValueError) as error:
             raise InputError(f"'{folder / 'run.json'}' cannot be read: {error}.") from None
-        if about.get("labels_sha256") != sha256(samples.labels.given.numpy().tobytes()):
-            raise InputError(f"the training labels differ from those that the run in '{folder}' began with.")
+        if any(about.get(key) != value for key, value in same.items()):
+            raise InputError(f"{what} differ from those that the run in '{folder}' began with.")
         if distributed.rank() == 0:
             about.setdefault("resumed", []).append({"when": provenance.now(), "epoch": len(rows), **provenance.commit()})
             _write_json(folder / "run.json", about)
@@ -71,8 +85,8 @@ class Record:
         write_atomic(self.folder / "metrics.csv", text.getvalue().encode())
         if self._board is not None:
             for name, value in self.rows[-1].items():
-                if name != "epoch" and value is not None:
-                    self._board.add_scalar(name, value, self.rows[-1]["epoch"])
+                if name != "epoch" and isinstance(value, int | float):
+                    self._board.add_scalar(name, value, self.rows[-1].get("epoch", len(self.rows)))
 
     def finish(self, summary: dict[str, Any], samples: dict[str, Tensor] | None) -> None:
         """Write summary.json and, where there are any, the arrays of one entry a sample: samples.npz."""

@@ -1,6 +1,7 @@
 """Images in files of their own, decoded when asked for. Needs pillow, imported where a file is opened."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -48,14 +49,9 @@ class ImageFiles:
 
     def _read(self, path: str) -> Tensor:
         image_module = require_pillow()
-        try:
-            with image_module.open(path) as image:
-                image.draft("RGB", (2 * self.size, 2 * self.size))  # a JPEG far too large is decoded at a fraction
-                picture = image.convert("RGB")
-        except FileNotFoundError:
-            raise InputError(f"the image '{path}' is not there.") from None
-        except (OSError, ValueError, SyntaxError, EOFError) as error:
-            raise InputError(f"the image '{path}' cannot be read; it is truncated, damaged or no image ({error}).") from None
+        with opened(path) as image:
+            image.draft("RGB", (2 * self.size, 2 * self.size))  # a JPEG far too large is decoded at a fraction
+            picture = image.convert("RGB")
         width, height = picture.size
         if self.stretch:
             picture = picture.resize((self.size, self.size), image_module.Resampling.BILINEAR)
@@ -67,12 +63,36 @@ class ImageFiles:
         return torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8).reshape(self.size, self.size, 3).permute(2, 0, 1)
 
 
+@contextlib.contextmanager
+def opened(path: Path | str) -> Iterator[Any]:
+    """Open a picture with pillow; one sentence for whatever keeps it from being read, while it is decoded too.
+
+    Raises
+    ------
+    InputError : no such file, a folder, no image, a damaged or truncated one, one too large to be decoded safely.
+    """
+    image_module = require_pillow()
+    try:
+        with image_module.open(path) as image:
+            yield image
+    except InputError:
+        raise
+    except FileNotFoundError:
+        raise InputError(f"the image '{path}' is not there.") from None
+    except IsADirectoryError:
+        raise InputError(f"the image '{path}' is a folder.") from None
+    except image_module.DecompressionBombError:
+        raise InputError(f"the image '{path}' has more than {2 * image_module.MAX_IMAGE_PIXELS:,} pixels and is not decoded.") from None
+    except (OSError, ValueError, SyntaxError, EOFError) as error:
+        raise InputError(f"the image '{path}' cannot be read; it is truncated, damaged or no image ({error}).") from None
+
+
 def require_pillow() -> Any:
     """Return pillow's Image module."""
     try:
         from PIL import Image
     except ImportError:
-        raise InputError("data sets of image files need pillow; pip install pillow.") from None
+        raise InputError("image files need pillow; pip install pillow.") from None
     return Image
 
 
