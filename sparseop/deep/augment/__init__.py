@@ -16,6 +16,8 @@ strong    AutoAugment (CIFAR-10 policy), zero pad and crop, flip, normalise, Cut
 
 The order within "strong" is that of the released code of SOP: operations see whole pixels 0..255, new pixels are black,
 and Cutout comes after normalisation, so that its hole has the mean colour.
+
+Views for contrastive learning, another kind of weak and strong, are made by ``sparseop.deep.augment.views.Views``.
 """
 
 from collections.abc import Callable, Sequence
