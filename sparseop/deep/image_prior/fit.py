@@ -1,0 +1,127 @@
+"""Fitting a deep image prior to one corrupted image, by one method, iteration by iteration.
+
+    f(theta) = network(z), z a fixed noise tensor;    y (C, H, W) the corrupted image;    means are over the entries seen
+
+    squared     mean (f - y)^2
+    absolute    mean |f - y|
+    double      mean (f + g*g - h*h - y)^2, g and h with ``ratio`` times the learning rate of theta
+
+"double" is doubly over-parameterised robust recovery (You, Zhu, Qu, Ma, "Robust Recovery via Implicit Bias of Discrepant
+Learning Rates for Double Over-parameterization", NeurIPS 2020). The first two have no g and h at all: that a released
+script can be switched to the absolute loss while g and h go on learning made some baselines other than they seem.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sparseop.deep.data import seed_for
+from sparseop.deep.image_prior import networks
+from sparseop.deep.image_prior.recipe import ImageRecipe
+from sparseop.deep.image_prior.sparse import SparsePart
+from sparseop.errors import InputError, choice
+
+AMPLITUDE = 0.1  # of the network's input, uniform in [0, AMPLITUDE]
+
+
+class Fit:
+    """One method on one image.
+
+    Parameters
+    ----------
+    y : (C, H, W) the corrupted image.
+    method : "squared", "absolute" or "double".
+    recipe : network, optimisation and seed; ``sparse.ratio`` must be a number.
+    device : where it runs.
+
+    Attributes
+    ----------
+    iteration : steps taken.
+    network, sparse : f, and s (None unless "double").
+    seen : (C, H, W) 1 where an entry counts, 0 where it is held out.
+    """
+
+    def __init__(self, y: Tensor, method: str, recipe: ImageRecipe, device: torch.device | str = "cpu") -> None:
+        choice("method", method, ("squared", "absolute", "double"))
+        training, self.seed = recipe.training, recipe.seed
+        self.method, self.training, self.device = method, training, torch.device(device)
+        self.y = y.to(self.device)[None]
+        size = (y.shape[1], y.shape[2])
+        # network and input are the same for every method, so that curves differ by the method alone
+        torch.manual_seed(seed_for(self.seed, "network"))
+        self.network: nn.Module = networks.build(recipe.network.name, len(y), size, **recipe.network.options).to(self.device)
+        shape = self.network.input_shape(*size)  # type: ignore[operator]
+        self.z = AMPLITUDE * torch.rand(shape, generator=_generator(self.seed, "input")).to(self.device)
+        kept = torch.rand(self.y.shape, generator=_generator(self.seed, "held out")) >= training.holdout
+        self.seen = kept.float().to(self.device)
+        self.share = float(self.seen.mean())
+        groups: list[dict[str, Any]] = [{"params": list(self.network.parameters())}]
+        self.sparse: SparsePart | None = None
+        if method == "double":
+            spec = recipe.sparse
+            if isinstance(spec.ratio, str):
+                raise InputError("sparse.ratio must be a number here; 'auto' is resolved by ``ratio.resolve``.")
+            self.sparse = SparsePart(self.y.shape, gamma=spec.gamma, start=spec.start, seed=self.seed).to(self.device)
+            groups.append({"params": list(self.sparse.parameters()), "lr": training.lr * spec.ratio})
+        self.optimiser = torch.optim.SGD(groups, lr=training.lr, momentum=training.momentum)
+        self.iteration = 0
+        self.loss = float("nan")
+
+    def step(self) -> None:
+        """Take one step; ``loss`` is then what it was before it."""
+        f = self.network(self._input())
+        off = f - self.y if self.sparse is None else f + self.sparse() - self.y
+        size = off.abs() if self.method == "absolute" else off.square()
+        loss = (size * self.seen).mean() / self.share
+        self.optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        self.optimiser.step()
+        self.iteration += 1
+        self.loss = float(loss.detach())
+
+    @torch.no_grad()
+    def output(self) -> Tensor:
+        """Return f (C, H, W) of the present parameters and the unperturbed input."""
+        f: Tensor = self.network(self.z)
+        return f[0]
+
+    @torch.no_grad()
+    def corruption(self) -> Tensor | None:
+        """Return s (C, H, W), or None for a method without."""
+        return None if self.sparse is None else self.sparse()[0]
+
+    def held_out_error(self, f: Tensor) -> float:
+        """Return the mean |f - y| over the entries no method sees; nan where all are seen.
+
+        For salt-and-pepper noise of rate p, |f - 0| and |f - 1| average to 1/2 whatever f in [0, 1] is, so that the expectation
+        is (1 - p) mean |f - x| + p/2: the error against the truth x, but for a constant.
+        """
+        hidden = 1 - self.seen[0]
+        return float(((f - self.y[0]).abs() * hidden).sum() / hidden.sum()) if self.share < 1 else float("nan")
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that changes."""
+        return {
+            "iteration": self.iteration, "network": self.network.state_dict(), "optimiser": self.optimiser.state_dict(),
+            "sparse": None if self.sparse is None else self.sparse.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over a state; the fit goes on bit by bit as the one it came from."""
+        self.network.load_state_dict(state["network"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        if self.sparse is not None:
+            self.sparse.load_state_dict(state["sparse"])
+        self.iteration = int(state["iteration"])
+
+    def _input(self) -> Tensor:
+        level = self.training.input_noise
+        if level == 0:
+            return self.z
+        noise = torch.randn(self.z.shape, generator=_generator(self.seed, "input noise", self.iteration))
+        return self.z + level * noise.to(self.device)
+
+
+def _generator(*key: int | str) -> torch.Generator:
+    return torch.Generator().manual_seed(seed_for(*key))

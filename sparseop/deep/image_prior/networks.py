@@ -1,0 +1,135 @@
+"""Networks whose structure alone prefers natural images: a fixed noise tensor goes in, an image in [0, 1] comes out.
+
+``skip``     the hourglass with skip connections of the deep image prior (Ulyanov, Vedaldi and Lempitsky, IJCV 2020,
+             doi:10.1007/s11263-020-01303-4), in the form that robust image recovery uses it.
+``decoder``  a plain convolutional decoder: a small noise tensor, doubled in side ``scales`` times. Simpler, and less of a prior.
+
+Batch normalisation works on the one image there is, and always in training mode, as in the original.
+"""
+
+import inspect
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sparseop.errors import InputError, choice, integer
+
+SLOPE = 0.2  # of LeakyReLU
+
+
+class Skip(nn.Module):
+    """Hourglass with skip connections: images (1, C, H, W) from noise (1, depth, H, W); any H and W above 2^scales."""
+
+    def __init__(self, channels: int, *, depth: int, width: int, scales: int, skip: int) -> None:
+        super().__init__()
+        self.depth, self.least = depth, 2**scales
+        into = [depth] + [width] * (scales - 1)
+        self.side = nn.ModuleList(_block(n, skip, 1) for n in into)
+        self.down = nn.ModuleList(nn.Sequential(_block(n, width, 3, stride=2), _block(width, width, 3)) for n in into)
+        self.merge = nn.ModuleList(nn.BatchNorm2d(skip + width) for _ in into)
+        self.up = nn.ModuleList(nn.Sequential(_block(skip + width, width, 3), _block(width, width, 1)) for _ in into)
+        self.last = nn.Conv2d(width, channels, 1)
+
+    def input_shape(self, height: int, width: int) -> tuple[int, ...]:
+        """Return the shape of the noise for an image of this size."""
+        return (1, self.depth, height, width)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Return the image of a noise tensor."""
+        return torch.sigmoid(self.last(self._scale(z, 0)))
+
+    def _scale(self, x: Tensor, k: int) -> Tensor:
+        deep = self.down[k](x)
+        if k + 1 < len(self.down):
+            deep = self._scale(deep, k + 1)
+        # to the size of the skip branch, so that sides need not be multiples of 2^scales
+        deep = functional.interpolate(deep, size=x.shape[-2:], mode="bilinear", align_corners=False)
+        joined: Tensor = self.up[k](self.merge[k](torch.cat([self.side[k](x), deep], 1)))
+        return joined
+
+
+class Decoder(nn.Module):
+    """Convolutional decoder: images (1, C, H, W) from noise (1, width, H/2^scales, W/2^scales)."""
+
+    def __init__(self, channels: int, *, width: int, scales: int, extra: int) -> None:
+        super().__init__()
+        self.width, self.scales, self.least = width, scales, 2**scales
+        self.grow = nn.ModuleList(_block(width, width, 3) for _ in range(scales))
+        self.rest = nn.Sequential(*(_block(width, width, 3) for _ in range(extra)))
+        self.last = nn.Conv2d(width, channels, 1)
+        self.size: tuple[int, int] | None = None
+
+    def input_shape(self, height: int, width: int) -> tuple[int, ...]:
+        """Return the shape of the noise for an image of this size, which ``forward`` then makes."""
+        self.size = (height, width)
+        return (1, self.width, -(-height // self.least), -(-width // self.least))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Return the image of a noise tensor."""
+        for k, block in enumerate(self.grow):
+            last = k + 1 == self.scales and self.size is not None
+            z = functional.interpolate(block(z), **({"size": self.size} if last else {"scale_factor": 2}), mode="bilinear", align_corners=False)
+        return torch.sigmoid(self.last(self.rest(z)))
+
+
+def skip(channels: int, *, width: int = 32, scales: int = 4, depth: int = 16, skip: int = 4) -> nn.Module:
+    """Return the hourglass; the released settings are width = 128, scales = 5, depth = 32, skip = 4.
+
+    Parameters
+    ----------
+    channels : of the image.
+    width : feature maps of every layer, down and up.
+    scales : times the side is halved.
+    depth : channels of the noise.
+    skip : channels of each skip connection.
+    """
+    for name, value in (("width", width), ("scales", scales), ("depth", depth), ("skip", skip)):
+        integer(f"network.{name}", value, 1)
+    return Skip(channels, depth=depth, width=width, scales=scales, skip=skip)
+
+
+def decoder(channels: int, *, width: int = 64, scales: int = 3, extra: int = 2) -> nn.Module:
+    """Return the decoder.
+
+    Parameters
+    ----------
+    channels : of the image.
+    width : feature maps of every layer, and channels of the noise.
+    scales : times the side is doubled.
+    extra : further 3 x 3 convolutions at full size.
+    """
+    for name, value in (("width", width), ("scales", scales)):
+        integer(f"network.{name}", value, 1)
+    integer("network.extra", extra, 0)
+    return Decoder(channels, width=width, scales=scales, extra=extra)
+
+
+_BUILDERS: dict[str, Callable[..., nn.Module]] = {"skip": skip, "decoder": decoder}
+NAMES = tuple(_BUILDERS)
+
+
+def signature(name: str) -> inspect.Signature:
+    """Return the options of a network: names, types and defaults."""
+    whole = inspect.signature(_BUILDERS[choice("network.name", name, NAMES)])
+    return whole.replace(parameters=[p for p in whole.parameters.values() if p.kind is p.KEYWORD_ONLY])
+
+
+def build(name: str, channels: int, size: tuple[int, int], **options: int) -> nn.Module:
+    """Return a freshly initialised network for images (channels, *size).
+
+    Raises
+    ------
+    InputError : an unknown name, an option out of range, an image smaller than the network's coarsest cell.
+    """
+    network = _BUILDERS[choice("network.name", name, NAMES)](channels, **options)
+    if min(size) < 2 * network.least:
+        raise InputError(f"network {name!r} halves the side {network.least.bit_length() - 1} times and needs an image of at least "
+                         f"{2 * network.least} pixels, got {size[0]} x {size[1]}; a smaller network.scales needs less.")
+    return network
+
+
+def _block(into: int, out: int, side: int, *, stride: int = 1) -> nn.Sequential:
+    convolution = nn.Conv2d(into, out, side, stride, padding=side // 2, padding_mode="reflect" if side > 1 else "zeros")
+    return nn.Sequential(convolution, nn.BatchNorm2d(out), nn.LeakyReLU(SLOPE))

@@ -1,0 +1,41 @@
+"""The one number that robust recovery asks for: alpha, the learning rate of g and h over the network's.
+
+Start and ratio act through ``lam = log(1/gamma) / (2 alpha)`` alone (SOP paper, eq. 23): an entry of s leaves zero once the
+integral of its residual has reached lam. Too large a lam, and the network has memorised the corruption before s wakes up;
+too small, and s takes what is hard to learn of the image itself. No value serves all corruption levels.
+"""
+
+import math
+
+import numpy as np
+from torch import Tensor
+
+from sparseop.deep.image_prior.corruption import median_filter
+from sparseop.errors import between, positive
+
+JUMP = 0.2  # an entry further than this from its median counts as corrupted
+#: the rule: log lam is linear in the level. Fitted on
+SLOPE, LEVEL, LAM = 0.0, 0.25, 0.035
+
+
+def matching(value: float, gamma: float) -> float:
+    """Return log(1/gamma) / (2 value): the lam that belongs to a ratio alpha, and the alpha that belongs to a lam.
+
+    Raises
+    ------
+    InputError : unless value > 0 and 0 < gamma < 1.
+    """
+    return -math.log(between("gamma", gamma, 0, 1)) / (2 * positive("value", value))
+
+
+def estimated_level(y: Tensor) -> float:
+    """Return the share of the entries of y (C, H, W) that differ by more than ``JUMP`` from the median of their 5 x 5 window.
+
+    It estimates, without knowing the kind of noise, the share of entries that are off by more than 0.1.
+    """
+    return float(((y - median_filter(y, 5)).abs() > JUMP).float().mean())
+
+
+def ratio_for(level: float, gamma: float) -> float:
+    """Return the ratio alpha for a corruption level, by the rule fitted in ``deep/image_recovery.py``."""
+    return float(matching(LAM * np.exp(SLOPE * (level - LEVEL)), gamma))

@@ -1,0 +1,162 @@
+"""Recipes of image recovery: what decides a run, in one TOML file; the dataclasses below are its schema and its defaults.
+
+A recipe says ``task = "image-recovery"``. Keys that a user changes most are plain: ``--set image=PATH noise=0.3``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from sparseop.deep import schema
+from sparseop.deep.image_prior import networks
+from sparseop.deep.image_prior.corruption import KINDS
+from sparseop.deep.image_prior.sparse import STARTS
+from sparseop.deep.recipe import RECIPES
+from sparseop.deep.schema import Component, Kind
+from sparseop.errors import InputError, between, choice, integer, nonnegative, positive
+
+TASK = "image-recovery"
+FOLDER = RECIPES / "image_prior"
+#: what is fitted to the corrupted image y by the network f
+METHODS = {
+    "squared": "mean (f - y)^2",
+    "absolute": "mean |f - y|",
+    "double": "mean (f + g*g - h*h - y)^2",
+}
+
+
+@dataclass(frozen=True)
+class Training:
+    """The optimisation: plain gradient descent with momentum, a fixed number of iterations.
+
+    Attributes
+    ----------
+    iterations : steps of each method.
+    every : iterations between two measurements; the first and the last are always measured.
+    lr : learning rate tau of the network, for the mean over all entries.
+    momentum : of network, g and h alike.
+    input_noise : standard deviation of fresh Gaussian noise on the network's input in each step.
+    holdout : share of the entries, drawn at random, that no method sees; its error on them is recorded.
+    threads : processor threads, 0 for torch's choice; the last bits of a run on a CPU depend on it.
+    """
+
+    iterations: int = 600
+    every: int = 10
+    lr: float = 1.0
+    momentum: float = 0.9
+    input_noise: float = 0.0
+    holdout: float = 0.0
+    threads: int = 0
+
+
+@dataclass(frozen=True)
+class Sparse:
+    """The variables g and h of the method "double".
+
+    Attributes
+    ----------
+    ratio : alpha, their learning rate over the network's; "auto": from the corruption level that is estimated from the image
+        (see ``ratio``).
+    gamma : scale of their start.
+    start : "constant" or "normal", see ``sparse``.
+    """
+
+    ratio: float | Literal["auto"] = "auto"
+    gamma: float = 1e-5
+    start: str = "constant"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the recipe comes from; nothing here changes a run.
+
+    Attributes
+    ----------
+    table : figure or table it belongs to.
+    needs : what it takes.
+    notes : where paper and released code are silent or differ, and what was taken.
+    """
+
+    table: str = ""
+    needs: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ImageRecipe:
+    """One image, one corruption, and the methods to recover it.
+
+    Attributes
+    ----------
+    image : name of a bundled photograph, or the path of a file (looked for in ``--data-root`` first).
+    size : side of the central square to take, reduced to that many pixels; 0: the image as it is.
+    noise : share of the entries to corrupt; 0: the image is taken as corrupted already, and there is no truth to compare with.
+    noise_kind : "salt-and-pepper" or "uniform".
+    methods : which of ``METHODS``, in this order.
+    seed : of corruption, network and input.
+    """
+
+    name: str
+    title: str = ""
+    task: Literal["image-recovery"] = "image-recovery"
+    seed: int = 0
+    image: str = "flower"
+    size: int = 64
+    noise: float = 0.3
+    noise_kind: str = "salt-and-pepper"
+    methods: tuple[str, ...] = tuple(METHODS)
+    network: Component = Component("skip")
+    training: Training = Training()
+    sparse: Sparse = Sparse()
+    source: Source = Source()
+
+
+def read(path: Path, overrides: Sequence[str] = ()) -> ImageRecipe:
+    """Return the recipe of a TOML file with ``overrides`` ("key=value", "table.key=value") applied."""
+    return parse(schema.read_text(path), name=path.stem, where=f"'{path}'", overrides=overrides)
+
+
+def parse(text: str, *, name: str, where: str = "the recipe", overrides: Sequence[str] = ()) -> ImageRecipe:
+    """Return the recipe of a TOML text; ``name`` is used where the text gives none."""
+    recipe = schema.from_toml(ImageRecipe, text, name=name, where=where, overrides=overrides, components=_COMPONENTS)
+    _consistent(recipe)
+    return recipe
+
+
+def text(recipe: ImageRecipe) -> str:
+    """Return the recipe as TOML with every value spelt out."""
+    return schema.to_toml(recipe)
+
+
+def names() -> list[str]:
+    """Return the names of the recipes that come with the project."""
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+_COMPONENTS = {"network": Kind(networks.NAMES, networks.signature, "skip")}
+
+
+def _consistent(recipe: ImageRecipe) -> None:
+    training, sparse = recipe.training, recipe.sparse
+    integer("seed", recipe.seed, 0)
+    integer("size", recipe.size, 0)
+    between("noise", recipe.noise, 0, 1, ends="[]")
+    choice("noise_kind", recipe.noise_kind, KINDS)
+    if not recipe.methods:
+        raise InputError(f"methods must name at least one of {', '.join(map(repr, METHODS))}, got none.")
+    for method in recipe.methods:
+        choice("methods", method, METHODS)
+    if len(set(recipe.methods)) < len(recipe.methods):
+        raise InputError(f"methods must name each method once, got {list(recipe.methods)}.")
+    integer("training.iterations", training.iterations, 1)
+    integer("training.every", training.every, 1)
+    positive("training.lr", training.lr)
+    between("training.momentum", training.momentum, 0, 1, ends="[)")
+    nonnegative("training.input_noise", training.input_noise)
+    between("training.holdout", training.holdout, 0, 1, ends="[)")
+    integer("training.threads", training.threads, 0)
+    if sparse.ratio != "auto":
+        positive("sparse.ratio", float(sparse.ratio))
+    between("sparse.gamma", sparse.gamma, 0, 1)
+    choice("sparse.start", sparse.start, STARTS)

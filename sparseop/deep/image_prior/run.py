@@ -1,0 +1,208 @@
+"""A run of image recovery: ``train(recipe, folder)`` and ``resume(folder)``.
+
+A run is a folder::
+
+    recipe.toml         the resolved recipe: every default spelt out, the ratio as a number
+    run.json            versions, hardware, commit, the corruption level as estimated and the ratio chosen
+    metrics.csv         one row a measurement: method, iteration, loss, PSNR, what was found of the corruption
+    last.pt             a checkpoint, at most a few seconds old
+    summary.json        each method at its last and at its best measurement, and the median filters
+    clean.png, corrupted.png, recovered_METHOD.png, corruption.png (grey: s = 0)
+    recovery.npz        the same as float32 arrays (C, H, W)
+    recovery.png, .pdf, .svg    the picture of all that
+
+A run that was killed goes on from its checkpoint bit by bit as if it had not been.
+"""
+
+import io
+import math
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sparseop.deep import checkpoint
+from sparseop.deep import device as devices
+from sparseop.deep.image_prior import corruption, images
+from sparseop.deep.image_prior import recipe as recipes
+from sparseop.deep.image_prior.fit import Fit
+from sparseop.deep.image_prior.picture import draw
+from sparseop.deep.image_prior.ratio import estimated_level, matching, ratio_for
+from sparseop.deep.image_prior.recipe import ImageRecipe
+from sparseop.deep.loop import CHECKPOINT, load_checkpoint, require_no_run
+from sparseop.deep.records import Record, Row
+from sparseop.errors import InputError
+from sparseop.files import sha256, write_atomic
+
+SAVE_SECONDS = 3.0
+#: called with the row of a measurement and the number of iterations of all methods together
+Watch = Callable[[Row, int], None]
+
+
+def train(recipe: ImageRecipe, folder: Path, *, device: str = "auto", data_root: Path | str | None = None,
+          watch: Watch | None = None) -> dict[str, Any]:
+    """Recover an image by each method of a recipe into a new run folder, and return the summary.
+
+    Raises
+    ------
+    InputError : an image that cannot be used, a loss that is not finite (the last checkpoint stays), a full disk.
+    """
+    require_no_run(folder)
+    run = _Run(recipe, devices.choose(device), data_root)
+    about = {"image_sha256": run.fingerprint, "shape": list(run.y.shape), "estimated_level": run.level,
+             "ratio_chosen": recipe.sparse.ratio, "ratio": run.recipe.sparse.ratio}
+    return run.fit(Record.begin(folder, recipes.text(run.recipe), run.device, about), None, watch)
+
+
+def resume(folder: Path, *, device: str = "auto", data_root: Path | str | None = None, watch: Watch | None = None) -> dict[str, Any]:
+    """Go on with a run from its checkpoint and return its summary.
+
+    Raises
+    ------
+    InputError : no run or no checkpoint there, a checkpoint of another recipe, another image than the run began with.
+    """
+    path, state = load_checkpoint(folder)
+    run = _Run(recipes.read(path), devices.choose(device), data_root)
+    record = Record.go_on(folder, state["rows"], "the image and its corruption", {"image_sha256": run.fingerprint})
+    return run.fit(record, state, watch)
+
+
+class _Run:
+    """The image of a recipe, and what its methods have made of it so far."""
+
+    def __init__(self, recipe: ImageRecipe, device: torch.device, root: Path | str | None) -> None:
+        self.device = device
+        devices.prepare(device, deterministic=False, threads=recipe.training.threads)
+        given = images.load_image(recipe.image, recipe.size, root)
+        self.clean = given if recipe.noise > 0 else None
+        self.y = given if self.clean is None else corruption.corrupt(given, recipe.noise, kind=recipe.noise_kind, seed=recipe.seed)
+        self.level = estimated_level(self.y)
+        ratio = recipe.sparse.ratio
+        ratio = ratio_for(self.level, recipe.sparse.gamma) if isinstance(ratio, str) else ratio
+        self.recipe = replace(recipe, sparse=replace(recipe.sparse, ratio=ratio))
+        self.lam = matching(ratio, recipe.sparse.gamma)
+        self.fingerprint = sha256(self.y.numpy().tobytes())
+        self.recovered: dict[str, Tensor] = {}
+        self.s: Tensor | None = None
+
+    def fit(self, record: Record, state: dict[str, Any] | None, watch: Watch | None) -> dict[str, Any]:
+        """Run what is left of the methods and return the summary."""
+        first = 0
+        if state is not None:
+            first, self.recovered, self.s = int(state["method"]), dict(state["recovered"]), state["s"]
+        try:
+            for index in range(first, len(self.recipe.methods)):
+                fit = Fit(self.y, self.recipe.methods[index], self.recipe, self.device)
+                if state is not None and index == first:
+                    fit.load_state_dict(state["fit"])
+                self._advance(fit, index, record, watch)
+            self._save(record, len(self.recipe.methods), {})
+        except torch.OutOfMemoryError:
+            raise InputError(f"{self.device} ran out of memory; a smaller size (now {self.y.shape[1]} x {self.y.shape[2]}) or "
+                             "network.width needs less. The last checkpoint is kept.") from None
+        except KeyboardInterrupt:
+            self._publish(record)  # what there is, before the command says that it was interrupted
+            raise
+        finally:
+            record.close()
+        return self._publish(record)
+
+    def _advance(self, fit: Fit, index: int, record: Record, watch: Watch | None) -> None:
+        training, saved = self.recipe.training, time.monotonic()
+
+        def measured(f: Tensor, s: Tensor | None) -> None:
+            row = self._measure(fit, fit.iteration, f, s)
+            record.rows.append(row)
+            self._keep(fit.method, f, s)
+            if watch is not None:
+                watch(row, training.iterations)
+
+        if fit.iteration == 0:
+            self._save(record, index, fit.state_dict())
+        while fit.iteration < training.iterations:
+            due = fit.iteration % training.every == 0
+            f, s = (fit.output(), fit.corruption()) if due else (None, None)
+            if f is not None:
+                measured(f.cpu(), None if s is None else s.cpu())
+            fit.step()
+            if due and not math.isfinite(fit.loss):
+                raise InputError(
+                    f"the loss of method {fit.method!r} was not finite after {fit.iteration} iterations; the last checkpoint is kept. "
+                    "A lower training.lr" + (" or sparse.ratio" if fit.method == "double" else "") + " may help.")
+            if due and time.monotonic() - saved > SAVE_SECONDS:
+                self._save(record, index, fit.state_dict())
+                record.write()
+                saved = time.monotonic()
+        s = fit.corruption()
+        measured(fit.output().cpu(), None if s is None else s.cpu())
+
+    def _measure(self, fit: Fit, iteration: int, f: Tensor, s: Tensor | None) -> Row:
+        row: Row = {"method": fit.method, "iteration": iteration, "loss": fit.loss,
+                    "psnr": math.nan if self.clean is None else corruption.psnr(f, self.clean), "held_out": fit.held_out_error(f.to(self.device))}
+        if s is not None:
+            row["found"] = float((s.abs() > corruption.VISIBLE).float().mean())
+            if self.clean is not None:
+                row["precision"], row["recall"] = corruption.detection(s, self.y - self.clean)
+        return row
+
+    def _keep(self, method: str, f: Tensor, s: Tensor | None) -> None:
+        self.recovered[method] = f.clamp(0, 1)
+        if s is not None:
+            self.s = s
+
+    def _save(self, record: Record, method: int, fit: dict[str, Any]) -> None:
+        checkpoint.save(record.folder / CHECKPOINT, {
+            "recipe": recipes.text(self.recipe), "method": method, "fit": fit, "recovered": self.recovered, "s": self.s,
+            "rows": record.rows})
+
+    def _publish(self, record: Record) -> dict[str, Any]:
+        """Write metrics, images, picture and summary of what there is; return the summary."""
+        if not record.rows:
+            return {}
+        record.write()
+        folder = record.folder
+        named = {"clean": self.clean, "corrupted": self.y, **{f"recovered_{m}": f for m, f in self.recovered.items()}}
+        found = {name: image for name, image in named.items() if image is not None}
+        for name, image in found.items():
+            write_atomic(folder / f"{name}.png", images.png(image))
+        if self.s is not None:
+            write_atomic(folder / "corruption.png", images.png((1 + self.s) / 2))
+            found["s"] = self.s
+        packed = io.BytesIO()
+        np.savez_compressed(packed, **{name: image.numpy() for name, image in found.items()})  # type: ignore[arg-type]
+        write_atomic(folder / "recovery.npz", packed.getvalue())
+        summary = summarise(record.rows, self.clean, self.y, self.recipe, self.level, self.lam)
+        record.finish(summary, None)
+        draw(folder / "recovery", {name: image.numpy() for name, image in found.items()}, record.rows, summary)
+        return summary
+
+
+def summarise(rows: list[Row], clean: Tensor | None, y: Tensor, recipe: ImageRecipe, level: float, lam: float) -> dict[str, Any]:
+    """Return last and best measurement of each method, and what the filters that know nothing of networks reach."""
+    summary: dict[str, Any] = {"image": recipe.image, "noise": recipe.noise, "noise_kind": recipe.noise_kind, "seed": recipe.seed,
+                               "estimated_level": level, "ratio": recipe.sparse.ratio, "gamma": recipe.sparse.gamma, "lam": lam, "methods": {}}
+    for method in recipe.methods:
+        own = [row for row in rows if row["method"] == method]
+        if not own:
+            continue
+        last = {key: value for key, value in own[-1].items() if key != "method"}
+        best = max(own, key=lambda row: row["psnr"]) if clean is not None else None
+        summary["methods"][method] = {"last": last, "best": None if best is None else {key: best[key] for key in ("iteration", "psnr")}}
+    if clean is not None:
+        summary["psnr_corrupted"] = corruption.psnr(y, clean)
+        summary["filters"] = filters(y, clean)
+    return summary
+
+
+def filters(y: Tensor, clean: Tensor) -> dict[str, float]:
+    """Return the PSNR of median filters: two plain ones, and one that knows that impulses are exactly 0 or 1."""
+    return {
+        "median 3 x 3": corruption.psnr(corruption.median_filter(y, 3), clean),
+        "median 5 x 5": corruption.psnr(corruption.median_filter(y, 5), clean),
+        "median of entries not 0 or 1": corruption.psnr(corruption.median_of_moderate(y, 3), clean),
+    }
