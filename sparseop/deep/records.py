@@ -40,6 +40,7 @@ class Record:
             "samples": len(samples.train), "validation": len(samples.validation),
             "noise_rate": samples.labels.realised_rate if dataset.truth_known else None,
             "labels_sha256": sha256(samples.labels.given.numpy().tobytes()), "notes": list(dataset.notes),
+            "normalisation": {"mean": list(dataset.mean), "std": list(dataset.std)},  # whoever takes the network needs it
         })
 
     @classmethod
