@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from sparseop.deep import recipe as recipes
+from sparseop.deep import schema
 from sparseop.deep.recipe import Recipe
 from sparseop.provenance import ROOT
 
@@ -31,10 +32,12 @@ def values(table: str) -> pd.DataFrame:
 
 
 def records(folder: Path = RESULTS) -> list[tuple[Recipe, dict[str, Any], dict[str, Any], Path]]:
-    """Return (recipe, run.json, summary.json, folder) of every finished committed run, sorted by path."""
+    """Return (recipe, run.json, summary.json, folder) of every finished committed run with labels, sorted by path."""
     found = []
     for path in sorted(folder.rglob("summary.json")):
         run = path.parent
+        if schema.task(run / "recipe.toml") != "labels":
+            continue
         recipe = recipes.read(run / "recipe.toml")
         found.append((recipe, json.loads((run / "run.json").read_text()), json.loads(path.read_text()), run))
     return found

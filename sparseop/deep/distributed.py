@@ -12,6 +12,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
+from torch.nn.modules.batchnorm import _BatchNorm
 
 
 def start(device: torch.device) -> None:
@@ -59,6 +60,16 @@ def gather(tensor: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
+def gather_batch(tensor: Tensor) -> Tensor:
+    """Return the ranks' shares of a batch in the order of the global batch; no gradient flows.
+
+    Sample i of rank r is sample i W + r of the global batch, as ``feed.epoch_order`` deals them.
+    """
+    if world() == 1:
+        return tensor
+    return gather(tensor).view(world(), *tensor.shape).transpose(0, 1).flatten(0, 1)
+
+
 def mean(tensor: Tensor) -> Tensor:
     """Return the mean over ranks of equally shaped tensors; differentiable."""
     if world() == 1:
@@ -84,17 +95,17 @@ def synchronise_batch_norm(network: nn.Module) -> nn.Module:
         converted: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
         return converted
     for name, child in network.named_children():
-        if isinstance(child, nn.BatchNorm2d):
-            setattr(network, name, _GlobalBatchNorm2d(child))
+        if isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d):
+            setattr(network, name, _GlobalBatchNorm(child))
         else:
             synchronise_batch_norm(child)
     return network
 
 
-class _GlobalBatchNorm2d(nn.BatchNorm2d):
+class _GlobalBatchNorm(_BatchNorm):
     """Batch normalisation over all ranks; torch's own SyncBatchNorm refuses CPU tensors."""
 
-    def __init__(self, other: nn.BatchNorm2d) -> None:
+    def __init__(self, other: _BatchNorm) -> None:
         super().__init__(other.num_features, other.eps, other.momentum, other.affine, other.track_running_stats)
         self.load_state_dict(other.state_dict())
         self.train(other.training)
@@ -102,7 +113,8 @@ class _GlobalBatchNorm2d(nn.BatchNorm2d):
     def forward(self, images: Tensor) -> Tensor:
         if not self.training:
             return super().forward(images)
-        moments = mean(torch.stack([images.mean((0, 2, 3)), images.square().mean((0, 2, 3))]))
+        over = [d for d in range(images.ndim) if d != 1]
+        moments = mean(torch.stack([images.mean(over), images.square().mean(over)]))
         centre, variance = moments[0], moments[1] - moments[0].square()
         with torch.no_grad():
             count = images.numel() / images.shape[1] * world()
@@ -114,4 +126,8 @@ class _GlobalBatchNorm2d(nn.BatchNorm2d):
             self.running_var.lerp_(variance * (count / (count - 1)), momentum)
             self.num_batches_tracked += 1
         scale = self.weight * torch.rsqrt(variance + self.eps)
-        return images * scale[:, None, None] + (self.bias - centre * scale)[:, None, None]
+        shape = (-1, *(1 for _ in over[1:]))
+        return images * scale.view(shape) + (self.bias - centre * scale).view(shape)
+
+    def _check_input_dim(self, images: Tensor) -> None:
+        """Features (B, C) and images (B, C, H, W) are both welcome."""

@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tqdm import tqdm
@@ -42,9 +42,17 @@ def watcher(title: str, epochs: int, done: int = 0) -> Callable[[int, int, dict[
 
 def _brief(row: dict[str, Any]) -> str:
     parts = [f"loss {row['loss']:.3f}"]
-    if row.get("test") is not None:
-        parts.append(f"test {row['test']:.1f} %")
+    for key, word in (("test", "test"), ("knn", "kNN")):
+        if row.get(key) is not None:
+            parts.append(f"{word} {row[key]:.1f} %")
     for key, word in (("memorised", "memorised"), ("flagged_recall", "found")):
         if not math.isnan(row.get(key, math.nan)):
             parts.append(f"{word} {row[key]:.0f} %")
     return ", ".join([*parts, f"{row['images_per_second']:.0f} img/s"])
+
+
+def print_columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table on standard output."""
+    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+    for row in [header, *rows]:
+        sys.stdout.write("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() + "\n")

@@ -58,6 +58,16 @@ def read_text(path: Path) -> str:
         raise InputError(f"'{path}' is not a text file.") from None
 
 
+def task(path: Path) -> str:
+    """Return which kind of recipe a file holds: "labels", "contrastive" or "image-recovery".
+
+    Raises
+    ------
+    InputError : another task, or not TOML.
+    """
+    return choice(f"task in '{path}'", tables(read_text(path), f"'{path}'").get("task", "labels"), ("labels", "contrastive", "image-recovery"))
+
+
 def tables(text: str, where: str) -> dict[str, Any]:
     """Return parsed TOML."""
     try:

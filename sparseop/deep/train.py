@@ -1,18 +1,24 @@
-"""Train with wrong labels.
+"""Train with wrong labels, or without labels.
 
     python -m sparseop.deep.train                              cross-entropy against SOP on handwritten digits: a minute
+    python -m sparseop.deep.train sane                         MoCo against SANE on painted shapes: three minutes
     python -m sparseop.deep.train --list                       the recipes, what each reproduces and needs
     python -m sparseop.deep.train RECIPE                       a recipe by name, or a TOML file
     python -m sparseop.deep.train RECIPE --set method.lr_u=1   with something changed
+    python -m sparseop.deep.train image-recovery               remove sparse corruption from a photograph: a minute;
+                                  --set image=PATH noise=0.3   from yours
     python -m sparseop.deep.train --resume RUN                 go on with an interrupted run
     torchrun --nproc-per-node 2 -m sparseop.deep.train RECIPE  on two devices
 
 A run writes its folder (default: runs/RECIPE/TIME-seedS): recipe, provenance, metrics, checkpoint, and for each training
 sample how suspicious its label is.
+
+"sane" trains MoCo, then SANE for as many epochs, then MoCo again for as long as SANE took, and compares their features.
 """
 
 import argparse
 import datetime
+import importlib
 import math
 import os
 import sys
@@ -23,14 +29,25 @@ from pathlib import Path
 from typing import Any
 
 from sparseop import cli
-from sparseop.deep import distributed, engine
+from sparseop.deep import distributed, engine, schema
 from sparseop.deep import recipe as recipes
-from sparseop.deep.progress import watcher
+from sparseop.deep.contrastive import engine as contrastive_engine
+from sparseop.deep.contrastive import recipe as contrastive_recipes
+from sparseop.deep.contrastive import report
+from sparseop.deep.progress import print_columns, watcher
 from sparseop.deep.recipe import Recipe
 from sparseop.errors import InputError, integer
 
 #: what the command without arguments trains, in this order
 SHOWCASE = ("digits_sym40_ce", "digits_sym40_sop")
+#: tasks that end in pictures rather than columns of accuracies have a module of their own, imported when asked for, with
+#: ``train(path, folder, options)``, ``resume(folder, options)`` and ``listed()``
+TASKS = {"image-recovery": "sparseop.deep.image_prior.command"}
+#: what it calls the comparison of contrastive methods
+CONTRAST = "sane"
+
+AnyRecipe = Recipe | contrastive_recipes.Recipe
+Finished = list[tuple[Any, Path, dict[str, Any], float]]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
         try:
             return cli.run("sparseop.deep.train", lambda: _run(options),
-                           kept="finished epochs are kept; go on with --resume RUN")
+                           kept="what was finished is kept; go on with --resume RUN")
         finally:
             distributed.stop()
 
@@ -52,8 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("recipe", nargs="?", metavar="RECIPE", help="name (see --list) or path of a TOML file")
     what.add_argument("--list", action="store_true", help="list the recipes")
     what.add_argument("--resume", type=Path, metavar="RUN", help="go on with the run in this folder")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
-                        help="change a value of the recipe, such as training.epochs=10; may be repeated")
+    parser.add_argument("--set", action="extend", nargs="+", default=[], metavar="KEY=VALUE", dest="overrides",
+                        help="change values of the recipe, such as training.epochs=10; may be repeated")
     parser.add_argument("--seed", type=int, help="seed of everything (default: the recipe's, 0)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
     parser.add_argument("--data-root", type=Path, metavar="DIR", help="folder that holds the data (default: $SPARSEOP_DATA)")
@@ -67,24 +84,62 @@ def _run(options: argparse.Namespace) -> None:
         return _list()
     if options.resume is not None:
         return _resume(options)
-    names = SHOWCASE if options.recipe is None else (options.recipe,)
+    if options.recipe is None and len(options.overrides) > 1 and "=" not in options.overrides[-1]:
+        options.recipe = options.overrides.pop()  # --set a=1 RECIPE: the option took it as one more change
     if options.seed is not None:
         integer("--seed", options.seed, 0)
         options.overrides.append(f"seed={options.seed}")
-    chosen = [recipes.read(recipes.find(name), options.overrides) for name in names]
     stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S")
+    if options.recipe == CONTRAST:
+        _contrast(options, stamp)
+        return
+    names = SHOWCASE if options.recipe is None else (options.recipe,)
+    paths = [recipes.find(name) for name in names]
+    if (other := TASKS.get(schema.task(paths[0]))) is not None:
+        folder = options.out or Path("runs") / paths[0].stem / f"{stamp}-seed{options.seed or 0}"
+        return importlib.import_module(other).train(paths[0], folder, options)
+    chosen = [_read(path, options.overrides) for path in paths]
     finished = []
     for recipe in chosen:
         folder = options.out or Path("runs") / recipe.name / f"{stamp}-seed{recipe.seed}"
         folder = folder / recipe.name if options.out and len(chosen) > 1 else folder
-        started = time.perf_counter()
-        watch = watcher(recipe.title or recipe.name, recipe.training.epochs)
-        summary = engine.train(recipe, folder, device=options.device, data_root=options.data_root,
-                               download=options.download, watch=watch)
-        finished.append((recipe, folder, summary, time.perf_counter() - started))
+        finished.append(_train(recipe, folder, options))
     if _is_first():
-        _table(finished)
+        _report(finished)
     return None
+
+
+def _contrast(options: argparse.Namespace, stamp: str) -> None:
+    """Train MoCo, SANE, and MoCo for SANE's time."""
+    moco, sane = (contrastive_recipes.read(contrastive_recipes.find(name), options.overrides) for name in (report.BASELINE, report.METHOD))
+    folder = options.out or Path("runs") / CONTRAST / f"{stamp}-seed{moco.seed}"
+    first = _train(moco, folder / "moco", options)
+    second = _train(sane, folder / "sane", options)
+    epochs = report.equal_time(moco.training.epochs, first[2]["train_seconds"], second[2]["train_seconds"])
+    longer = [*options.overrides, f"training.epochs={epochs}", "evaluation.baselines=false", f"name={report.BASELINE}_equal_time"]
+    third = _train(contrastive_recipes.read(contrastive_recipes.find(report.BASELINE), longer), folder / "moco_equal_time", options)
+    if _is_first():
+        columns = [*report.column(moco, first[2]), *report.column(sane, second[2]), *report.column(moco, third[2], ", SANE's time")]
+        _print_table(*report.table(columns, moco))
+        print(f"runs: {folder}")
+
+
+def _train(recipe: AnyRecipe, folder: Path, options: argparse.Namespace) -> tuple[AnyRecipe, Path, dict[str, Any], float]:
+    started = time.perf_counter()
+    arguments: dict[str, Any] = {"device": options.device, "data_root": options.data_root, "download": options.download,
+                                 "watch": watcher(recipe.title or recipe.name, recipe.training.epochs)}
+    if isinstance(recipe, Recipe):
+        summary = engine.train(recipe, folder, **arguments)
+    else:
+        summary = contrastive_engine.train(recipe, folder, **arguments)
+    return recipe, folder, summary, time.perf_counter() - started
+
+
+def _read(path: Path, overrides: Sequence[str] = ()) -> AnyRecipe:
+    """Return the recipe of a file, of whichever task it is."""
+    if schema.task(path) == "contrastive":
+        return contrastive_recipes.read(path, overrides)
+    return recipes.read(path, overrides)
 
 
 def _resume(options: argparse.Namespace) -> None:
@@ -93,12 +148,15 @@ def _resume(options: argparse.Namespace) -> None:
     folder: Path = options.resume
     if not (folder / "recipe.toml").is_file():
         raise InputError(f"there is no run in '{folder}': it has no recipe.toml.")
-    recipe = recipes.read(folder / "recipe.toml")
+    if (other := TASKS.get(schema.task(folder / "recipe.toml"))) is not None:
+        return importlib.import_module(other).resume(folder, options)
+    recipe = _read(folder / "recipe.toml")
     started = time.perf_counter()
     watch = watcher(recipe.title or recipe.name, recipe.training.epochs)
-    summary = engine.resume(folder, device=options.device, data_root=options.data_root, watch=watch)
+    resume = engine.resume if isinstance(recipe, Recipe) else contrastive_engine.resume
+    summary = resume(folder, device=options.device, data_root=options.data_root, watch=watch)
     if _is_first():
-        _table([(recipe, folder, summary, time.perf_counter() - started)])
+        _report([(recipe, folder, summary, time.perf_counter() - started)])
 
 
 def _is_first() -> bool:
@@ -108,17 +166,28 @@ def _is_first() -> bool:
 
 def _list() -> None:
     rows = []
-    for name in recipes.names():
-        recipe = recipes.read(recipes.RECIPES / f"{name}.toml")
+    for name in [*recipes.names(), *contrastive_recipes.names()]:
+        recipe = _read(recipes.find(name))
         source = recipe.source
         row = f"{source.table}: {source.dataset} {source.setting} {source.method}".strip(": ")
         value = "" if math.isnan(source.value) else f"{source.value:g} %"
         rows.append((name, row, value, source.needs))
-    _print_columns(("recipe", "reproduces", "published", "needs"), rows)
+    for module in TASKS.values():
+        rows += importlib.import_module(module).listed()
+    print_columns(("recipe", "reproduces", "published", "needs"), rows)
 
 
-def _table(finished: list[tuple[Recipe, Path, dict[str, Any], float]]) -> None:
+def _report(finished: Finished) -> None:
     """Print one column a run."""
+    recipe, folder, summary, _ = finished[0]
+    if isinstance(recipe, contrastive_recipes.Recipe):
+        _print_table(*report.table(report.column(recipe, summary), recipe))
+        print(f"run: {folder}")
+    else:
+        _table(finished)
+
+
+def _table(finished: Finished) -> None:
     lines: list[tuple[str, ...]] = []
 
     def line(label: str, pick: Any) -> None:
@@ -140,17 +209,15 @@ def _table(finished: list[tuple[Recipe, Path, dict[str, Any], float]]) -> None:
     line("wrong labels with the right one proposed", lambda s, _: s.get("proposed_right"))
     line("calibration error on the test set", lambda s, _: 100 * s["calibration_error"])
     line("time", lambda _, seconds: f"{seconds:.0f} s")
-    sys.stdout.flush()
-    print()
-    _print_columns(("", *(recipe.method.name.upper() for recipe, *_ in finished)), lines)
+    _print_table(("", *(recipe.method.name.upper() for recipe, *_ in finished)), lines)
     for recipe, folder, *_ in finished:
         print(f"{recipe.method.name.upper()}: {folder}")
 
 
-def _print_columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
-    for row in [header, *rows]:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    sys.stdout.flush()
+    print()
+    print_columns(header, rows)
 
 
 if __name__ == "__main__":

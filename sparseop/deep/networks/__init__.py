@@ -4,7 +4,9 @@
 name                 what                                                   parameters (K=10)   needs
 ===================  =====================================================  ==================  =============================
 convnet              three convolutions; digits and CPU runs on CIFAR       0.10 M
+resnet8              ResNet of three blocks; CPU runs on 16 x 16            0.08 M
 resnet18, resnet34   ResNet for 32 x 32 (3 x 3 stem, no max pooling)        11.17 M, 21.28 M
+bottleneck_resnet50  ResNet-50 for 32 x 32, or for 224 x 224 by its stem    23.52 M
 preact_resnet18      pre-activation ResNet for 32 x 32                      11.17 M
 resnet50             for 224 x 224 (Clothing1M)                             23.53 M             torchvision
 inception_resnet_v2  for 227 x 227 and 299 x 299 (WebVision)                54.32 M             timm
@@ -20,8 +22,9 @@ from torch import nn
 
 from sparseop.errors import InputError, choice, integer
 
-_MODULES = {"convnet": "convnet", "resnet18": "resnet", "resnet34": "resnet", "preact_resnet18": "preact_resnet",
-            "resnet50": "large", "inception_resnet_v2": "large"}
+_MODULES = {"convnet": "convnet", "resnet8": "resnet", "resnet18": "resnet", "resnet34": "resnet",
+            "bottleneck_resnet50": "resnet", "preact_resnet18": "preact_resnet", "resnet50": "large",
+            "inception_resnet_v2": "large"}
 NAMES = tuple(_MODULES)
 
 
@@ -44,6 +47,15 @@ def build(name: str, n_classes: int, in_channels: int = 3, **options: Any) -> nn
         choice(f"option of network {name!r}", key, known)
     network: nn.Module = _function(name)(n_classes, in_channels, **options)
     return network
+
+
+def backbone(name: str, in_channels: int = 3, **options: Any) -> tuple[nn.Module, int]:
+    """Return a network without its last linear layer, so that it maps images to features (B, D), and D."""
+    network = build(name, 2, in_channels, **options)
+    last = next(key for key in ("head", "fc", "classif") if isinstance(getattr(network, key, None), nn.Linear))
+    width: int = getattr(network, last).in_features
+    setattr(network, last, nn.Identity())
+    return network, width
 
 
 def signature(name: str) -> inspect.Signature:
