@@ -62,6 +62,7 @@ class Study:
     draw : the figure for the table, or a dictionary of figures, whose keys are appended to ``name``.
     tables : a dictionary of tables for the table; written as markdown, LaTeX and CSV.
     warm : compiles what the workers need, once, so that they find it in the compiler's own cache.
+    packages : whose versions count and are recorded, beside those of the numerical packages.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Study:
     draw: Callable[[pd.DataFrame], Figure | dict[str, Figure]] | None = None
     tables: Callable[[pd.DataFrame], dict[str, pd.DataFrame]] | None = None
     warm: Callable[[], object] | None = None
+    packages: tuple[str, ...] = ()
 
 
 def generator(*key: int | str) -> np.random.Generator:
@@ -99,7 +101,7 @@ def simulate(study: Study, mode: str = "paper", *, jobs: int | None = None, cach
     started = time.perf_counter()
     grid = study.grids.get(mode, study.grids["paper"])
     code = code_digest(study.cell.__module__)
-    packages = provenance.versions("numpy", "scipy", "numba", "cvxpy", "ecos", "clarabel")
+    packages = provenance.versions("numpy", "scipy", "numba", "cvxpy", "ecos", "clarabel", *study.packages)
     keys = [_key(study.name, code, packages, parameters) for parameters in grid]
     with _Cache(None if cache is None else cache / f"{study.name}.sqlite", fresh=force) as store:
         done = store.read(keys)

@@ -93,7 +93,7 @@ def report(summary: dict[str, Any], folder: Path, seconds: float) -> None:
     if "filters" in summary:
         medians = ", ".join(f"{name} {value:.1f} dB" for name, value in summary["filters"].items())
         known = " (the last knows that impulses are 0 or 1)" if summary["noise_kind"] == "salt-and-pepper" else ""
-        print_columns((f"corrupted {summary['psnr_corrupted']:.1f} dB; {medians}{known}",), [])
-    print_columns((f"estimated share of corrupted entries {summary['estimated_level']:.1%}; ratio alpha = {summary['ratio']:.4g}, "
-                   f"lam = log(1/gamma)/(2 alpha) = {summary['lam']:.3g}",), [])
-    print_columns((f"{seconds:.0f} s; {folder}, picture: {folder / 'recovery.png'}",), [])
+        print(f"corrupted {summary['psnr_corrupted']:.1f} dB; {medians}{known}")
+    print(f"estimated share of corrupted entries {summary['estimated_level']:.1%}; ratio alpha = {summary['ratio']:.4g}, "
+          f"lam = log(1/gamma)/(2 alpha) = {summary['lam']:.3g}")
+    print(f"{seconds:.0f} s; {folder}, picture: {folder / 'recovery.png'}")

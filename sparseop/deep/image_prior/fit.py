@@ -14,7 +14,7 @@ script can be switched to the absolute loss while g and h go on learning made so
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sparseop.deep.data import seed_for
 from sparseop.deep.image_prior import networks
@@ -50,8 +50,8 @@ class Fit:
         size = (y.shape[1], y.shape[2])
         # network and input are the same for every method, so that curves differ by the method alone
         torch.manual_seed(seed_for(self.seed, "network"))
-        self.network: nn.Module = networks.build(recipe.network.name, len(y), size, **recipe.network.options).to(self.device)
-        shape = self.network.input_shape(*size)  # type: ignore[operator]
+        self.network = networks.build(recipe.network.name, len(y), size, **recipe.network.options).to(self.device)
+        shape = self.network.input_shape(*size)
         self.z = AMPLITUDE * torch.rand(shape, generator=_generator(self.seed, "input")).to(self.device)
         kept = torch.rand(self.y.shape, generator=_generator(self.seed, "held out")) >= training.holdout
         self.seen = kept.float().to(self.device)

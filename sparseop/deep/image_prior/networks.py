@@ -19,7 +19,17 @@ from sparseop.errors import InputError, choice, integer
 SLOPE = 0.2  # of LeakyReLU
 
 
-class Skip(nn.Module):
+class Prior(nn.Module):
+    """What both have: ``least``, the pixels that one of the coarsest cells stands for, and the shape of their noise."""
+
+    least: int
+
+    def input_shape(self, height: int, width: int) -> tuple[int, ...]:
+        """Return the shape of the noise for an image of this size."""
+        raise NotImplementedError
+
+
+class Skip(Prior):
     """Hourglass with skip connections: images (1, C, H, W) from noise (1, depth, H, W); any H and W above 2^scales."""
 
     def __init__(self, channels: int, *, depth: int, width: int, scales: int, skip: int) -> None:
@@ -50,7 +60,7 @@ class Skip(nn.Module):
         return joined
 
 
-class Decoder(nn.Module):
+class Decoder(Prior):
     """Convolutional decoder: images (1, C, H, W) from noise (1, width, H/2^scales, W/2^scales)."""
 
     def __init__(self, channels: int, *, width: int, scales: int, extra: int) -> None:
@@ -74,7 +84,7 @@ class Decoder(nn.Module):
         return torch.sigmoid(self.last(self.rest(z)))
 
 
-def skip(channels: int, *, width: int = 32, scales: int = 4, depth: int = 16, skip: int = 4) -> nn.Module:
+def skip(channels: int, *, width: int = 32, scales: int = 4, depth: int = 16, skip: int = 4) -> Prior:
     """Return the hourglass; the released settings are width = 128, scales = 5, depth = 32, skip = 4.
 
     Parameters
@@ -90,7 +100,7 @@ def skip(channels: int, *, width: int = 32, scales: int = 4, depth: int = 16, sk
     return Skip(channels, depth=depth, width=width, scales=scales, skip=skip)
 
 
-def decoder(channels: int, *, width: int = 64, scales: int = 3, extra: int = 2) -> nn.Module:
+def decoder(channels: int, *, width: int = 64, scales: int = 3, extra: int = 2) -> Prior:
     """Return the decoder.
 
     Parameters
@@ -106,7 +116,7 @@ def decoder(channels: int, *, width: int = 64, scales: int = 3, extra: int = 2) 
     return Decoder(channels, width=width, scales=scales, extra=extra)
 
 
-_BUILDERS: dict[str, Callable[..., nn.Module]] = {"skip": skip, "decoder": decoder}
+_BUILDERS: dict[str, Callable[..., Prior]] = {"skip": skip, "decoder": decoder}
 NAMES = tuple(_BUILDERS)
 
 
@@ -116,7 +126,7 @@ def signature(name: str) -> inspect.Signature:
     return whole.replace(parameters=[p for p in whole.parameters.values() if p.kind is p.KEYWORD_ONLY])
 
 
-def build(name: str, channels: int, size: tuple[int, int], **options: int) -> nn.Module:
+def build(name: str, channels: int, size: tuple[int, int], **options: int) -> Prior:
     """Return a freshly initialised network for images (channels, *size).
 
     Raises

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Images = dict[str, NDArray[np.float32]]
+Images = dict[str, NDArray[Any]]
 LABELS = {"squared": "squared loss", "absolute": "absolute loss", "double": "$s = g\\odot g - h\\odot h$"}
 
 
@@ -37,15 +37,16 @@ def compose(images: Images, rows: list[dict[str, Any]], summary: dict[str, Any])
     if "s" in images:
         panels.append(("s", (1 + images["s"]) / 2))
     figure = Figure(figsize=(max(8.5, 2.15 * len(panels)), 5.9))
-    top, bottom = figure.add_gridspec(2, 1, height_ratios=[1, 1.25])
-    for place, (name, image) in zip(top.subgridspec(1, len(panels)), panels, strict=True):
-        axis = figure.add_subplot(place)
+    rows_of_panels = figure.add_gridspec(2, 1, height_ratios=[1, 1.25])
+    top, bottom = rows_of_panels[0].subgridspec(1, len(panels)), rows_of_panels[1].subgridspec(1, 2, width_ratios=[1.6, 1])
+    for place, (name, image) in enumerate(panels):
+        axis = figure.add_subplot(top[place])
         shown = np.clip(np.moveaxis(image, 0, -1), 0, 1)
         axis.imshow(shown[..., 0] if shown.shape[2] == 1 else shown, origin="upper", cmap="gray", vmin=0, vmax=1)
         axis.set_title(_title(name, summary), fontsize=9.5)
         axis.set_axis_off()
     truth = "clean" in images
-    axis, beside = (figure.add_subplot(place) for place in bottom.subgridspec(1, 2, width_ratios=[1.6, 1]))
+    axis, beside = figure.add_subplot(bottom[0]), figure.add_subplot(bottom[1])
     for index, method in enumerate(methods):
         own = [row for row in rows if row["method"] == method]
         values = [row["psnr" if truth else "loss"] for row in own]

@@ -4,7 +4,8 @@ A recipe says ``task = "image-recovery"``. Keys that a user changes most are pla
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -106,7 +107,7 @@ class ImageRecipe:
     noise: float = 0.3
     noise_kind: str = "salt-and-pepper"
     methods: tuple[str, ...] = tuple(METHODS)
-    network: Component = Component("skip")
+    network: Component = field(default_factory=partial(Component, "skip"))
     training: Training = Training()
     sparse: Sparse = Sparse()
     source: Source = Source()
