@@ -33,6 +33,12 @@ $(VENV)/.ready-test: $(VENV)/.ready
 	@$(RUN) -m pip install -q --group test
 	@touch $@
 
+# torchvision and timm beside the torch that is there: the constraint keeps pip from replacing it
+$(VENV)/.ready-large: $(VENV)/.ready-test
+	@$(RUN) -c 'import torch; print("torch==" + torch.__version__.split("+")[0])' > $(VENV)/torch.txt
+	@$(RUN) -m pip install -q -c $(VENV)/torch.txt torchvision timm
+	@touch $@
+
 $(VENV)/.ready-bench: $(VENV)/.ready-test
 	@$(RUN) -m pip install -q --group bench
 	@touch $@
