@@ -49,4 +49,5 @@ def prepare(device: torch.device, *, deterministic: bool, threads: int = 0) -> N
         if deterministic:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.backends.cudnn.benchmark = not deterministic  # static shapes: the fastest kernels are found once
-    torch.use_deterministic_algorithms(deterministic)
+    if torch.are_deterministic_algorithms_enabled() != deterministic:  # to ask costs nothing; to set, seconds of imports
+        torch.use_deterministic_algorithms(deterministic)

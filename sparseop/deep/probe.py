@@ -5,7 +5,7 @@ samples in [0, 1]. Nothing here trains a backbone or draws an augmentation: ``sp
 """
 
 from collections.abc import Callable, Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ from torch.nn import functional
 from sparseop.deep import schedule as schedules
 from sparseop.deep.evaluation import accuracy
 from sparseop.deep.recipe import Training
-from sparseop.errors import InputError, choice, integer, nonnegative, positive
+from sparseop.errors import InputError, between, choice, integer, nonnegative, positive
 
 MOCO_KNN = (200, 0.1)  #: k and temperature of the monitor in MoCo's CIFAR demo, and of lightly's tables
 SANE_KNN = (50, 0.05)  #: those of SANE's paper
@@ -22,6 +22,7 @@ MEMORY = 2**26  #: bytes of similarities held at once
 PREDICTED = 8192  #: rows classified at once
 
 Batches = Callable[[int], Iterator[tuple[Tensor, Tensor]]]
+State = dict[str, Any]
 
 
 def knn(train_features: Tensor, train_labels: Tensor, test_features: Tensor, test_labels: Tensor, classes: int, k: int = 200,
@@ -120,14 +121,19 @@ def ridge(features: Tensor, targets: Tensor, penalty: float = 0.01) -> tuple[Ten
 
 def train_head(batches: Batches, width: int, classes: int, *, solver: str = "sgd", lr: float = 0.0, epochs: int = 100, schedule: str = "",
                device: torch.device | str = "cpu", loss: Callable[[Tensor, Tensor], Tensor] = functional.cross_entropy,
-               progress: Callable[[int, float], None] | None = None) -> nn.Linear:
+               after: Callable[[int, float, State], None] | None = None, begun: State | None = None) -> nn.Linear:
     """Return a linear layer trained on ``batches(epoch)``, epochs counted from 0: features (B, width) and what ``loss`` compares with.
 
-    Weights begin as N(0, 0.01^2), offsets as 0, as in MoCo, from a generator of fixed seed. Rates change once an
-    epoch. ``progress`` is told each epoch's mean loss. Options are those of ``linear_probe``.
+    Weights begin as N(0, 0.01^2), offsets as 0, as in MoCo, from a generator of fixed seed. Rates change once an epoch.
+    ``after`` each epoch is told its number, its mean loss and the state to go on from, which ``begun`` takes. Other options
+    are those of ``linear_probe``.
+
+    Raises
+    ------
+    InputError : an option out of range; weights that are not finite any more.
     """
     choice("solver", solver, ("sgd", "adam"))
-    nonnegative("lr", lr)
+    between("lr", lr, 0, 1e38, ends="[]")  # single precision ends there
     integer("epochs", epochs, 1)
     kind = choice("schedule", schedule or ("step" if solver == "sgd" else "constant"), ("step", "cosine", "constant"))
     head = nn.Linear(width, classes, device="meta").to_empty(device="cpu")  # draws nothing from the global generator
@@ -140,7 +146,10 @@ def train_head(batches: Batches, width: int, classes: int, *, solver: str = "sgd
     first = optimiser.param_groups[0]["lr"]
     falls = (round(0.6 * epochs), round(0.8 * epochs))
     rates = schedules.rates(Training(epochs=epochs, lr=first, schedule=kind, milestones=falls, eta_min=0.0))  # type: ignore[arg-type]
-    for epoch in range(epochs):
+    if begun is not None:
+        head.load_state_dict(begun["head"])
+        optimiser.load_state_dict(begun["optimiser"])
+    for epoch in range(0 if begun is None else begun["epoch"], epochs):
         optimiser.param_groups[0]["lr"] = rates[epoch]
         total, count = torch.zeros((), device=device), 0
         for features, targets in batches(epoch):
@@ -149,10 +158,10 @@ def train_head(batches: Batches, width: int, classes: int, *, solver: str = "sgd
             torch.autograd.backward(value)
             optimiser.step()
             total, count = total + value.detach(), count + 1
-        if progress is not None:
-            progress(epoch, float(total) / max(count, 1))
-    if not all(bool(torch.isfinite(p).all()) for p in head.parameters()):
-        raise InputError(f"the linear classifier's weights are not finite any more; a smaller lr than {first:g} is needed.")
+        if not all(bool(torch.isfinite(p).all()) for p in head.parameters()):
+            raise InputError(f"the linear classifier's weights are not finite after epoch {epoch + 1}; a smaller lr than {first:g} is needed.")
+        if after is not None:
+            after(epoch, float(total) / max(count, 1), {"epoch": epoch + 1, "head": head.state_dict(), "optimiser": optimiser.state_dict()})
     return head
 
 

@@ -9,7 +9,6 @@ from torch import nn
 from torch.nn import functional
 
 from sparseop.deep import checkpoint, engine, export, networks, recipe, trained
-from sparseop.deep.contrastive import recipe as contrastive_recipes
 from sparseop.errors import InputError
 
 
@@ -80,19 +79,6 @@ def resnet18():
     return stirred(networks.backbone("resnet18")[0])
 
 
-def contrastive_run(folder, network, name="resnet18", **options):
-    """Write what the contrastive trainer leaves behind, with ``network`` as its backbone."""
-    text = f'name = "tiny"\ntask = "contrastive"\n[data]\nname = "shapes"\n[network]\nname = "{name}"\n[views]\nname = "weak"\nsize = 16\n'
-    whole = contrastive_recipes.text(contrastive_recipes.parse(text, name="tiny", overrides=[f"network.{k}={v}" for k, v in options.items()]))
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "recipe.toml").write_text(whole)
-    (folder / "run.json").write_text(json.dumps({"normalisation": {"mean": [0.4, 0.5, 0.6], "std": [0.2, 0.2, 0.3]}}))
-    online = {f"backbone.{key}": value for key, value in network.state_dict().items()} | {"head.0.weight": torch.zeros(2, 2)}
-    momentum = {key: value + 1 if value.dtype.is_floating_point else value for key, value in online.items()}
-    checkpoint.save(folder / "last.pt", {"recipe": whole, "epoch": 7, "online": online, "momentum": momentum})
-    return folder
-
-
 @pytest.mark.parametrize("name", CASES)
 def test_torchvisions_layout_computes_the_same(name):
     """Every entry has its place: torchvision's published count, strict loading, equal features, and back again."""
@@ -128,7 +114,7 @@ def test_detectron2s_names_follow_the_rule_of_its_converter(name):
 
 
 @pytest.mark.parametrize("which", ["online", "momentum"])
-def test_the_command_exports_a_contrastive_run(tmp_path, capsys, resnet18, which):
+def test_the_command_exports_a_contrastive_run(tmp_path, capsys, resnet18, contrastive_run, which):
     run, out = contrastive_run(tmp_path / "run", resnet18), tmp_path / "out" / "backbone.pth"
     assert export.main([str(run), str(out), "--network", which]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -151,7 +137,7 @@ def test_the_command_exports_a_contrastive_run(tmp_path, capsys, resnet18, which
     assert "model.maxpool = torch.nn.Identity()" in about["load"]
 
 
-def test_the_command_exports_to_detectron2(tmp_path, resnet18):
+def test_the_command_exports_to_detectron2(tmp_path, resnet18, contrastive_run):
     out = tmp_path / "backbone.pth"
     assert export.main([str(contrastive_run(tmp_path / "run", resnet18)), str(out), "--format", "detectron2"]) == 0
     found = torch.load(out, weights_only=True)
@@ -177,7 +163,7 @@ def test_a_run_with_labels_keeps_its_classifier(tmp_path):
         torch.testing.assert_close(other(images), network(images), atol=1e-4, rtol=1e-4)
 
 
-def test_what_the_command_refuses(tmp_path, capsys, resnet18):
+def test_what_the_command_refuses(tmp_path, capsys, resnet18, contrastive_run):
     run = contrastive_run(tmp_path / "run", resnet18)
     (tmp_path / "there.pth").touch()
     small = contrastive_run(tmp_path / "small", networks.backbone("resnet8")[0], "resnet8")
@@ -212,7 +198,7 @@ def test_states_that_do_not_fit(resnet18):
         export.from_torchvision(networks.backbone("resnet18")[0], state)
 
 
-def test_images_of_other_channels_are_refused(tmp_path, resnet18):
+def test_images_of_other_channels_are_refused(tmp_path, resnet18, contrastive_run):
     found = trained.load(contrastive_run(tmp_path / "run", resnet18))
     with pytest.raises(InputError, match="takes images of 3 channels, these have 1"):
         found.features(torch.zeros(2, 1, 16, 16, dtype=torch.uint8), torch.device("cpu"))

@@ -1,5 +1,6 @@
 """Nearest neighbours and linear classifiers, against scikit-learn and against loops."""
 
+import copy
 import math
 
 import numpy as np
@@ -96,6 +97,16 @@ def test_rates_fall_at_60_and_80_percent(monkeypatch):
     assert head.bias.tolist() == pytest.approx([-6.22, -6.22])
 
 
+def test_a_head_goes_on_where_it_stopped():
+    states = []
+    options = {"lr": 0.5, "epochs": 4, "after": lambda _, loss, state: states.append((loss, copy.deepcopy(state)))}
+    whole = probe.train_head(lambda _: iter([TRAIN, TRAIN]), 12, 5, **options)
+    assert [state["epoch"] for _, state in states] == [1, 2, 3, 4]
+    assert states[0][0] > states[3][0]
+    again = probe.train_head(lambda _: iter([TRAIN, TRAIN]), 12, 5, lr=0.5, epochs=4, begun=states[1][1])
+    assert torch.equal(whole.weight, again.weight)
+
+
 def test_global_randomness_is_left_alone():
     torch.manual_seed(5)
     expected = torch.rand(3)
@@ -126,5 +137,5 @@ def test_what_the_linear_probe_refuses():
         probe.linear_probe(*TRAIN, *TEST, 5, penalty=-1)
     with pytest.raises(InputError, match="epochs must be >= 1"):
         probe.linear_probe(*TRAIN, *TEST, 5, solver="sgd", epochs=0)
-    with pytest.raises(InputError, match=r"not finite any more; a smaller lr than 1e\+38"):
+    with pytest.raises(InputError, match=r"not finite after epoch \d; a smaller lr than 1e\+38"):
         probe.linear_probe(1e20 * TRAIN[0], TRAIN[1], *TEST, 5, solver="sgd", lr=1e38, epochs=3)

@@ -1,0 +1,28 @@
+"""What several tests of the trainers stand on."""
+
+import json
+
+import pytest
+import torch
+
+from sparseop.deep import checkpoint
+from sparseop.deep.contrastive import recipe as contrastive_recipes
+
+
+@pytest.fixture(scope="session")
+def contrastive_run():
+    """Return a function that writes a run folder without training."""
+
+    def write(folder, network, name="resnet18", **options):
+        """Write what the contrastive trainer leaves behind, with ``network`` as its backbone."""
+        text = f'name = "tiny"\ntask = "contrastive"\n[data]\nname = "shapes"\n[network]\nname = "{name}"\n[views]\nname = "weak"\nsize = 16\n'
+        whole = contrastive_recipes.text(contrastive_recipes.parse(text, name="tiny", overrides=[f"network.{k}={v}" for k, v in options.items()]))
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "recipe.toml").write_text(whole)
+        (folder / "run.json").write_text(json.dumps({"normalisation": {"mean": [0.4, 0.5, 0.6], "std": [0.2, 0.2, 0.3]}}))
+        online = {f"backbone.{key}": value for key, value in network.state_dict().items()} | {"head.0.weight": torch.zeros(2, 2)}
+        momentum = {key: value + 1 if value.dtype.is_floating_point else value for key, value in online.items()}
+        checkpoint.save(folder / "last.pt", {"recipe": whole, "epoch": 7, "online": online, "momentum": momentum})
+        return folder
+
+    return write
