@@ -172,8 +172,8 @@ def _consistent(recipe: Recipe) -> None:
     between("training.momentum", training.momentum, 0, 1, ends="[)")
     nonnegative("training.weight_decay", training.weight_decay)
     nonnegative("training.clip", training.clip)
-    if training.warmup >= training.epochs and training.warmup > 0:
-        raise InputError(f"training.warmup must be < training.epochs = {training.epochs}, got {training.warmup}.")
+    if training.warmup > training.epochs:
+        raise InputError(f"training.warmup must be <= training.epochs = {training.epochs}, got {training.warmup}.")
     if training.splits > 1 and (training.batch_size % training.splits or not training.drop_last):
         raise InputError(f"training.splits = {training.splits} needs training.drop_last = true and must divide training.batch_size, "
                          f"got {training.batch_size}.")

@@ -1,0 +1,197 @@
+"""SANE taken apart on painted shapes: which part buys what, at equal epochs and at equal time, beside a control.
+
+    python -m deep.sane_shapes              train (an hour of one core), then draw; an interrupted run goes on
+    python -m deep.sane_shapes --quick      four of the runs, two epochs each
+    python -m deep.sane_shapes --redraw     draw from the committed numbers, training nothing
+
+Everything that SANE's tables 4, 5 and 6 vary, on the set that needs no download (ten shapes, 8,000 images of 16 x 16): the
+estimates p and q and momentum mixup in all combinations, lambda, momentum against vanilla mixup with weak and strong
+augmentation; and what the paper does not show: the control in which p and q are replaced by uniform smoothing of the same
+weight, the confidence mu of its two settings, and MoCo for as long as SANE takes. Three seeds; a seed changes data, weights,
+order and views. Accuracy is that of the last epoch. The study "sane_time" trains the main ones twice as long and follows them.
+"""
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+
+from deep.published import mean_std
+from sparseop import plotting, study
+from sparseop.deep.contrastive import engine
+from sparseop.deep.contrastive import recipe as recipes
+from sparseop.study import Row, Study
+
+EPOCHS, LONG, SEEDS = 8, 16, (0, 1, 2)
+SLOWDOWN = 1.6  #: SANE's epoch over MoCo's, as measured (column "CPU seconds"); the plain method gets as many more epochs
+ONE_HOT, PLAIN = ("method.p=false", "method.q=false"), ("method.lam=0",)
+#: changes of the recipe shapes_sane, whose mu rises from 0.5 to 10, by what the tables call them
+VARIANTS: dict[str, tuple[str, ...]] = {
+    "none (MoCo)": PLAIN,
+    "p": ("method.q=false", "method.mixup=none"),
+    "q": ("method.p=false", "method.mixup=none"),
+    "p+q": ("method.mixup=none",),
+    "MM": ONE_HOT,
+    "p+MM": ("method.q=false",),
+    "q+MM": ("method.p=false",),
+    "p+q+MM (SANE)": (),
+    "lambda = 0.25": ("method.lam=0.25",),
+    "lambda = 0.75": ("method.lam=0.75",),
+    "lambda = 1": ("method.lam=1",),
+    "mixup": (*ONE_HOT, "method.mixup=vanilla"),
+    "mixup, strong": (*ONE_HOT, "method.mixup=vanilla", "method.mix_strength=strong"),
+    "MM, strong": (*ONE_HOT, "method.mix_strength=strong"),
+    "SANE, strong": ("method.mix_strength=strong",),
+    "SANE, mu 0 to 1": ("method.mu_start=0", "method.mu_end=1"),
+    "uniform instead of p+q": ("method.refinement=uniform", "method.mixup=none"),
+    "uniform instead of p+q, MM": ("method.refinement=uniform",),
+    "MoCo for SANE's time": PLAIN,
+}
+MAIN = ("none (MoCo)", "p+q", "MM", "p+q+MM (SANE)", "uniform instead of p+q, MM", "MoCo for SANE's time")
+MEASURES = ("own_mass", "same_mass", "wrong_mass", "purity", "q_same", "p_max", "q_max", "alpha", "beta", "one_hot_weight", "l2_one_hot",
+            "l2_used", "l2_smoothed", "l2_uniform", "tv_one_hot", "tv_used", "tv_smoothed", "tv_uniform")
+
+
+def cell(variant: str, epochs: int, seed: int, every: int) -> list[Row]:
+    """Train one variant on one thread; a row for each evaluated epoch, every ``every`` epochs and after the last.
+
+    ``cpu_seconds`` is processor time of the training steps alone, without evaluation: it stays what it is on a busy machine.
+    """
+    torch.set_num_threads(1)
+    recipe = recipes.read(recipes.find("shapes_sane"), [
+        f"training.epochs={epochs}", f"seed={seed}", f"data.seed={seed}", f"engine.test_every={every}", "engine.threads=1",
+        *VARIANTS[variant]])
+    clock = _Clock()
+    with tempfile.TemporaryDirectory() as folder:
+        summary = engine.train(recipe, Path(folder) / "run", device="cpu", watch=clock)
+        metrics = pd.read_csv(Path(folder) / "run" / "metrics.csv")
+    rows = []
+    for row in metrics[metrics["knn"].notna()].to_dict("records"):
+        last = row["epoch"] == epochs
+        rows.append({"epoch": int(row["epoch"]), **{name: row[name] for name in ("knn", "knn_200", "knn_50", "knn_head")},
+                     **{name: summary["final"][name] if last else float("nan") for name in ("linear", "linear_head")},
+                     **{name: row.get(name, float("nan")) for name in MEASURES}, "cpu_seconds": round(clock.after[int(row["epoch"])], 1)})
+    return rows
+
+
+class _Clock:
+    """Counts processor time between the first and the last step of each epoch."""
+
+    def __init__(self) -> None:
+        self.total, self.before, self.after = 0.0, 0.0, dict[int, float]()
+
+    def __call__(self, epoch: int, step: int, row: Row | None) -> None:
+        now = time.process_time()
+        if row is None and step > 1:
+            self.total += now - self.before
+        self.before, self.after[epoch + 1] = now, self.total
+
+
+def epochs_of(variant: str, epochs: int) -> int:
+    """Return how long a variant trains where SANE trains for ``epochs``."""
+    return round(SLOWDOWN * epochs) if variant == "MoCo for SANE's time" else epochs
+
+
+# ---- what is shown -----------------------------------------------------------------------------------------------------------
+
+#: columns of table_*: shown name, column, digits
+COLUMNS = (("kNN (k = 20)", "knn", 1), ("kNN (k = 200)", "knn_200", 1), ("linear", "linear", 1), ("own mass", "own_mass", 2),
+           ("same class", "same_mass", 3), ("wrong class", "wrong_mass", 3), ("purity", "purity", 2), ("TV", "tv_used", 3), ("L2", "l2_used", 3),
+           ("CPU seconds", "cpu_seconds", 0))
+
+
+def last_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of each run's last epoch."""
+    return table[table["epoch"] == table["epochs"]]
+
+
+def table_of(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a line for each variant: mean and deviation over seeds, and the paired difference of kNN from MoCo."""
+    final = last_rows(table)
+    plain = final[final["variant"] == "none (MoCo)"].set_index("seed")["knn"]
+    rows = []
+    for variant, runs in final.groupby("variant", sort=False):
+        row: Row = {"variant": variant, "epochs": int(runs["epochs"].iloc[0])}
+        for shown, column, digits in COLUMNS:
+            values = runs[column].dropna()
+            row[shown] = mean_std(values, digits) if len(values) else ""
+        paired = (runs.set_index("seed")["knn"] - plain).dropna()
+        row["kNN minus MoCo"] = "" if variant == "none (MoCo)" else f"{paired.mean():+.1f} ({', '.join(f'{d:+.1f}' for d in paired)})"
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def tables(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return the whole ablation."""
+    return {"": table_of(table)}
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """Draw kNN accuracy of every variant, a point a seed, and where the label mass lies."""
+    final = last_rows(table)
+    names = list(final["variant"].unique())
+    figure = Figure(figsize=(10.5, 0.3 * len(names) + 1.9))
+    left, right = figure.subplots(1, 2, sharey=True, gridspec_kw={"width_ratios": [1.5, 1]})
+    plain = final[final["variant"] == "none (MoCo)"]["knn"].mean()
+    left.axvline(plain, color=plotting.GREY, linewidth=1, linestyle=":")
+    for place, name in enumerate(names):
+        runs = final[final["variant"] == name]
+        color = plotting.RED if "uniform" in name else plotting.GREEN if "time" in name else plotting.BLUE
+        left.plot(runs["knn"], [place] * len(runs), "o", color=color, markersize=4, alpha=0.6)
+        left.plot([runs["knn"].mean()], [place], "|", color=color, markersize=16, markeredgewidth=2)
+        own, same, wrong = (runs[column].mean() for column in ("own_mass", "same_mass", "wrong_mass"))
+        right.barh(place, own, color=plotting.GREY)
+        right.barh(place, same, left=own, color=plotting.BLUE)
+        right.barh(place, wrong, left=own + same, color=plotting.YELLOW)
+    left.set(yticks=range(len(names)), yticklabels=names, xlabel="kNN accuracy, last epoch (%)")
+    left.invert_yaxis()
+    right.set(xlim=(0, 1), xlabel="label mass at the end (before mixing)")
+    right.grid(visible=False)
+    for color, label in ((plotting.GREY, "own positive"), (plotting.BLUE, "others of its class"), (plotting.YELLOW, "other classes")):
+        right.barh(-5, 0, color=color, label=label)
+    right.set_ylim(len(names) - 0.5, -0.5)
+    right.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize=8)
+    epochs = int(final["epochs"].min())
+    plotting.caption(figure, f"Shapes, {epochs} epochs, {final['seed'].nunique()} seeds (points; bar: mean; dotted: MoCo's mean). "
+                     "MM: momentum mixup. Red: p and q replaced by uniform smoothing of the same weight.\n"
+                     "Green: MoCo trained longer, for as long as SANE takes.")
+    return figure
+
+
+def draw_time(table: pd.DataFrame) -> Figure:
+    """Draw kNN accuracy over epochs, and over processor time."""
+    figure = Figure(figsize=(10.5, 4.4))
+    axes = figure.subplots(1, 2, sharey=True)
+    for number, (name, runs) in enumerate(table.groupby("variant", sort=False)):
+        for axis, x in zip(axes, ("epoch", "cpu_seconds"), strict=True):
+            means = runs.groupby("epoch")[[x, "knn"]].mean() if x != "epoch" else runs.groupby("epoch")[["knn"]].mean().reset_index()
+            axis.plot(means[x], means["knn"], marker=plotting.MARKERS[number % 6], markersize=4, color=plotting.COLORS[number % 6],
+                      linestyle=plotting.DASHES[number % 6], label=name)
+    axes[0].set(xlabel="epoch", ylabel="kNN accuracy (%)", title="equal epochs")
+    axes[1].set(xlabel="processor seconds of training", title="equal time")
+    axes[0].legend(loc="lower right", fontsize=8)
+    plotting.caption(figure, f"Shapes; mean of {table['seed'].nunique()} seeds; each run's learning rate falls to 0 at its own end.")
+    return figure
+
+
+def tables_time(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return the main comparison."""
+    return {"": table_of(table)}
+
+
+def _grid(names: tuple[str, ...], epochs: int, seeds: tuple[int, ...], every: int) -> list[Row]:
+    return [{"variant": name, "epochs": epochs_of(name, epochs), "seed": seed, "every": every} for seed in seeds for name in names]
+
+
+QUICK = [{"variant": name, "epochs": 2, "seed": 0, "every": 1} for name in MAIN[:4]]
+STUDIES = (
+    Study(name="sane_time", cell=cell, grids={"paper": _grid(MAIN, LONG, SEEDS, 4), "quick": QUICK}, draw=draw_time, tables=tables_time),
+    Study(name="sane_shapes", cell=cell, grids={"paper": _grid(tuple(VARIANTS), EPOCHS, SEEDS, 99), "quick": QUICK}, draw=draw, tables=tables),
+)
+
+if __name__ == "__main__":
+    sys.exit(study.main("deep.sane_shapes"))
