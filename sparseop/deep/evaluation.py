@@ -102,6 +102,25 @@ def average_precision(score: Tensor, positive: Tensor) -> float:
     return float((hits * hits.cumsum(0) / seen).sum() / n_positive)
 
 
+def interpolated_precision(score: Tensor, positive: Tensor, points: int = 11) -> float:
+    """Return the mean over recalls r = 0, 0.1, ..., 1 of the largest precision at a recall >= r; nan without positives.
+
+    The average precision of the PASCAL VOC challenge of 2007 (Everingham et al. 2010, section 4.2). Equal scores fall together.
+    """
+    _same_length("score", score, "positive", positive)
+    n_positive = int(positive.sum())
+    if n_positive == 0:
+        return math.nan
+    values, place, count = torch.unique(score, return_inverse=True, return_counts=True)
+    hits = torch.zeros(len(values), dtype=torch.float64, device=score.device).index_add_(0, place, positive.double()).flip(0).cumsum(0)
+    precision = hits / count.flip(0).cumsum(0)
+    best = precision.flip(0).cummax(0).values.flip(0)  # the largest at this recall or a higher one
+    # a recall k/n is reached with k hits; in whole numbers, since 0.1 is none
+    wanted = (torch.arange(points, device=score.device) * n_positive + points - 2).div(points - 1, rounding_mode="floor")
+    reached = torch.searchsorted(hits, wanted.double())
+    return float(best[reached].mean())
+
+
 def calibration_error(probabilities: Tensor, labels: Tensor, *, bins: int = 15) -> float:
     r"""Return the expected calibration error, sum_b (n_b / N) |accuracy_b - mean confidence_b| (Guo et al. 2017).
 

@@ -1,0 +1,195 @@
+"""Classify PASCAL VOC 2007 from the frozen features of a run: trained on trainval, tested on test.
+
+    python -m sparseop.deep.voc07 RUN --data-root DIR                    a linear support vector machine a class
+    python -m sparseop.deep.voc07 RUN --data-root DIR --classifier sgd   one linear layer, as SANE's appendix B describes
+
+"svm" (needs scikit-learn) is the protocol that most published rows stand for (Goyal et al. 2019, arXiv:1905.01235): features
+of unit length, present classes weigh twice, the cost of each class chosen by the average precision of a three-fold
+cross-validation on trainval. "sgd": 100 epochs of cross-entropy for each class, rate 0.05, momentum 0.9, batches of 256, no
+decay of either. Neither trains nor tests a class on an image in which it is only difficult to see.
+
+Printed and written to RUN/voc07-CLASSIFIER.json: the mean over the classes of the 11-point average precision (the
+challenge's of 2007), of the average precision without interpolation, and the share of images whose highest score belongs to
+a class that is present. SANE's table 3 says "accuracy" and does not say which; the rows it quotes from others are the first.
+"""
+
+import argparse
+import json
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from sparseop import cli, provenance
+from sparseop.deep import checkpoint, distributed, probe, trained
+from sparseop.deep import device as devices
+from sparseop.deep.data import seed_for
+from sparseop.deep.datasets.voc import CLASSES, load_split
+from sparseop.deep.evaluation import average_precision, interpolated_precision
+from sparseop.deep.feed import epoch_order
+from sparseop.deep.progress import print_columns, watcher
+from sparseop.errors import InputError, choice, integer
+from sparseop.files import require_writable, write_atomic
+
+CLASSIFIERS = ("svm", "sgd")
+COSTS = (0.01, 0.1, 1.0, 10.0)
+FOLDS = 3
+Scores = tuple[Tensor, list[float]]
+
+
+def svm_scores(train: Tensor, labels: Tensor, test: Tensor, *, kept: dict[str, Any] | None = None,
+               after: Callable[[dict[str, Any]], None] | None = None) -> Scores:
+    """Return the scores (N, K) of the test features by one linear support vector machine a class, and the costs chosen.
+
+    ``labels`` (N, K) holds 1, -1 and 0. ``after`` each class is told what has been found, which ``kept`` takes to go on.
+
+    Raises
+    ------
+    InputError : scikit-learn is not installed; a class without FOLDS images in which it is present, or absent.
+    """
+    try:
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.metrics import average_precision_score
+        from sklearn.model_selection import StratifiedKFold
+        from sklearn.svm import LinearSVC
+    except ImportError:
+        raise InputError("the classifier 'svm' needs scikit-learn; pip install 'sparseop[voc]', or take --classifier sgd.") from None
+    x, held = (functional.normalize(part.float()).cpu().numpy() for part in (train, test))
+    truth = labels.cpu().numpy()
+    for number in range(truth.shape[1]):
+        fewest = min(int((truth[:, number] == value).sum()) for value in (1, -1))
+        if fewest < FOLDS:
+            raise InputError(f"class {number} must be present in {FOLDS} training images and absent in {FOLDS}, got {fewest}.")
+
+    def machine(cost: float) -> Any:
+        return LinearSVC(C=cost, class_weight={1: 2, -1: 1}, max_iter=2000, random_state=0)
+
+    found = kept or {"scores": [], "costs": []}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # 2000 rounds are the protocol's; large costs do not need to converge
+        for number in range(len(found["costs"]), truth.shape[1]):
+            judged = truth[:, number] != 0
+            a, b = x[judged], truth[judged, number]
+            splits = list(StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(a, b))
+            worth = [np.mean([average_precision_score(b[out] == 1, machine(cost).fit(a[rest], b[rest]).decision_function(a[out]))
+                              for rest, out in splits]) for cost in COSTS]
+            cost = COSTS[int(np.argmax(worth))]
+            scores = machine(cost).fit(a, b).decision_function(held)
+            found = {"scores": [*found["scores"], torch.from_numpy(scores)], "costs": [*found["costs"], cost]}
+            if after is not None:
+                after(found)
+    return torch.stack(found["scores"], 1), found["costs"]
+
+
+def sgd_scores(train: Tensor, labels: Tensor, test: Tensor, *, epochs: int = 100, seed: int = 0) -> Tensor:
+    """Return the scores (N, K) of the test features by one linear layer; ``labels`` (N, K) holds 1, -1 and 0."""
+    targets = labels.to(train.device)
+
+    def batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        draws = torch.Generator().manual_seed(seed_for(seed, "voc07", epoch))
+        for part in epoch_order(torch.arange(len(train)), 256, draws, drop_last=False):
+            yield train[part.to(train.device)], targets[part.to(train.device)]
+
+    def loss(logits: Tensor, wanted: Tensor) -> Tensor:
+        each = functional.binary_cross_entropy_with_logits(logits, (wanted > 0).float(), reduction="none")
+        return (each * (wanted != 0)).sum() / (wanted != 0).sum()
+
+    told, started = watcher("VOC07", epochs), time.perf_counter()
+    head = probe.train_head(batches, train.shape[1], labels.shape[1], solver="sgd", lr=0.05, epochs=epochs, schedule="constant", device=train.device,
+                            loss=loss, after=lambda epoch, value, _: told(epoch, 0, {"loss": value, "images_per_second": len(train) * (epoch + 1)
+                                                                                     / (time.perf_counter() - started)}))
+    with torch.no_grad():
+        scores: Tensor = head(test)
+    return scores
+
+
+def judge(scores: Tensor, labels: Tensor) -> dict[str, Any]:
+    """Return in percent: mean average precisions, those of each class, and the share of images whose best class is present.
+
+    A class that no image shows has no precision; the mean is over the others.
+    """
+    each: dict[str, list[float]] = {"map_11": [], "map": []}
+    for number in range(labels.shape[1]):
+        judged = labels[:, number] != 0
+        score, present = scores[judged, number], labels[judged, number] == 1
+        each["map_11"].append(100 * interpolated_precision(score, present))
+        each["map"].append(100 * average_precision(score, present))
+    top = labels.gather(1, scores.argmax(1, keepdim=True).to(labels.device))[:, 0]
+    result: dict[str, Any] = {name: float(np.nanmean(values)) for name, values in each.items()}
+    return result | {"top1": 100 * float((top == 1).double().mean()), "classes": each["map_11"]}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
+    parser = argparse.ArgumentParser("python -m sparseop.deep.voc07", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, metavar="RUN", help="folder of a run")
+    parser.add_argument("--classifier", default="svm", metavar="svm|sgd", help="(default: svm)")
+    parser.add_argument("--epochs", type=int, default=100, help="of sgd (default: 100)")
+    parser.add_argument("--network", default="online", metavar="online|momentum", help="which network of a contrastive run (default: online)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
+    parser.add_argument("--data-root", type=Path, metavar="DIR", help="folder that holds VOCdevkit (default: $SPARSEOP_DATA)")
+    options = parser.parse_args(arguments)
+    return cli.run("sparseop.deep.voc07", lambda: _run(options), kept="give the same command again to go on")
+
+
+def _run(options: argparse.Namespace) -> None:
+    name = choice("--classifier", options.classifier, CLASSIFIERS)
+    integer("--epochs", options.epochs, 1)
+    found = trained.load(options.run, options.network)
+    if distributed.world() > 1:
+        raise InputError(f"VOC07 is classified in one process, got {distributed.world()}.")
+    device = devices.choose(options.device)
+    require_writable(options.run)
+    # the shorter side is 8/7 of the window: 256 of 224
+    side = round((found.size or 224) * 8 / 7)
+    train, test = (load_split(options.data_root, split, side) for split in ("trainval", "test"))
+    started = time.perf_counter()
+    stem = f"voc07-{name}" + ("-momentum" if options.network == "momentum" else "")
+    features = [found.features(part.images, device, batch=64) for part in (train, test)]
+    costs: list[float] = []
+    if name == "svm":
+        scores, costs = _machines(features, train.labels, options.run / f"{stem}.pt")
+    else:
+        scores = sgd_scores(features[0], train.labels, features[1], epochs=options.epochs)
+    result = judge(scores.cpu(), test.labels)
+    record = {"run": found.recipe.name, "epoch": found.epoch, "network": options.network, "classifier": name,
+              "epochs": options.epochs if name == "sgd" else None, "costs": costs, "images": [len(train.labels), len(test.labels)],
+              **{key: value for key, value in result.items() if key != "classes"},
+              "classes": {key: None if np.isnan(value) else value for key, value in zip(CLASSES, result["classes"], strict=True)},
+              "seconds": round(time.perf_counter() - started, 1), "when": provenance.now(), **provenance.commit(),
+              "versions": provenance.versions("sparseop", "torch", "scikit-learn"), "hardware": provenance.hardware()}
+    write_atomic(options.run / f"{stem}.json", (json.dumps(record, indent=1) + "\n").encode())
+    print_columns((f"VOC07, {len(test.labels)} test images, {name}", ""), [
+        ("mean average precision, 11 points", f"{result['map_11']:.1f} %"), ("mean average precision", f"{result['map']:.1f} %"),
+        ("best class is present", f"{result['top1']:.1f} %")])
+    print(options.run / f"{stem}.json")
+
+
+def _machines(features: list[Tensor], labels: Tensor, state: Path) -> Scores:
+    """Return ``svm_scores``, keeping what is found after each class: all of them take minutes to hours."""
+    mark = f"{len(labels)} {float(features[0].double().sum()):.9e} {float(features[1].double().sum()):.9e}"
+    kept = None
+    if state.is_file():
+        before = checkpoint.load(state)
+        kept = before["found"] if before["mark"] == mark else None
+
+    def after(found: dict[str, Any]) -> None:
+        checkpoint.save(state, {"mark": mark, "found": found})
+        done = len(found["costs"])
+        sys.stderr.write(f"VOC07: class {done}/{len(CLASSES)}, {CLASSES[done - 1]}, cost {found['costs'][-1]:g}\n")
+        sys.stderr.flush()
+
+    scores = svm_scores(features[0], labels, features[1], kept=kept, after=after)
+    state.unlink(missing_ok=True)
+    return scores
+
+
+if __name__ == "__main__":
+    sys.exit(main())
