@@ -9,6 +9,7 @@ cifar100       CIFAR-100, official archive or folder
 cifar10n       CIFAR-10 with human labels (CIFAR-10N)                                      labels
 cifar100n      CIFAR-100 with human labels (CIFAR-100N)                                    labels
 folder         any tree of class folders: root/train/CLASS/*, root/test/CLASS/*            size, clean
+imagenet       ImageNet in class folders, root/train/SYNSET/*, root/val/SYNSET/*          size, workers
 clothing1m     Clothing1M as distributed                                                   size
 webvision      mini-WebVision (Google, first 50 classes), ILSVRC12 as second test set      size, n_classes, ilsvrc12
 =============  ==========================================================================  ==========================
@@ -31,7 +32,7 @@ __all__ = ["NAMES", "Dataset", "Images", "LazyImages", "load", "signature"]
 #: the data sets, and the module of each (imported when asked for: only the large ones need pillow)
 _MODULES = {
     "digits": "digits", "cifar10": "cifar", "cifar100": "cifar", "cifar10n": "cifar_n", "cifar100n": "cifar_n",
-    "folder": "folder", "clothing1m": "clothing1m", "webvision": "webvision",
+    "folder": "folder", "imagenet": "imagenet", "clothing1m": "clothing1m", "webvision": "webvision",
     "shapes": "shapes", "digits-on-backgrounds": "digits_on_backgrounds",
 }
 NAMES = tuple(_MODULES)

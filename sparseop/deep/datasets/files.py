@@ -3,12 +3,14 @@
 import contextlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from sparseop.deep.datasets.decoders import Decoders
 from sparseop.errors import InputError, integer
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff"})
@@ -23,13 +25,15 @@ class ImageFiles:
     paths : N files.
     size : side of the square that every image becomes.
     stretch : scale both sides to ``size``; otherwise scale the shorter one and cut the central square.
+    workers : processes that decode; 0: threads of this one, which share Python's lock where pillow does not let go of it.
     """
 
-    def __init__(self, paths: Sequence[Path | str], size: int, *, stretch: bool = False) -> None:
+    def __init__(self, paths: Sequence[Path | str], size: int, *, stretch: bool = False, workers: int = 0) -> None:
         self.paths = [str(path) for path in paths]
         self.size, self.stretch = integer("size", size, 1), stretch
         self.shape = (len(self.paths), 3, size, size)
         self.dtype = torch.uint8
+        self.decoders = Decoders(workers) if integer("workers", workers, 0) else None
 
     def __len__(self) -> int:
         """Return N."""
@@ -43,24 +47,30 @@ class ImageFiles:
         InputError : a file that is missing or no image.
         """
         wanted = [self.paths[i] for i in index.tolist()]
-        with ThreadPoolExecutor(min(THREADS, max(len(wanted), 1))) as pool:
-            found = list(pool.map(self._read, wanted))
-        return torch.stack(found) if found else torch.empty((0, *self.shape[1:]), dtype=torch.uint8)
+        read = partial(read_square, size=self.size, stretch=self.stretch)
+        if not wanted:
+            return torch.empty((0, *self.shape[1:]), dtype=torch.uint8)
+        if self.decoders is not None:
+            return self.decoders.stack(read, wanted)
+        with ThreadPoolExecutor(min(THREADS, len(wanted))) as pool:
+            return torch.stack(list(pool.map(read, wanted)))
 
-    def _read(self, path: str) -> Tensor:
-        image_module = require_pillow()
-        with opened(path) as image:
-            image.draft("RGB", (2 * self.size, 2 * self.size))  # a JPEG far too large is decoded at a fraction
-            picture = image.convert("RGB")
-        width, height = picture.size
-        if self.stretch:
-            picture = picture.resize((self.size, self.size), image_module.Resampling.BILINEAR)
-        else:
-            scale = self.size / min(width, height)
-            wide, tall = max(self.size, round(width * scale)), max(self.size, round(height * scale))
-            left, top = (wide - self.size) // 2, (tall - self.size) // 2
-            picture = picture.resize((wide, tall), image_module.Resampling.BILINEAR).crop((left, top, left + self.size, top + self.size))
-        return torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8).reshape(self.size, self.size, 3).permute(2, 0, 1)
+
+def read_square(path: str, size: int, *, stretch: bool = False) -> Tensor:
+    """Return one image as uint8 (3, size, size); see ``ImageFiles``."""
+    image_module = require_pillow()
+    with opened(path) as image:
+        image.draft("RGB", (2 * size, 2 * size))  # a JPEG far too large is decoded at a fraction
+        picture = image.convert("RGB")
+    width, height = picture.size
+    if stretch:
+        picture = picture.resize((size, size), image_module.Resampling.BILINEAR)
+    else:
+        scale = size / min(width, height)
+        wide, tall = max(size, round(width * scale)), max(size, round(height * scale))
+        left, top = (wide - size) // 2, (tall - size) // 2
+        picture = picture.resize((wide, tall), image_module.Resampling.BILINEAR).crop((left, top, left + size, top + size))
+    return torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8).reshape(size, size, 3).permute(2, 0, 1)
 
 
 @contextlib.contextmanager
