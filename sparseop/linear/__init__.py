@@ -5,6 +5,7 @@ from sparseop.linear.descent import DescentResult, Trajectory, accurate_step_siz
 from sparseop.linear.flow import FlowLimit, GradientFlow, flow_limit, gradient_flow
 from sparseop.linear.incoherence import IncoherenceCondition, coherence, incoherence_condition
 from sparseop.linear.landscape import CriticalPoint, classify_critical_point, gradient, hessian, objective
+from sparseop.linear.low_rank_flow import LowRankFlow, low_rank_flow
 from sparseop.linear.nullspace import NullSpaceConstant, null_space_constant
 from sparseop.linear.path import solve_path
 from sparseop.linear.problem import LinearProblem, gaussian_problem
@@ -16,6 +17,13 @@ from sparseop.linear.recovery import (
     threshold_bound,
 )
 from sparseop.linear.regularizer import implicit_regularizer, matching_alpha, matching_lam
+from sparseop.linear.robust_low_rank import (
+    LowRankProblem,
+    RobustPCA,
+    gaussian_low_rank,
+    robust_pca_gap,
+    solve_robust_pca,
+)
 from sparseop.linear.transition import transition_sparsity
 
 __all__ = [
@@ -26,14 +34,18 @@ __all__ = [
     "GradientFlow",
     "IncoherenceCondition",
     "LinearProblem",
+    "LowRankFlow",
+    "LowRankProblem",
     "NullSpaceConstant",
     "RecoveryInterval",
+    "RobustPCA",
     "ThresholdBound",
     "Trajectory",
     "accurate_step_size",
     "classify_critical_point",
     "coherence",
     "flow_limit",
+    "gaussian_low_rank",
     "gaussian_problem",
     "gradient",
     "gradient_descent",
@@ -41,14 +53,17 @@ __all__ = [
     "hessian",
     "implicit_regularizer",
     "incoherence_condition",
+    "low_rank_flow",
     "matching_alpha",
     "matching_lam",
     "null_space_constant",
     "objective",
     "recovery_interval",
     "recovery_threshold",
+    "robust_pca_gap",
     "solve_convex",
     "solve_path",
+    "solve_robust_pca",
     "threshold_bound",
     "transition_sparsity",
 ]
