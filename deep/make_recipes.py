@@ -1,4 +1,4 @@
-"""Write the recipes of figure 1 and of every cell of the paper's tables 1 to 4: ``python -m deep.make_recipes``.
+"""Write the recipes of figure 1 and of every cell of SOP's tables 1 to 4, and of SANE's tables: ``python -m deep.make_recipes``.
 
 The files in ``deep/recipes`` are what is read, run and shared; this script is where a choice that holds for a whole row or
 column is made once. It is run again when such a choice changes; a test holds the committed files to its output.
@@ -13,12 +13,13 @@ from typing import Any
 
 import pandas as pd
 
+from deep import make_contrastive
 from deep.published import PUBLISHED_ONLY, SECOND_TESTS, recipe_name, values
+from deep.recipe_text import Tables, toml_text
 from sparseop import cli
+from sparseop.deep.contrastive import recipe as contrastive_recipes
 from sparseop.deep.recipe import RECIPES
 from sparseop.files import write_atomic
-
-Tables = dict[str, dict[str, Any]]
 
 NOTES = {
     "inclusive": "symmetric noise as released: a share of the labels is drawn anew from all classes, the true one included "
@@ -201,20 +202,7 @@ def _toml(table: str, cell: Any, parts: Tables, notes: list[str], needs: str) ->
     source: dict[str, Any] = {"table": table, "dataset": cell.dataset, "setting": cell.setting, "method": cell.method}
     source |= {key: getattr(cell, key) for key in ("value", "std") if not pd.isna(getattr(cell, key))}
     source |= {"needs": needs, "notes": notes}
-    lines = [f'title = "{cell.method}, {cell.dataset}, {cell.setting}"']
-    for part, entries in {**parts, "source": source}.items():
-        lines += ["", f"[{part}]", *(f"{key} = {_value(value)}" for key, value in entries.items())]
-    return "\n".join(lines) + "\n"
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return f'"{value}"'
-    if isinstance(value, list) and value and isinstance(value[0], str):
-        return "[\n" + "".join(f'  "{entry}",\n' for entry in value) + "]"
-    return repr(value)
+    return toml_text(f"{cell.method}, {cell.dataset}, {cell.setting}", {**parts, "source": source})
 
 
 def write() -> None:
@@ -225,7 +213,13 @@ def write() -> None:
             path.unlink()
     for name, text in made.items():
         write_atomic(RECIPES / f"{name}.toml", text.encode())
-    print(f"{len(made)} recipes in {RECIPES.name}/")
+    without_labels = {name: header + body for name, header, body in make_contrastive.cells()}
+    for path in [*contrastive_recipes.FOLDER.glob("sane_*.toml"), *contrastive_recipes.FOLDER.glob("demo_*.toml")]:
+        if path.stem not in without_labels:
+            path.unlink()
+    for name, text in without_labels.items():
+        write_atomic(contrastive_recipes.FOLDER / f"{name}.toml", text.encode())
+    print(f"{len(made)} recipes in {RECIPES.name}/, {len(without_labels)} in {RECIPES.name}/{contrastive_recipes.FOLDER.name}/")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,109 @@
+"""The committed contrastive recipes: as the script writes them, each able to take a real step, and what is refused."""
+
+import pytest
+import torch
+
+from deep import make_contrastive
+from deep.published import values
+from sparseop.deep.contrastive import engine
+from sparseop.deep.contrastive import recipe as recipes
+from sparseop.deep.data import Samples
+from sparseop.deep.datasets import Dataset
+from sparseop.deep.noise import describe
+from sparseop.errors import InputError
+
+MADE = {name: header + body for name, header, body in make_contrastive.cells()}
+
+
+def test_the_committed_files_are_what_the_script_writes():
+    committed = {path.stem: path.read_text() for path in recipes.FOLDER.glob("*.toml")}
+    assert committed.keys() == {*MADE, "shapes_moco", "shapes_sane"}
+    assert [name for name in MADE if MADE[name] != committed[name]] == []
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_a_recipe_reads_and_its_resolved_text_reads_back(name):
+    recipe = recipes.read(recipes.find(name))
+    assert recipe.name == name
+    assert recipe.title
+    assert recipe.source.needs
+    assert recipes.text(recipes.parse(recipes.text(recipe), name=name)) == recipes.text(recipe)
+
+
+def test_every_row_of_the_papers_own_methods_has_its_recipe_and_number():
+    """Of tables 1, 2, 4, 5 and 6: the rows of SANE, of its parts, and of MoCo v2."""
+    sources = {name: recipes.read(recipes.find(name)).source for name in MADE}
+    have = {(s.table, s.dataset, s.setting.removeprefix("knn_head "), s.method): s.value for s in sources.values()}
+    for table in (1, 2, 4, 5, 6):
+        for cell in values(f"sane_table{table}").itertuples():
+            ours = cell.method.startswith(("SANE", "MoCo v2", "MoCo+")) or table in (4, 5)
+            if ours and cell.setting != "knn":
+                assert have[(f"sane_table{table}", cell.dataset, cell.setting, cell.method)] == cell.value
+    assert sources["sane_table4_cifar10_p_q_mm"].value == 95.9
+    assert sources["demo_cifar10_moco_200"].value == 82.6
+
+
+def tiny(recipe):
+    """Return samples of the recipe's shape: enough for one batch of 16."""
+    side = 32 if recipe.data.name == "cifar10" else 256
+    labels = torch.arange(16) % 10
+    images = torch.randint(256, (16, 3, side, side), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    dataset = Dataset(recipe.data.name, images, labels, images[:4], labels[:4], tuple(map(str, range(10))), (0.5,) * 3, (0.25,) * 3)
+    return Samples(dataset, describe(labels, labels, 10), torch.arange(16), torch.arange(0))
+
+
+def sort(name):
+    """What of a recipe decides how a step is computed."""
+    recipe = recipes.read(recipes.find(name))
+    options = {key: value for key, value in recipe.method.options.items() if key not in ("lam", "momentum") or value in (0.0, 1.0)}
+    return repr((recipe.data.name, recipe.network, recipe.head, recipe.views, recipe.method.name, options))
+
+
+def step(name, tmp_path, monkeypatch, *changes):
+    recipe = recipes.read(recipes.find(name), [
+        "training.epochs=1", "training.batch_size=16", "method.queue=32", "engine.test_batch=16", "evaluation.neighbours=[3]",
+        "evaluation.temperatures=[0.1]", "evaluation.probe_epochs=1", "engine.precision=float32", *changes])
+    monkeypatch.setattr(engine, "prepare", lambda *_, **__: tiny(recipe))
+    summary = engine.train(recipe, tmp_path / "run", device="cpu")
+    before = recipes.read(tmp_path / "run" / "recipe.toml")
+    assert summary["epochs"] == 1
+    assert summary["labels"]["own_mass"] > 0
+    assert before.method.name == recipe.method.name
+
+
+DISTINCT = sorted({sort(name): name for name in MADE}.values())
+
+
+@pytest.mark.parametrize("name", [name for name in DISTINCT if "imagenet" not in name])
+def test_a_recipe_takes_a_real_step_with_a_narrow_network(name, tmp_path, monkeypatch):
+    torch.set_num_threads(1)
+    step(name, tmp_path, monkeypatch, "network.width=4", "head.hidden=16")
+
+
+@pytest.mark.parametrize("name", [name for name in DISTINCT if "imagenet" in name])
+def test_a_large_recipe_takes_a_real_step_with_a_narrow_network_and_small_views(name, tmp_path, monkeypatch):
+    torch.set_num_threads(1)
+    sizes = recipes.read(recipes.find(name)).method.options.get("mix_sizes", ())
+    small = [f"method.mix_sizes={[side // 3 for side in sizes]}"] if sizes else []
+    step(name, tmp_path, monkeypatch, "network.width=4", "head.hidden=16", "views.size=75", "training.splits=2", *small)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", DISTINCT)
+def test_a_recipe_takes_a_real_step_with_its_own_network(name, tmp_path, monkeypatch):
+    step(name, tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ('[method]\nname = "sane"\nmu = 1\n', "unknown key in [method] for method.name = 'sane'"),
+    ('[method]\nname = "simclr"\n', "method.name must be one of 'moco', 'sane', got 'simclr'"),
+    ("[views]\nsize = 16\nmean = 1\n", "unknown key in [views]"),
+    ("[head]\nwide = 3\n", "unknown key in [head]"),
+    ("[training]\nsplits = 0\n", "training.splits must be >= 1, got 0"),
+    ('[evaluation]\nprobe = "svm"\n', "evaluation.probe must be one of 'ridge', 'adam', 'sgd', 'none', got 'svm'"),
+    ("[noise]\nrate = 0.4\n", "unknown key in the recipe: 'noise'"),
+])
+def test_what_is_refused(text, message):
+    with pytest.raises(InputError) as refused:
+        recipes.parse(text, name="x")
+    assert message in str(refused.value)
