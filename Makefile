@@ -12,7 +12,7 @@ RUN    := $(BIN)/python
 ARGS   ?= $(if $(FRESH),--force)
 
 .DEFAULT_GOAL := help
-.PHONY: help fig2 fig3 fig4 refinery figures tables test test-all lint bench demo clean
+.PHONY: help fig2 fig3 fig4 linear lowrank refinery figures tables test test-all lint bench demo clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -59,6 +59,8 @@ linear: fig2 fig3 fig4 ## every study of the linear model: the three figures, an
 	$(RUN) -m theory.theorem31 $(ARGS)
 	$(RUN) -m theory.why_not_explicit $(ARGS)
 	$(RUN) -m theory.landscape $(ARGS)
+lowrank: $(VENV)/.ready ## robust low-rank matrices: the flow on U U^T + g*g - h*h against robust PCA
+	$(RUN) -m theory.robust_low_rank $(ARGS)
 refinery: $(VENV)/.ready ## SANE's theory: the label refinery's studies and Theorem 1
 	$(RUN) -m theory.refinery_jacobian $(ARGS)
 	$(RUN) -m theory.refinery_descent $(ARGS)
@@ -67,13 +69,13 @@ refinery: $(VENV)/.ready ## SANE's theory: the label refinery's studies and Theo
 	$(RUN) -m theory.generalization $(ARGS)
 
 # ---- tables of the trainers: from committed records, nothing is trained --------------------------------------------
-tables: $(VENV)/.ready-test ## SOP's tables 1 to 5 and A.1 and figure 1, from the committed records
+tables: $(VENV)/.ready-test ## SOP's tables 1 to 5 and A.1, figure 1 and image recovery, from the committed records
 	$(RUN) -m deep.table1 --redraw
 	$(RUN) -m deep.fig1 --redraw
 	$(RUN) -m deep.sensitivity --redraw
 	for table in table2 table3 table4 table5 tableA1 cifar10_convnet; do $(RUN) -m deep.$$table || exit; done
 
-figures: linear refinery tables ## every figure and table (FRESH=1: nothing from the cache)
+figures: linear lowrank refinery tables ## every figure and table (FRESH=1: nothing from the cache)
 
 # ---- development -------------------------------------------------------------------------------------------------
 test: $(VENV)/.ready-test ## the default test suite (under 5 minutes)
