@@ -14,11 +14,13 @@ import pandas as pd
 
 from sparseop.deep import recipe as recipes
 from sparseop.deep import schema
-from sparseop.deep.recipe import Recipe
+from sparseop.deep.contrastive import recipe as contrastive_recipes
 from sparseop.provenance import ROOT
 
 HERE = Path(__file__).resolve().parent
 RESULTS = ROOT / "deep" / "results"
+#: what reads the recipes of a task
+READERS: dict[str, Any] = {"labels": recipes, "contrastive": contrastive_recipes}
 #: rows of the tables without a trainer here
 PUBLISHED_ONLY = {"DivideMix": "published only: no trainer here", "ELR+": "published only: no trainer here"}
 #: what a second test set is called in the records of the run that it belongs to
@@ -31,15 +33,14 @@ def values(table: str) -> pd.DataFrame:
     return everything[everything["table"] == table].drop(columns="table").reset_index(drop=True)
 
 
-def records(folder: Path = RESULTS) -> list[tuple[Recipe, dict[str, Any], dict[str, Any], Path]]:
-    """Return (recipe, run.json, summary.json, folder) of every finished committed run with labels, sorted by path."""
+def records(folder: Path = RESULTS, task: str = "labels") -> list[tuple[Any, dict[str, Any], dict[str, Any], Path]]:
+    """Return (recipe, run.json, summary.json, folder) of every finished committed run of a task, sorted by path."""
     found = []
     for path in sorted(folder.rglob("summary.json")):
         run = path.parent
-        if schema.task(run / "recipe.toml") != "labels":
-            continue
-        recipe = recipes.read(run / "recipe.toml")
-        found.append((recipe, json.loads((run / "run.json").read_text()), json.loads(path.read_text()), run))
+        if schema.task(run / "recipe.toml") == task:
+            recipe = READERS[task].read(run / "recipe.toml")
+            found.append((recipe, json.loads((run / "run.json").read_text()), json.loads(path.read_text()), run))
     return found
 
 
@@ -76,17 +77,19 @@ def beside(table: str, folder: Path = RESULTS) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def differences(recipe: Recipe) -> list[str]:
-    """Return every value in which a run differs from the recipe of its cell."""
-    name = recipe_of(*(getattr(recipe.source, key) for key in ("table", "dataset", "setting", "method")))
+def differences(recipe: Any, name: str | None = None) -> list[str]:
+    """Return every value in which a run differs from the recipe called ``name``, by default that of its cell."""
+    task = getattr(recipe, "task", "labels")
+    name = name or recipe_of(*(getattr(recipe.source, key) for key in ("table", "dataset", "setting", "method")))
     if name is None:
         return []
-    own = recipes.read(recipes.find(name))
+    own = READERS[task].read(READERS[task].find(name))
     found = []
-    for part in ("data", "noise", "network", "method", "training"):
-        mine, theirs = _flat(getattr(recipe, part)), _flat(getattr(own, part))
-        found += [f"{part}.{key} = {mine.get(key)} (recipe: {theirs.get(key)})" for key in theirs
-                  if mine.get(key) != theirs[key] and theirs[key] != "auto"]
+    for part in ("data", "noise", "network", "head", "views", "method", "training"):
+        if hasattr(own, part):
+            mine, theirs = _flat(getattr(recipe, part)), _flat(getattr(own, part))
+            found += [f"{part}.{key} = {mine.get(key)} (recipe: {theirs.get(key)})" for key in theirs
+                      if mine.get(key) != theirs[key] and theirs[key] != "auto"]
     return found
 
 

@@ -2,6 +2,7 @@
 
     python -m deep.runs --data-root DIR                       go on with the first run that has no committed record
     python -m deep.runs --data-root DIR --minutes 30 --jobs 4  stop after half an hour; four runs share the device
+    python -m deep.runs --data-root DIR --task contrastive    MoCo and SANE instead: first how long an epoch takes, then the runs
     python -m deep.runs --plan                                print the list and what is done
 
 Each run is a process of ``sparseop.deep.train`` in ``runs/plan``; one that the time did not suffice for is resumed by the
@@ -13,11 +14,14 @@ import shutil
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import torch
 
 from sparseop import cli
 from sparseop.deep import recipe as recipes
+from sparseop.deep.contrastive import recipe as contrastive_recipes
 from sparseop.errors import integer, positive
 from sparseop.provenance import ROOT
 
@@ -42,11 +46,14 @@ class Run:
     @property
     def record(self) -> Path:
         """Where its record goes."""
-        return RESULTS / self.recipe.partition("_")[0] / self.name
+        group = "contrastive" if self.recipe in contrastive_recipes.names() else self.recipe.partition("_")[0]
+        return RESULTS / group / self.name
 
 
-def plan() -> list[Run]:
-    """Return all runs, the most wanted first."""
+def plan(task: str = "labels") -> list[Run]:
+    """Return all runs of a task, the most wanted first."""
+    if task == "contrastive":
+        return contrastive_plan()
     first = [Run(f"table1_cifar10_sym40_{method}") for method in ("ce", "elr", "sop")]
     plus = [Run("table4_cifar10n_worst_sopplus"), Run("table2_cifar10_sym50_sopplus")]
     rest = [Run(name) for name in recipes.names() if name.startswith(("fig1_cifar10_", "table1_cifar10_"))]
@@ -54,6 +61,21 @@ def plan() -> list[Run]:
     hundred = [Run("table4_cifar100n_noisy_sopplus", 0, (f"training.weight_decay={decay}",)) for decay in ("5e-4", "1e-3")]
     hundred += [Run(name) for name in recipes.names() if name.startswith(("table1_cifar100_", "table2_cifar100_"))]
     return list(dict.fromkeys([*first, *plus, *rest, *seeds, *hundred]))
+
+
+def contrastive_plan() -> list[Run]:
+    """Return the contrastive runs: 200 epochs on MoCo's demo, with the control and at SANE's time; table 4's ablation, shortened."""
+    demo = [Run(f"demo_cifar10_{word}_200") for word in ("moco", "sane", "mm", "sane_uniform")]
+    longer = [Run("demo_cifar10_moco_200", 0, ("training.epochs=340",))]  # for as long as SANE takes, at 1.7 times MoCo's epoch
+    short = ("network.name=resnet18", "training.epochs=50")  # the paper: ResNet-50, 1,000
+    rows = [name for name in contrastive_recipes.names() if name.startswith("sane_table4_")]
+    ablation = [Run(name, 0, short) for name in rows]
+    # where refinement itself might pay: the confidence of the ImageNet setting, a small queue, few images
+    regimes = [Run(f"demo_cifar10_{word}_200", 0, change) for change in (("method.mu_start=0.5", "method.mu_end=10.0"), ("method.queue=1024",))
+               for word in ("sane", "sane_uniform")]
+    seeds = [replace(run, seed=seed) for seed in (1, 2) for run in demo]
+    return [*demo, *longer, *ablation, Run("demo_cifar10_moco_sym_200"), *regimes, *seeds,
+            *(Run(f"demo_cifar10_{word}_{epochs}") for epochs in (400, 800) for word in ("moco", "sane", "sane_uniform", "moco_sym"))]
 
 
 def start(run: Run, folder: Path, data_root: Path | None, device: str) -> subprocess.Popen[bytes]:
@@ -110,15 +132,18 @@ def main() -> int:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--minutes", type=float, default=1e9)
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--task", choices=("labels", "contrastive"), default="labels")
     parser.add_argument("--plan", action="store_true", help="print the list")
     options = parser.parse_args()
 
     def body() -> None:
         if options.plan:
-            for run in plan():
+            for run in plan(options.task):
                 print(f"{'done' if (run.record / 'summary.json').exists() else '    '}  {run.name}")
             return
-        work(plan(), options.scratch, options.data_root, device=options.device,
+        if options.task == "contrastive" and (torch.cuda.is_available() or options.device.startswith("cuda")):
+            subprocess.run([sys.executable, "-m", "benchmarks.contrastive", "--device", options.device], cwd=ROOT, check=True)
+        work(plan(options.task), options.scratch, options.data_root, device=options.device,
              minutes=positive("--minutes", options.minutes), jobs=integer("--jobs", options.jobs, 1))
 
     return cli.run("deep.runs", body)
