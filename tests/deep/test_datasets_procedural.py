@@ -105,12 +105,12 @@ def test_cubic_weights_reproduce_lines():
 
 
 @pytest.mark.parametrize(("options", "words"), [
-    ({"train": 9}, "train must be >= 10, got 9"), ({"test": 2.5}, "test must be a whole number, got 2.5"),
-    ({"size": 4}, "size must be >= 8, got 4"), ({"seed": -1}, "seed must be >= 0, got -1"),
+    ({"train": 9}, "train must be >= 10 and <= 16777216, got 9"), ({"test": 2.5}, "test must be a whole number, got 2.5"),
+    ({"size": 4}, "size must be >= 8 and <= 256, got 4"), ({"train": 10**20}, "train must be >= 10 and <= 16777216, got 1"), ({"seed": 10**20}, "seed must be"), ({"seed": -1}, "seed must be >= 0 and"),
     ({"sise": 4}, "Did you mean 'size'"),
 ])
 def test_what_shapes_refuse(options, words):
     with pytest.raises(InputError, match=words):
         datasets.load("shapes", **options)
-    with pytest.raises(InputError, match="seed must be >= 0, got -1"):
+    with pytest.raises(InputError, match="seed must be >= 0 and"):
         datasets.load("digits-on-backgrounds", seed=-1)

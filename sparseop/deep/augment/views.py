@@ -16,6 +16,7 @@ from sparseop.deep.augment import clsa, colour, crops
 from sparseop.errors import InputError, between, choice, integer, nonnegative, positive
 
 STRENGTHS = ("weak", "strong")
+LARGEST = 4096  # pixels of a side: one such image takes 200 MB
 
 
 class Views:
@@ -57,7 +58,7 @@ class Views:
                  jitter: tuple[float, float, float, float] = (0.4, 0.4, 0.4, 0.1), jitter_chance: float = 0.8,
                  grey_chance: float = 0.2, blur_chance: float = 0.0, blur_sigma: tuple[float, float] = (0.1, 2.0),
                  colour_space: Literal["hsv", "yiq"] = "hsv") -> None:
-        self.size, self.count = integer("size", size, 2), integer("count", count, 0)
+        self.size, self.count = integer("size", size, 2, LARGEST), integer("count", count, 0)
         self.crops = tuple(integer("crops", side, 2) for side in crops)
         if not self.count and not self.crops:
             raise InputError("there must be at least one view: count is 0 and crops is empty.")

@@ -35,7 +35,7 @@ def digits_on_backgrounds(seed: int = 0) -> Dataset:
     ------
     InputError : a negative seed.
     """
-    integer("seed", seed, 0)
+    integer("seed", seed, 0, 2**63 - 1)
     plain = load_digits()
     parts = []
     for part, (scans, labels) in enumerate(((plain.train_images, plain.train_labels), (plain.test_images, plain.test_labels))):

@@ -22,6 +22,7 @@ from sparseop.errors import FloatArray, integer
 TURN = 0.2 * np.pi  # a figure stands within 36 degrees of upright
 RADII = (0.45, 0.9)
 AMPLITUDE, NOISE = 0.1, 0.03
+LARGEST = 2**24  # pictures: already 12 GiB at 16 x 16
 _CHUNK = 2000  # pictures painted at once: bounds the memory
 
 
@@ -43,12 +44,12 @@ def shapes(train: int = 8000, test: int = 2000, size: int = 16, seed: int = 0) -
 
     Raises
     ------
-    InputError : fewer than one picture of each class, a side below 8 pixels, a negative seed.
+    InputError : fewer than one picture of each class or more than ``LARGEST``, a side not in 8..256 pixels, a negative seed.
     """
-    integer("train", train, len(SHAPES))
-    integer("test", test, len(SHAPES))
-    integer("size", size, 8)
-    integer("seed", seed, 0)
+    integer("train", train, len(SHAPES), LARGEST)
+    integer("test", test, len(SHAPES), LARGEST)
+    integer("size", size, 8, 256)
+    integer("seed", seed, 0, 2**63 - 1)
     (images, labels), (test_images, test_labels) = (
         _part(n, size, np.random.default_rng(SeedSequence(seed, spawn_key=(part,)))) for part, n in enumerate((train, test)))
     mean, std = moments(images)
