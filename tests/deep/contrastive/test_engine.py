@@ -66,7 +66,7 @@ def test_it_is_moco_by_hand(tmp_path):
     torch.manual_seed(seed_for(0, "network"))
     online = Encoder(*networks.backbone("resnet8", 3, width=4), dim=8, layers=2, hidden=16)
     slow, queue = momentum_copy(online), Queue(100, 8, seed=seed_for(0, "method"))
-    options = {key: value for key, value in recipe.views.options.items()}
+    options = dict(recipe.views.options)
     views = Views(**options, mean=data.mean, std=data.std)
     optimiser = torch.optim.SGD(online.parameters(), lr=1.0, momentum=0.9, weight_decay=1e-2)
     for epoch in range(2):
