@@ -1,6 +1,7 @@
-"""Why does gradient descent on s = u*u - v*v find the wrong observations? Drag and see.
+"""Can gradient descent find the wrong observations by itself? Drag and see.
 
     make demo
+    marimo run demos/implicit_l1.py
 """
 
 import marimo
@@ -14,7 +15,9 @@ def _():
     import numpy as np
     from matplotlib.figure import Figure
 
+    from demos import classroom
     from sparseop import plotting
+    from sparseop.errors import integer
     from sparseop.linear import (
         flow_limit,
         gaussian_problem,
@@ -24,46 +27,57 @@ def _():
         solve_convex,
     )
 
-    return (Figure, flow_limit, gaussian_problem, gradient_flow, implicit_regularizer, matching_lam, mo, np, plotting,
-            solve_convex)
+    return (Figure, classroom, flow_limit, gaussian_problem, gradient_flow, implicit_regularizer, integer, matching_lam, mo, np,
+            plotting, solve_convex)
 
 
 @app.cell
-def _(mo):
-    mo.md(
-        r"""
-        # Can gradient descent find the wrong labels by itself?
-
-        20 observations $y = J\theta_\star + s_\star$, 40 parameters, a few observations corrupted. We write $s = u\odot u - v\odot v$,
-        start at $\theta = 0$, $u = v = \gamma$, and follow the gradient of the squared error alone: no penalty anywhere.
-
-        **Try this.** (1) Raise $\alpha$ until the corrupted entries (red) are no longer the only ones that grow. (2) Lower $\log\gamma$:
-        the limit approaches the $\ell_1$ solution (crosses). (3) Corrupt half of the observations: it fails, and so does the $\ell_1$ program.
-        """
+def _(classroom):
+    classroom.opening(
+        "Can gradient descent find the wrong observations by itself?",
+        r"""20 observations $y = J\theta_\star + s_\star$ of 40 parameters; a few observations are corrupted ($s_\star$). We write
+        $s = u\odot u - v\odot v$, start at $\theta = 0$, $u = v = \gamma$ and follow the gradient of the squared error alone. There is no penalty
+        anywhere, and yet only the corrupted entries of $s$ grow: the flow ends where the $\ell_1$ program ends.""",
+        [r"Raise $\alpha$, the learning rate of $u, v$ relative to $\theta$, until the corrupted entries (red) aren't the only ones that grow.",
+         (r"Lower $\log\gamma$ with $\alpha$ fixed, then raise $\alpha$ until $\lambda$ is what it was: the dots move into the crosses, and "
+         r"$h_\gamma$ (right) becomes $|s|$."),
+         r"Corrupt half of the observations: the flow fails, and so does the $\ell_1$ program. Descent is not at fault; the data are."],
     )
 
 
 @app.cell
-def _(mo):
-    alpha = mo.ui.slider(0.0, 3.6, 0.05, value=1.3, label=r"$\log_{10}\alpha$", show_value=True)
-    gamma = mo.ui.slider(-24, -2, 1, value=-8, label=r"$\log\gamma$", show_value=True)
-    corrupted = mo.ui.slider(0, 16, 1, value=3, label="corrupted observations", show_value=True)
-    mo.hstack([alpha, gamma, corrupted], justify="start", gap=2)
-    return alpha, corrupted, gamma
+def _(classroom, mo):
+    alpha = mo.ui.slider(0.0, 3.6, 0.05, value=1.3, label=r"$\log_{10}\alpha$", show_value=True, full_width=True)
+    gamma = mo.ui.slider(-24, -2, 1, value=-8, label=r"$\log\gamma$", show_value=True, full_width=True)
+    corrupted = mo.ui.slider(0, 20, 1, value=3, label="corrupted observations", show_value=True, full_width=True)
+    size = classroom.fields(observations=20, parameters=40, rank=3, seed=1)
+    mo.vstack([classroom.row(alpha, gamma, corrupted), classroom.more(size)])
+    return alpha, corrupted, gamma, size
 
 
 @app.cell
-def _(flow_limit, gaussian_problem, gradient_flow, matching_lam, np, solve_convex):
-    def solve(log10_alpha, log_gamma, k, seed=1):
+def _(alpha, corrupted, gamma, size):
+    parameters = {"log10_alpha": alpha.value, "log_gamma": gamma.value, "corrupted": corrupted.value, **size.value}
+    return (parameters,)
+
+
+@app.cell
+def _(classroom, flow_limit, gaussian_problem, gradient_flow, integer, matching_lam, np, solve_convex):
+    def solve(log10_alpha, log_gamma, corrupted, observations=20, parameters=40, rank=3, seed=1):
         """Everything the picture shows, as numbers."""
-        problem = gaussian_problem(20, 40, 3, k, seed=seed)
+        n = integer("observations", classroom.whole("observations", observations), 1, 200)
+        p = integer("parameters", classroom.whole("parameters", parameters), 1, 2000)
+        r = integer("rank", classroom.whole("rank", rank), 0, min(n, p), why="the smaller of observations and parameters")
+        k = integer("corrupted", corrupted, 0, n, why="observations")
+        problem = gaussian_problem(n, p, r, k, seed=integer("seed", classroom.whole("seed", seed), 0))
         a, g = 10.0**log10_alpha, float(np.exp(log_gamma))
-        times = np.geomspace(1e-3, 1e4, 120)
+        times = np.geomspace(1e-3, 1e4, 90)
+        lam = matching_lam(a, g)
         return {
-            "problem": problem, "alpha": a, "gamma": g, "lam": matching_lam(a, g), "times": times,
-            "path": gradient_flow(problem, alpha=a, gamma=g, times=times).s,
+            "problem": problem, "alpha": a, "gamma": g, "lam": lam, "times": times,
+            "path": gradient_flow(problem, alpha=a, gamma=g, times=times, rtol=1e-6).s,
             "limit": flow_limit(problem, alpha=a, gamma=g),
-            "convex": solve_convex(problem, matching_lam(a, g)),
+            "convex": solve_convex(problem, lam),
         }
 
     return (solve,)
@@ -73,40 +87,48 @@ def _(flow_limit, gaussian_problem, gradient_flow, matching_lam, np, solve_conve
 def _(Figure, implicit_regularizer, np, plotting):
     def draw(found):
         """Left: every s_i over time, its limit and the convex solution. Right: what the flow minimises instead of |s|."""
-        with plotting.style():
-            figure = Figure(figsize=(10, 4.2))
-            left, right = figure.subplots(1, 2, width_ratios=[1.5, 1])
-            wrong = found["problem"].s_star != 0
-            for i in np.argsort(wrong):
-                color = plotting.RED if wrong[i] else plotting.GREY
-                left.semilogx(found["times"], found["path"][:, i], color=color, lw=2 if wrong[i] else 1)
-            end = found["times"][-1]
-            left.plot(np.full(20, end * 1.6), found["limit"].s, "o", color=plotting.BLUE, ms=5, label="limit of the flow")
-            left.plot(np.full(20, end * 3.5), found["convex"].s, "x", color="black", ms=6, label=r"$\ell_1$ program (26)")
-            left.plot([], [], color=plotting.RED, label="corrupted observations")
-            left.set(xlabel="time $t$", ylabel="$s_i(t)$")
-            left.legend(loc="upper left")
-            s = np.linspace(-2, 2, 401)
-            right.plot(s, implicit_regularizer(s, found["gamma"]), color=plotting.BLUE, label=r"$h_\gamma(s)$")
-            right.plot(s, np.abs(s), "--", color="black", label=r"$|s|$")
-            right.set(xlabel="$s$", title="what the flow minimises")
-            right.legend()
+        figure = Figure(figsize=(10, 4.2))
+        left, right = figure.subplots(1, 2, width_ratios=[1.6, 1])
+        wrong, s = found["problem"].s_star != 0, found["limit"].s
+        for i in np.argsort(wrong):
+            left.semilogx(found["times"], found["path"][:, i], color=plotting.RED if wrong[i] else plotting.GREY, lw=2 if wrong[i] else 1)
+        end = found["times"][-1]
+        left.plot(np.full(len(s), end * 1.8), s, "o", color=plotting.BLUE, ms=5, label="limit of the flow")
+        left.plot(np.full(len(s), end * 4), found["convex"].s, "x", color="black", ms=6, label=r"$\ell_1$ program (26)")
+        left.plot([], [], color=plotting.RED, label="corrupted observations")
+        left.plot([], [], color=plotting.GREY, lw=1, label="correct observations")
+        left.set(xlabel="time $t$", ylabel="$s_i(t)$", xticks=10.0 ** np.arange(-3, 5))
+        left.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
+        x = np.linspace(-2, 2, 401)
+        right.plot(x, implicit_regularizer(x, found["gamma"]), color=plotting.BLUE, label=r"$h_\gamma(s)$, what the flow minimises")
+        right.plot(x, np.abs(x), "--", color="black", label=r"$|s|$, what the program minimises")
+        right.set(xlabel="$s$", ylim=(-0.05, 2.5))
+        right.legend(loc="lower left", bbox_to_anchor=(0, 1))
         return figure
 
     return (draw,)
 
 
 @app.cell
-def _(alpha, corrupted, draw, gamma, mo, np, solve):
-    found = solve(alpha.value, gamma.value, corrupted.value)
-    _gap = float(np.abs(found["limit"].s - found["convex"].s).max())
-    _error = float(np.linalg.norm(found["limit"].theta - found["problem"].theta_star) / np.linalg.norm(found["problem"].theta_star))
-    mo.vstack([
-        draw(found),
-        mo.md(rf"$\alpha = {found['alpha']:.3g}$ matches $\lambda = -\log\gamma/(2\alpha) = {found['lam']:.3g}$. "
-              rf"Limit and $\ell_1$ solution differ by {_gap:.1e}; $\theta$ is off by {100 * _error:.2g} %."),
-    ])
-    return (found,)
+def _(classroom, parameters, solve):
+    found, trouble = classroom.attempt(solve, **parameters)
+    return found, trouble
+
+
+@app.cell
+def _(classroom, draw, found, mo, np, trouble):
+    def _show():
+        gap = float(np.abs(found["limit"].s - found["convex"].s).max())
+        star = found["problem"].theta_star
+        error = float(np.linalg.norm(found["limit"].theta - star) / np.linalg.norm(star)) if star.any() else np.nan
+        return mo.vstack([
+            classroom.picture(draw, found, "Every entry of s over time; the effective regulariser beside the absolute value."),
+            mo.md(rf"$\alpha = {found['alpha']:.3g}$ and $\gamma = {found['gamma']:.1e}$ match $\lambda = -\log\gamma/(2\alpha) = {found['lam']:.3g}$. "
+                  rf"The flow's limit and the $\ell_1$ solution differ by at most {gap:.1e}; the limit's $\theta$ is off by {100 * error:.2g} %. "
+                  rf"Certificates: residual {found['limit'].residual:.0e}, duality gap {found['convex'].gap:.0e} ({found['convex'].status})."),
+        ])
+
+    trouble if trouble is not None else _show()
 
 
 if __name__ == "__main__":

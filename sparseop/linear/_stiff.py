@@ -36,7 +36,8 @@ class Flow:
             landing = self.h >= left
             # two equal steps to the end rather than one full and one tiny
             h = left if landing else min(self.h, 0.5 * left) if self.h > 0.5 * left else self.h
-            nu, b, error, plain = self._step(h)
+            with np.errstate(over="ignore", invalid="ignore"):  # a trial step may overshoot; it is then refused below
+                nu, b, error, plain = self._step(h)
             self.steps += 1
             grow = 0.8 * (1.0 / max(error, 1e-30)) ** (1.0 / COLUMNS)
             stuck = h < 1e-13 * self.t  # rounding, not the method, limits the step: take it, and say so in ``worst``
@@ -91,5 +92,6 @@ class Flow:
         others = [float((change * 4 * self.alpha * slope).max() / self.unit)]
         if r:
             others.append(float(np.abs(b - previous).max() / max(float(np.abs(b).max()), TINY)))
-        judged = max([float((change / (self.rtol * size + rounding)).max()), *(other / self.rtol for other in others)])
-        return nu, b, judged, max([float(change.max()) / size, *others])
+        # np.max, unlike max, lets nan through
+        judged = float(np.max([(change / (self.rtol * size + rounding)).max(), *(other / self.rtol for other in others)]))
+        return nu, b, judged, float(np.max([change.max() / size, *others]))

@@ -281,6 +281,15 @@ def test_the_step_error_controls_the_flow():
 sizes = st.tuples(st.integers(1, 12), st.integers(1, 15), st.integers(0, 10_000))
 
 
+@pytest.mark.parametrize("rtol", [1e-6, 1e-4])
+def test_a_trial_step_that_overflows_is_refused(rtol):
+    problem, scale = gaussian_problem(20, 40, 3, 20, seed=1), {"alpha": 10**3.6, "gamma": np.exp(-24)}
+    times = np.geomspace(1e-3, 1e4, 90)
+    loose, tight = gradient_flow(problem, times=times, rtol=rtol, **scale), gradient_flow(problem, times=times, **scale)
+    assert loose.step_error <= rtol
+    np.testing.assert_allclose(loose.s, tight.s, rtol=0, atol=100 * rtol * np.abs(problem.y).max())
+
+
 @settings(max_examples=15, deadline=None)
 @given(sizes, st.floats(-2, 4), st.floats(-40, -0.1))
 def test_symmetries_of_the_limit(size, log_alpha, log_gamma):
