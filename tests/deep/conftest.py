@@ -1,5 +1,6 @@
 """What several tests of the trainers stand on."""
 
+import importlib
 import json
 
 import pytest
@@ -7,6 +8,32 @@ import torch
 
 from sparseop.deep import checkpoint
 from sparseop.deep.contrastive import recipe as contrastive_recipes
+
+
+@pytest.fixture(scope="session")
+def large_packages():
+    """Return which of torchvision and timm can be imported; also where torchvision is the wheel for CUDA and torch is not.
+
+    There its compiled operators do not load, and its import stops at the fake versions of two of them, for object detection,
+    which no network here calls. Declared, it goes on.
+    """
+    library = torch.library.Library("torchvision", "FRAGMENT")
+    found = set()
+    for package in ("torchvision", "timm"):
+        for declare in (False, True):
+            try:
+                importlib.import_module(package)
+                found.add(package)
+                break
+            except ModuleNotFoundError:
+                break
+            except RuntimeError as error:
+                if declare or "operator torchvision::" not in str(error):
+                    break
+                for name in ("nms", "qnms"):
+                    library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    yield found
+    del library  # its definitions go with it
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,6 @@ from torch import nn
 
 from sparseop.errors import InputError
 
-_libraries: list[Any] = []
-
 
 def resnet50(n_classes: int, in_channels: int = 3, *, pretrained: bool = False) -> nn.Module:
     """Return torchvision's ResNet-50; ``pretrained`` loads the ImageNet weights "IMAGENET1K_V1" (the ones of 2016's recipe)."""
@@ -29,29 +27,10 @@ def inception_resnet_v2(n_classes: int, in_channels: int = 3, *, pretrained: boo
 
 def _library(module: str, network: str, package: str) -> Any:
     try:
-        try:
-            return importlib.import_module(module)
-        except RuntimeError as error:  # torchvision built for another torch
-            if "operator torchvision::" not in str(error):
-                raise
-            _declare_detection_operators()
-            return importlib.import_module(module)
-    except (ImportError, RuntimeError) as error:
+        return importlib.import_module(module)
+    except (ImportError, RuntimeError) as error:  # torchvision built for another torch raises RuntimeError
         raise InputError(f"network {network!r} needs {package}, which cannot be imported here "
                          f"({str(error).splitlines()[0]}); pip install 'sparseop[large]'.") from None
-
-
-def _declare_detection_operators() -> None:
-    """Let a torchvision whose compiled operators do not load (the common wheel beside a CPU build of torch) be imported.
-
-    Its import stops at the fake versions of two operators for object detection, which no network here calls.
-    """
-    import torch
-
-    library = torch.library.Library("torchvision", "DEF")
-    for name in ("nms", "qnms"):
-        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    _libraries.append(library)  # its definitions go when it does
 
 
 def _require_colour(network: str, in_channels: int) -> None:
