@@ -58,14 +58,19 @@ MEASURES = ("own_mass", "same_mass", "wrong_mass", "purity", "q_same", "p_max", 
 
 
 def cell(variant: str, epochs: int, seed: int, every: int) -> list[Row]:
-    """Train one variant on one thread; a row for each evaluated epoch, every ``every`` epochs and after the last.
+    """Train one variant."""
+    return train(VARIANTS[variant], epochs, seed, every)
+
+
+def train(changes: tuple[str, ...], epochs: int, seed: int, every: int) -> list[Row]:
+    """Train with changes of shapes_sane on one thread; a row for each evaluated epoch, every ``every`` epochs and the last.
 
     ``cpu_seconds`` is processor time of the training steps alone, without evaluation: it stays what it is on a busy machine.
     """
     torch.set_num_threads(1)
     recipe = recipes.read(recipes.find("shapes_sane"), [
         f"training.epochs={epochs}", f"seed={seed}", f"data.seed={seed}", f"engine.test_every={every}", "engine.threads=1",
-        *VARIANTS[variant]])
+        *changes])
     clock = _Clock()
     with tempfile.TemporaryDirectory() as folder:
         summary = engine.train(recipe, Path(folder) / "run", device="cpu", watch=clock)
