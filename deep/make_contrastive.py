@@ -13,7 +13,7 @@ from deep.published import values
 from deep.recipe_text import Tables, toml_text
 
 NOTES = {
-    "momentum": "iota = 1 - m is not given: 0.99 (MoCo's CIFAR demo) up to 400 epochs, 0.999 (MoCo, CLSA, i-Mix) beyond",
+    "momentum": "iota = 1 - m is not given: 0.999 (MoCo, CLSA, i-Mix); MoCo's CIFAR demo, of at most 800 epochs, has 0.99",
     "lambda": "the lambda of the headline numbers is not given; 0.5 is the best of table 5",
     "head": "'3-layered MLP': widths 2048, 2048, 128, ReLU, no batch normalisation; the code of MoCo v2 and CLSA has two layers",
     "batch norm": "batch normalisation in 8 groups with shuffled keys, as in MoCo's demo; the paper does not say",
