@@ -81,9 +81,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace) -> None:
     if options.list:
-        return _list()
+        _list()
+        return
     if options.resume is not None:
-        return _resume(options)
+        _resume(options)
+        return
     if options.recipe is None and len(options.overrides) > 1 and "=" not in options.overrides[-1]:
         options.recipe = options.overrides.pop()  # --set a=1 RECIPE: the option took it as one more change
     if options.seed is not None:
@@ -97,7 +99,8 @@ def _run(options: argparse.Namespace) -> None:
     paths = [recipes.find(name) for name in names]
     if (other := TASKS.get(schema.task(paths[0]))) is not None:
         folder = options.out or Path("runs") / paths[0].stem / f"{stamp}-seed{options.seed or 0}"
-        return importlib.import_module(other).train(paths[0], folder, options)
+        importlib.import_module(other).train(paths[0], folder, options)
+        return
     chosen = [_read(path, options.overrides) for path in paths]
     finished = []
     for recipe in chosen:
@@ -106,7 +109,6 @@ def _run(options: argparse.Namespace) -> None:
         finished.append(_train(recipe, folder, options))
     if _is_first():
         _report(finished)
-    return None
 
 
 def _contrast(options: argparse.Namespace, stamp: str) -> None:
@@ -149,7 +151,8 @@ def _resume(options: argparse.Namespace) -> None:
     if not (folder / "recipe.toml").is_file():
         raise InputError(f"there is no run in '{folder}': it has no recipe.toml.")
     if (other := TASKS.get(schema.task(folder / "recipe.toml"))) is not None:
-        return importlib.import_module(other).resume(folder, options)
+        importlib.import_module(other).resume(folder, options)
+        return
     recipe = _read(folder / "recipe.toml")
     started = time.perf_counter()
     watch = watcher(recipe.title or recipe.name, recipe.training.epochs)
