@@ -80,7 +80,7 @@ def train(changes: tuple[str, ...], epochs: int, seed: int, every: int) -> list[
         last = row["epoch"] == epochs
         rows.append({"epoch": int(row["epoch"]), **{name: row[name] for name in ("knn", "knn_200", "knn_50", "knn_head")},
                      **{name: summary["final"][name] if last else float("nan") for name in ("linear", "linear_head")},
-                     **{name: row.get(name, float("nan")) for name in MEASURES}, "cpu_seconds": round(clock.after[int(row["epoch"])], 1)})
+                     **{name: row.get(name, float("nan")) for name in MEASURES}, "cpu_seconds": round(clock.after[int(row["epoch"])], 3)})
     return rows
 
 

@@ -218,8 +218,10 @@ def test_killed_with_signal_9_and_resumed(tmp_path):
     assert_same_state(state_of(tmp_path / "whole"), state_of(tmp_path / "killed"))
 
 
-@pytest.mark.parametrize("overrides", [["training.splits=1", "head.batch_norm=true"], ["training.splits=4", "method.teacher=online"]],
-                         ids=["global batch norm", "split batch norm, shuffled keys"])
+@pytest.mark.parametrize("overrides", [
+    pytest.param(["training.splits=1", "head.batch_norm=true"], marks=pytest.mark.slow, id="global batch norm"),
+    pytest.param(["training.splits=4", "method.teacher=online"], id="split batch norm, shuffled keys"),
+])
 def test_two_processes_are_one(overrides, tmp_path):
     """torchrun with two gloo processes: the same weights, keys and labels as one process, to float tolerance."""
     overrides = [*STILL, *overrides, "data.train=120", "training.epochs=1", "training.optimiser=sgd", "training.lr=0.01",
