@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sparseop.deep import datasets, probe
+from sparseop.deep import datasets, engine, probe, recipe
 from sparseop.deep.datasets import canvas
 from sparseop.deep.datasets.digits import load_digits
 from sparseop.deep.datasets.digits_on_backgrounds import digits_on_backgrounds
@@ -114,3 +114,26 @@ def test_what_shapes_refuse(options, words):
         datasets.load("shapes", **options)
     with pytest.raises(InputError, match="seed must be >= 0 and"):
         datasets.load("digits-on-backgrounds", seed=-1)
+
+
+@pytest.mark.slow
+def test_labels_teach_shapes_to_a_small_network(tmp_path):
+    """Ten epochs of cross-entropy, random places and mirror images: 91.9 % at seed 0, on one core in half a minute."""
+    text = """
+        [data]
+        name = "shapes"
+        [network]
+        name = "resnet8"
+        [training]
+        epochs = 10
+        batch_size = 64
+        lr = 0.1
+        schedule = "cosine"
+        eta_min = 0.0
+        augment = "weak"
+        pad = 2
+        [engine]
+        test_every = 10
+        """
+    summary = engine.train(recipe.parse(text, name="shapes_ce"), tmp_path / "run", device="cpu")
+    assert summary["final"]["test"] == pytest.approx(92, abs=2.5)

@@ -2,8 +2,8 @@
 
 Class is shape, and nothing else: figure and ground have random colours, the ground a random pattern, and a stroke of
 another colour lies across. Neighbours in pixel space are neighbours in colour, so a nearest-neighbour classifier of raw
-pixels is right on about 29 % only, while a small convolutional network learns about 89 %: what lies between is what
-self-supervised learning can win.
+pixels is right on about 29 % only, while a small residual network learns 92 % from the labels in ten epochs: what lies
+between is what learning without them can win.
 """
 
 from collections.abc import Callable
