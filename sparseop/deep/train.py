@@ -19,6 +19,7 @@ sample how suspicious its label is.
 import argparse
 import datetime
 import importlib
+import json
 import math
 import os
 import sys
@@ -37,6 +38,7 @@ from sparseop.deep.contrastive import report
 from sparseop.deep.progress import print_columns, watcher
 from sparseop.deep.recipe import Recipe
 from sparseop.errors import InputError, integer
+from sparseop.files import write_atomic
 
 #: what the command without arguments trains, in this order
 SHOWCASE = ("digits_sym40_ce", "digits_sym40_sop")
@@ -45,6 +47,8 @@ SHOWCASE = ("digits_sym40_ce", "digits_sym40_sop")
 TASKS = {"image-recovery": "sparseop.deep.image_prior.command"}
 #: what it calls the comparison of contrastive methods
 CONTRAST = "sane"
+#: the file in its folder that tells what was changed
+COMPARISON = "comparison.json"
 
 AnyRecipe = Recipe | contrastive_recipes.Recipe
 Finished = list[tuple[Any, Path, dict[str, Any], float]]
@@ -93,6 +97,8 @@ def _run(options: argparse.Namespace) -> None:
         options.overrides.append(f"seed={options.seed}")
     stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S")
     if options.recipe == CONTRAST:
+        if options.out and (options.out / COMPARISON).exists():
+            raise InputError(f"'{options.out}' already holds a comparison; go on with it by --resume, or choose another folder.")
         _contrast(options, stamp)
         return
     names = SHOWCASE if options.recipe is None else (options.recipe,)
@@ -112,28 +118,37 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _contrast(options: argparse.Namespace, stamp: str) -> None:
-    """Train MoCo, SANE, and MoCo for SANE's time."""
-    moco, sane = (contrastive_recipes.read(contrastive_recipes.find(name), options.overrides) for name in (report.BASELINE, report.METHOD))
+    """Train MoCo, SANE, and MoCo for SANE's time, or go on where that stopped."""
+    names = (report.BASELINE, report.METHOD)
+    moco, sane = (contrastive_recipes.read(contrastive_recipes.find(name), options.overrides) for name in names)
     folder = options.out or Path("runs") / CONTRAST / f"{stamp}-seed{moco.seed}"
-    first = _train(moco, folder / "moco", options)
-    second = _train(sane, folder / "sane", options)
+    plan = folder / COMPARISON
+    write_atomic(plan, json.dumps(options.overrides).encode())
+    first = _train(moco, folder / "moco", options, go_on=True)
+    second = _train(sane, folder / "sane", options, go_on=True)
     epochs = report.equal_time(moco.training.epochs, first[2]["train_seconds"], second[2]["train_seconds"])
     longer = [*options.overrides, f"training.epochs={epochs}", "evaluation.baselines=false", f"name={report.BASELINE}_equal_time"]
-    third = _train(contrastive_recipes.read(contrastive_recipes.find(report.BASELINE), longer), folder / "moco_equal_time", options)
+    third = _train(contrastive_recipes.read(contrastive_recipes.find(report.BASELINE), longer), folder / "moco_equal_time", options, go_on=True)
     if _is_first():
         columns = [*report.column(moco, first[2]), *report.column(sane, second[2]), *report.column(moco, third[2], ", SANE's time")]
         _print_table(*report.table(columns, moco))
         print(f"runs: {folder}")
 
 
-def _train(recipe: AnyRecipe, folder: Path, options: argparse.Namespace) -> tuple[AnyRecipe, Path, dict[str, Any], float]:
+def _train(recipe: AnyRecipe, folder: Path, options: argparse.Namespace, *,
+           go_on: bool = False) -> tuple[AnyRecipe, Path, dict[str, Any], float]:
+    """Train into ``folder``; with ``go_on`` from its last checkpoint, where there is one."""
     started = time.perf_counter()
-    arguments: dict[str, Any] = {"device": options.device, "data_root": options.data_root, "download": options.download,
+    arguments: dict[str, Any] = {"device": options.device, "data_root": options.data_root,
                                  "watch": watcher(recipe.title or recipe.name, recipe.training.epochs)}
     if isinstance(recipe, Recipe):
-        summary = engine.train(recipe, folder, **arguments)
+        summary = engine.train(recipe, folder, download=options.download, **arguments)
+    elif go_on and (folder / engine.CHECKPOINT).exists():
+        summary = contrastive_engine.resume(folder, **arguments)
     else:
-        summary = contrastive_engine.train(recipe, folder, **arguments)
+        if go_on:
+            (folder / "recipe.toml").unlink(missing_ok=True)  # stopped before its first checkpoint: nothing to lose
+        summary = contrastive_engine.train(recipe, folder, download=options.download, **arguments)
     return recipe, folder, summary, time.perf_counter() - started
 
 
@@ -148,6 +163,10 @@ def _resume(options: argparse.Namespace) -> None:
     if options.overrides or options.seed is not None:
         raise InputError("--resume takes no --set and no --seed: a run goes on with the recipe it began with.")
     folder: Path = options.resume
+    if (folder / COMPARISON).is_file():
+        options.out, options.overrides = folder, json.loads((folder / COMPARISON).read_text())
+        _contrast(options, "")
+        return
     if not (folder / "recipe.toml").is_file():
         raise InputError(f"there is no run in '{folder}': it has no recipe.toml.")
     if (other := TASKS.get(schema.task(folder / "recipe.toml"))) is not None:

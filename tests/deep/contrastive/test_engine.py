@@ -294,6 +294,35 @@ def test_the_command_compares_at_equal_epochs_and_equal_time(tmp_path, monkeypat
         assert word in header
     for line in ("kNN, k = 20, T = 0.1", "linear classifier (ridge)", "label mass on the own positive", "epochs", "training"):
         assert line in out
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["moco", "moco_equal_time", "sane"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir() if path.is_dir()) == ["moco", "moco_equal_time", "sane"]
     assert train.main(["--resume", "out/sane"]) == 0
     assert "SANE" in capsys.readouterr().out
+
+
+def test_a_comparison_that_was_killed_goes_on(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    changes = [part for item in TINY if not item.startswith("evaluation") for part in ("--set", item)]
+    watched = train.watcher
+
+    def killed_in_the_second_run(title, epochs, done=0):
+        watch = watched(title, epochs, done)
+
+        def until(epoch, step, row):
+            watch(epoch, step, row)
+            if title.startswith("SANE") and epoch == 1:
+                raise StopError
+
+        return until
+
+    monkeypatch.setattr(train, "watcher", killed_in_the_second_run)
+    with pytest.raises(StopError):
+        train.main(["sane", *changes, "--out", "out"])
+    monkeypatch.setattr(train, "watcher", watched)
+    assert train.main(["sane", *changes, "--out", "out"]) == 2
+    assert "already holds a comparison; go on with it by --resume" in capsys.readouterr().err
+    assert train.main(["--resume", "out"]) == 0
+    assert "MoCo, SANE's time" in capsys.readouterr().out
+    assert json.loads((tmp_path / "out" / "sane" / "run.json").read_text())["resumed"][0]["epoch"] == 1
+    recipe = recipes.read(tmp_path / "out" / "sane" / "recipe.toml")
+    engine.train(recipe, tmp_path / "whole")
+    assert_same_state(state_of(tmp_path / "whole"), state_of(tmp_path / "out" / "sane"))
