@@ -39,3 +39,15 @@ def estimated_level(y: Tensor) -> float:
 def ratio_for(level: float, gamma: float) -> float:
     """Return the ratio alpha for a share of visibly corrupted entries: the more there are, the earlier s must wake up."""
     return matching(LAM * math.exp(-DECAY * between("level", level, 0, 1, ends="[]")), gamma)
+
+
+def resolve(y: Tensor, gamma: float, *, lr: float, momentum: float) -> tuple[float, float]:
+    """Return ratio and gamma for a corrupted image y (C, H, W): the rule's ratio, and the gamma asked for.
+
+    For a small image, where that ratio would be unstable, the largest stable one and a larger gamma stand for the same lam. The
+    curvature of a mean loss over m entries along g is at most 8 |s| / m, and gradient descent with momentum b is stable up to
+    2 (1 + b) over it, so ratio * lr < (1 + b) m / 4; on the way residuals are larger than at the end, and less than half of that is taken.
+    """
+    ratio = ratio_for(estimated_level(y), gamma)
+    largest = 0.1 * (1 + momentum) * y.numel() / lr
+    return (ratio, gamma) if ratio <= largest else (largest, math.exp(-2 * largest * matching(ratio, gamma)))

@@ -58,7 +58,7 @@ class Sparse:
     Attributes
     ----------
     ratio : alpha, their learning rate over the network's; "auto": from the corruption level that is estimated from the image
-        (see ``ratio``).
+        (see ``ratio``), and gamma too where the image is small.
     gamma : scale of their start.
     start : "constant" or "normal", see ``sparse``.
     """

@@ -32,7 +32,7 @@ from sparseop.deep.image_prior import corruption, images
 from sparseop.deep.image_prior import recipe as recipes
 from sparseop.deep.image_prior.fit import Fit
 from sparseop.deep.image_prior.picture import draw
-from sparseop.deep.image_prior.ratio import estimated_level, matching, ratio_for
+from sparseop.deep.image_prior.ratio import estimated_level, matching, resolve
 from sparseop.deep.image_prior.recipe import ImageRecipe
 from sparseop.deep.loop import CHECKPOINT, load_checkpoint, require_no_run
 from sparseop.deep.records import Record, Row
@@ -82,10 +82,11 @@ class _Run:
         self.clean = given if recipe.noise > 0 else None
         self.y = given if self.clean is None else corruption.corrupt(given, recipe.noise, kind=recipe.noise_kind, seed=recipe.seed)
         self.level = estimated_level(self.y)
-        ratio = recipe.sparse.ratio
-        ratio = ratio_for(self.level, recipe.sparse.gamma) if isinstance(ratio, str) else ratio
-        self.recipe = replace(recipe, sparse=replace(recipe.sparse, ratio=ratio))
-        self.lam = matching(ratio, recipe.sparse.gamma)
+        training, ratio, gamma = recipe.training, recipe.sparse.ratio, recipe.sparse.gamma
+        if isinstance(ratio, str):
+            ratio, gamma = resolve(self.y, gamma, lr=training.lr, momentum=training.momentum)
+        self.recipe = replace(recipe, sparse=replace(recipe.sparse, ratio=ratio, gamma=gamma))
+        self.lam = matching(ratio, gamma)
         self.fingerprint = sha256(self.y.numpy().tobytes())
         self.recovered: dict[str, Tensor] = {}
         self.s: Tensor | None = None
