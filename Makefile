@@ -12,7 +12,7 @@ RUN    := $(BIN)/python
 ARGS   ?= $(if $(FRESH),--force)
 
 .DEFAULT_GOAL := help
-.PHONY: help fig2 fig3 fig4 linear lowrank refinery figures tables test test-all lint bench demo clean
+.PHONY: help fig2 fig3 fig4 linear lowrank refinery figures gallery tables test test-all lint bench demo clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -68,14 +68,21 @@ refinery: $(VENV)/.ready ## SANE's theory: the label refinery's studies and Theo
 	$(RUN) -m theory.refinery_bounds $(ARGS)
 	$(RUN) -m theory.generalization $(ARGS)
 
-# ---- tables of the trainers: from committed records, nothing is trained --------------------------------------------
-tables: $(VENV)/.ready-test ## SOP's tables 1 to 5 and A.1, figure 1 and image recovery, from the committed records
-	$(RUN) -m deep.table1 --redraw
-	$(RUN) -m deep.fig1 --redraw
-	$(RUN) -m deep.sensitivity --redraw
-	for table in table2 table3 table4 table5 tableA1 cifar10_convnet; do $(RUN) -m deep.$$table || exit; done
+# ---- tables of the trainers: from committed records, nothing is trained but with FRESH=1 ------------------------------
+RECORDED := $(if $(FRESH),--force,--redraw)
+# a study whose record isn't committed yet is left out
+WITH_RECORD = $(foreach study,$(1),$(if $(or $(FRESH),$(wildcard figures/data/$(study).csv)),$(study)))
+tables: $(VENV)/.ready-test ## the trainers' figures and tables, of both papers and beyond, from the committed records
+	for study in $(call WITH_RECORD,table1 fig1 sensitivity auto_rates image_recovery sane_shapes); do $(RUN) -m deep.$$study $(RECORDED) || exit; done
+	for table in table2 table3 table4 table5 tableA1 cifar10_convnet sane_tables; do $(RUN) -m deep.$$table || exit; done
 
-figures: linear lowrank refinery tables ## every figure and table (FRESH=1: nothing from the cache)
+# ---- everything: what takes a minute is computed, what takes longer is drawn from the records ---------------------------
+figures: linear tables ## every figure and table, and figures/README.md (FRESH=1: computed anew, but for GPUs and closed data)
+	for study in refinery_jacobian generalization; do $(RUN) -m theory.$$study $(ARGS) || exit; done
+	for study in refinery_descent refinery_recovery refinery_bounds $(if $(call WITH_RECORD,low_rank_gamma),robust_low_rank); do $(RUN) -m theory.$$study $(RECORDED) || exit; done
+	$(MAKE) gallery
+gallery: $(VENV)/.ready ## figures/README.md from the committed data, tables and records
+	$(RUN) -m gallery
 
 # ---- development -------------------------------------------------------------------------------------------------
 test: $(VENV)/.ready-test ## the default test suite (under 5 minutes)

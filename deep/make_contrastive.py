@@ -22,7 +22,7 @@ NOTES = {
     "strong": "strong views replace the key views in the mixup term alone, queries stay weak (appendix B)",
     "strong vanilla": "vanilla mixup with strong views: both parts of a mix are strong queries; the paper does not say",
     "no mixup": "without mixup the second term is that of the query itself (theta = 1); the paper does not say",
-    "epochs": "table 5's caption says 1,000 epochs in the arXiv version and 2,000 in the camera-ready; neither fits all of its numbers and table 4's",
+    "epochs": "1,000 epochs, as table 4, with which lambda = 0.5 agrees and lambda = 0, which is MoCo, does not",
     "moco epochs": "the paper says that MoCo was trained for 4,000 epochs, after i-Mix, whose own scripts train MoCo for 1,000; here as long as SANE",
     "demo": "MoCo's CIFAR demo (colab notebook of facebookresearch/moco): kNN on the head's output, k = 200, T = 0.1",
     "demo crop": "crops of 0.08 to 1, torchvision's default, as in the notebook",
