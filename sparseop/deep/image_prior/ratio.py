@@ -42,12 +42,16 @@ def ratio_for(level: float, gamma: float) -> float:
 
 
 def resolve(y: Tensor, gamma: float, *, lr: float, momentum: float) -> tuple[float, float]:
-    """Return ratio and gamma for a corrupted image y (C, H, W): the rule's ratio, and the gamma asked for.
+    """Return ratio and gamma for a corrupted image y (C, H, W): the rule's ratio and the gamma asked for, made stable."""
+    return stable(ratio_for(estimated_level(y), gamma), gamma, entries=y.numel(), lr=lr, momentum=momentum)
 
-    For a small image, where that ratio would be unstable, the largest stable one and a larger gamma stand for the same lam. The
-    curvature of a mean loss over m entries along g is at most 8 |s| / m, and gradient descent with momentum b is stable up to
-    2 (1 + b) over it, so ratio * lr < (1 + b) m / 4; on the way residuals are larger than at the end, and less than half of that is taken.
+
+def stable(ratio: float, gamma: float, *, entries: int, lr: float, momentum: float) -> tuple[float, float]:
+    """Return a ratio that gradient descent can stand on an image of so many entries, and the gamma with which lam stays.
+
+    The curvature of a mean loss over m entries along g is at most 8 |s| / m, and gradient descent with momentum b is stable up to
+    2 (1 + b) over it, so ratio * lr < (1 + b) m / 4; on the way residuals are larger than at the end, and less than half of that is
+    taken. A larger ratio gives way to that one with a larger gamma.
     """
-    ratio = ratio_for(estimated_level(y), gamma)
-    largest = 0.1 * (1 + momentum) * y.numel() / lr
+    largest = 0.1 * (1 + momentum) * entries / lr
     return (ratio, gamma) if ratio <= largest else (largest, math.exp(-2 * largest * matching(ratio, gamma)))
