@@ -8,7 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from benchmarks import contrastive as benchmark
-from deep import published, runs, sane_shapes, sane_tables
+from deep import published, runs, sane_regimes, sane_shapes, sane_tables
 from sparseop.deep.contrastive import recipe as recipes
 
 
@@ -119,6 +119,22 @@ def test_a_cell_and_what_is_drawn_of_it(monkeypatch):
     assert shown.loc["p+q+MM (SANE)", "kNN minus MoCo"].count("(") == 1
     assert isinstance(sane_shapes.draw(table), Figure)
     assert isinstance(sane_shapes.draw_time(table), Figure)
+
+
+def test_regimes_differ_in_nothing_but_the_labels():
+    for _, changes in sane_regimes.REGIMES.values():
+        found = {name: recipes.read(recipes.find("shapes_sane"), [*changes, *method]) for name, method in sane_regimes.METHODS.items()}
+        for name, recipe in found.items():
+            own = {key: value for key, value in recipe.method.options.items() if key not in ("p", "q", "refinement")}
+            assert own == {key: value for key, value in found["SANE"].method.options.items() if key not in ("p", "q", "refinement")}
+            assert (recipe.method.options["refinement"] == "uniform") == (name == "uniform")
+            assert recipe.method.options["p"] == recipe.method.options["q"] == (name != "MM")
+    rows = [{"regime": regime, "method": method, "seed": seed, "knn": 50.0 + seed + 2 * (method == "SANE"), "linear": 40.0, "own_mass": 0.5,
+             "same_mass": 0.2, "wrong_mass": 0.3} for regime in sane_regimes.REGIMES for seed in (0, 1) for method in sane_regimes.METHODS]
+    table = sane_regimes.tables(pd.DataFrame(rows))[""].set_index(["regime", "method"])
+    assert table.loc[("24 epochs", "SANE"), "kNN minus uniform"] == "+2.0 (+2.0, +2.0)"
+    assert table.loc[("24 epochs", "uniform"), "kNN minus uniform"] == ""
+    assert isinstance(sane_regimes.draw(pd.DataFrame(rows)), Figure)
 
 
 def test_the_benchmark_measures_every_variant(monkeypatch):
