@@ -306,7 +306,9 @@ def _publish(study: Study, table: pd.DataFrame, folder: Path, stem: str) -> None
 def write_table(frame: pd.DataFrame, stem: Path) -> None:
     """Write a table as markdown, LaTeX and CSV."""
     write_atomic(stem.with_suffix(".csv"), frame.to_csv(index=False, float_format="%.17g").encode())
-    write_atomic(stem.with_suffix(".md"), (frame.to_markdown(index=False, floatfmt=".4g") + "\n").encode())
+    # a bar inside a cell, as in |C|, would end the cell
+    barred = frame.rename(columns=lambda name: str(name).replace("|", "\\|")).map(lambda cell: cell.replace("|", "\\|") if isinstance(cell, str) else cell)
+    write_atomic(stem.with_suffix(".md"), (barred.to_markdown(index=False, floatfmt=".4g") + "\n").encode())
     write_atomic(stem.with_suffix(".tex"), frame.to_latex(index=False, float_format="%.4g", escape=True).encode())
 
 
