@@ -1,5 +1,6 @@
 """Backbones for other libraries: torchvision's layout against a network built by torchvision's names, detectron2's against its rule."""
 
+import importlib
 import json
 import re
 
@@ -95,6 +96,22 @@ def test_torchvisions_layout_computes_the_same(name):
     fresh = networks.backbone(name, **options)[0].eval()
     export.from_torchvision(fresh, {**state, "fc.weight": torch.zeros(1000, 512)})
     assert all(torch.equal(a, b) for a, b in zip(fresh.state_dict().values(), network.state_dict().values(), strict=True))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_torchvision_itself_computes_the_same(name, large_packages):
+    if "torchvision" not in large_packages:
+        pytest.skip("torchvision is not installed")
+    options, shape, _ = CASES[name]
+    network = stirred(networks.backbone(name, **options)[0])
+    other = getattr(importlib.import_module("torchvision.models"), name.removeprefix("bottleneck_"))()
+    if shape.get("small", True):  # as the command tells
+        other.conv1, other.maxpool = nn.Conv2d(3, 64, 3, padding=1, bias=False), nn.Identity()
+    other.fc = nn.Identity()
+    other.load_state_dict(export.to_torchvision(network))
+    images = torch.randn(2, 3, 40, 40)
+    with torch.no_grad():
+        torch.testing.assert_close(other.eval()(images), network(images), atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", CASES)

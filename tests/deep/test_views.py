@@ -1,6 +1,7 @@
 """Views for contrastive learning: every operation against pillow, a slow reference or a formula; every draw against its law."""
 
 import colorsys
+import importlib
 import inspect
 import math
 
@@ -197,6 +198,34 @@ def test_blur_is_a_gaussian():
     flat = torch.full((1, 3, 9, 9), 0.7)
     torch.testing.assert_close(colour.blur(flat, torch.tensor([1.7]), 2.0), flat)
     assert colour.blur(torch.rand(2, 3, 4, 4), torch.tensor([1.0, 2.0]), 2.0).shape == (2, 3, 4, 4)  # smaller than the kernel
+
+
+def test_colours_blur_and_windows_are_torchvisions(large_packages):
+    """Its operations on floats to rounding, but for luminance, which it weighs with 0.2989 instead of 0.299; its windows in law."""
+    if "torchvision" not in large_packages:
+        pytest.skip("torchvision is not installed")
+    transforms = importlib.import_module("torchvision.transforms")
+    theirs = transforms.functional
+    images = torch.rand((6, 3, 16, 16), generator=generator(14))
+    turns = torch.tensor([-0.5, -0.1, 0.05, 0.1, 0.3, 0.5])
+    expected = torch.cat([theirs.adjust_hue(images[i : i + 1], turns[i].item()) for i in range(6)])
+    torch.testing.assert_close(colour.turn_hue(images, turns), expected, atol=1e-5, rtol=0)
+    factors = torch.linspace(0.4, 1.6, 6)
+    for row, kind in enumerate((theirs.adjust_brightness, theirs.adjust_contrast, theirs.adjust_saturation)):
+        drawn = torch.tensor([1.0, 1, 1, 0])[:, None].repeat(1, 6)
+        drawn[row] = factors
+        expected = torch.cat([kind(images[i : i + 1], factors[i].item()) for i in range(6)])
+        torch.testing.assert_close(colour.jitter(images, drawn, torch.arange(4)[:, None].expand(4, 6)), expected, atol=2e-4, rtol=0)
+    expected = theirs.gaussian_blur(images, [13, 13], [1.3, 1.3])
+    torch.testing.assert_close(colour.blur(images, torch.full((6,), 1.3), 2.0), expected, atol=1e-5, rtol=0)
+    n = 3000
+    torch.manual_seed(0)
+    draw = transforms.RandomResizedCrop.get_params
+    found = torch.tensor([draw(torch.empty(3, 40, 32), (0.08, 1.0), (3 / 4, 4 / 3)) for _ in range(n)]).double().T[[1, 0, 3, 2]]
+    ours = crops.draw_windows(n, 40, 32, (0.08, 1.0), (3 / 4, 4 / 3), generator(15), images.device).double()
+    error = (found.var(1) / n + ours.var(1) / n).sqrt()
+    assert ((found.mean(1) - ours.mean(1)).abs() < 4 * error).all()
+    torch.testing.assert_close(ours.std(1), found.std(1), rtol=0.06, atol=0)
 
 
 # ---- the stronger operations -----------------------------------------------------------------------------------------
