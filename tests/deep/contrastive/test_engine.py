@@ -1,5 +1,6 @@
 """The contrastive loop: against a loop written by hand, stopped and resumed, killed, on two processes, and what it refuses."""
 
+import functools
 import json
 import os
 import signal
@@ -167,6 +168,30 @@ def test_bfloat16(tmp_path):
         losses.append(state_of(tmp_path / precision)["rows"][0]["loss"])
     assert losses[0] != losses[1]
     assert losses[0] == pytest.approx(losses[1], rel=0.03)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_compiled_network_trains_alike(tmp_path, monkeypatch):
+    """Traced and differentiated as in earnest, but run without a C++ compiler, which takes minutes."""
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
+    losses = []
+    for compiled in ("false", "true"):
+        engine.train(tiny(f"engine.compile={compiled}", "training.epochs=1", "training.splits=4"), tmp_path / compiled)
+        losses.append(state_of(tmp_path / compiled)["rows"][0]["loss"])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("overrides", [["training.splits=4"], ["method.mix_strength=strong", "engine.precision=bfloat16"]], ids=str)
+def test_on_a_gpu_as_on_a_processor(overrides, tmp_path):
+    """Other draws, so other numbers; but it learns the same task, and goes on from where it was stopped."""
+    summary = engine.train(tiny(*overrides), tmp_path / "gpu", device="cuda")
+    assert summary["peak_bytes"] > 0
+    other = engine.train(tiny(*overrides), tmp_path / "cpu", device="cpu")
+    assert summary["labels"]["own_mass"] == pytest.approx(other["labels"]["own_mass"], rel=0.2)
+    rows = [state_of(tmp_path / name)["rows"][-1]["loss"] for name in ("gpu", "cpu")]
+    assert rows[0] == pytest.approx(rows[1], rel=0.1)
 
 
 # ---- stopping and going on ------------------------------------------------------------------------------------------------
