@@ -10,7 +10,7 @@ decay of either. Neither trains nor tests a class on an image in which it is onl
 
 Printed and written to RUN/voc07-CLASSIFIER.json: the mean over the classes of the 11-point average precision (the
 challenge's of 2007), of the average precision without interpolation, and the share of images whose highest score belongs to
-a class that is present. SANE's table 3 says "accuracy" and does not say which; the rows it quotes from others are the first.
+a class that is present. SANE's table 3 says "accuracy" and not which; the field's usual number is the first.
 """
 
 import argparse
