@@ -11,8 +11,10 @@ a bug of ours                1       the traceback
 ===========================  ======  =====================================================
 """
 
+import contextlib
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 
 from sparseop.errors import InputError
 
@@ -32,6 +34,14 @@ def run(prog: str, body: Callable[[], object], *, kept: str = "run the same comm
     except KeyboardInterrupt:
         return _say(f"{prog}: interrupted: {kept}.", 130)
     return 0
+
+
+@contextlib.contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Show warnings as ``warning: <sentence>``, without the line of code that gave them."""
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
+        yield
 
 
 def _say(text: str, status: int) -> int:

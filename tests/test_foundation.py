@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -64,6 +65,14 @@ def test_command_lines_end_as_documented(capsys):
     ]
     with pytest.raises(ZeroDivisionError):  # a bug of ours keeps its traceback
         cli.run("prog", lambda: 1 / 0)
+
+
+def test_warnings_are_one_sentence(capsys):
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        with cli.plain_warnings():
+            warnings.warn("the checksum differs.", stacklevel=1)
+    assert capsys.readouterr().err == "warning: the checksum differs.\n"
 
 
 def test_equal_files_are_left_untouched(tmp_path):

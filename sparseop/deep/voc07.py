@@ -136,7 +136,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
     parser.add_argument("--data-root", type=Path, metavar="DIR", help="folder that holds VOCdevkit (default: $SPARSEOP_DATA)")
     options = parser.parse_args(arguments)
-    return cli.run("sparseop.deep.voc07", lambda: _run(options), kept="give the same command again to go on")
+    with cli.plain_warnings():
+        return cli.run("sparseop.deep.voc07", lambda: _run(options), kept="give the same command again to go on")
 
 
 def _run(options: argparse.Namespace) -> None:
