@@ -18,7 +18,7 @@ from sparseop.errors import InputError, between, choice, integer, nonnegative, p
 
 MOCO_KNN = (200, 0.1)  #: k and temperature of the monitor in MoCo's CIFAR demo, and of lightly's tables
 SANE_KNN = (50, 0.05)  #: those of SANE's paper
-MEMORY = 2**26  #: bytes of similarities held at once
+MEMORY = 2**26  #: bytes of similarities held at once on a processor; 32 times as many on a device, where the bank is read for each
 PREDICTED = 8192  #: rows classified at once
 
 Batches = Callable[[int], Iterator[tuple[Tensor, Tensor]]]
@@ -29,8 +29,8 @@ def knn(train_features: Tensor, train_labels: Tensor, test_features: Tensor, tes
         temperature: float = 0.1) -> float:
     r"""Return the accuracy of a vote of the k nearest training samples in angle, each with weight exp(cos / temperature).
 
-    Wu et al. 2018, arXiv:1805.01978, section 3.4. Memory beside the features stays below ``MEMORY`` bytes a copy, however
-    many there are. Of classes with equal votes the first counts.
+    Wu et al. 2018, arXiv:1805.01978, section 3.4. Similarities are held ``MEMORY`` bytes at a time (32 times as many on
+    a device), however many there are. Of classes with equal votes the first counts.
 
     Raises
     ------
@@ -45,7 +45,8 @@ def knn(train_features: Tensor, train_labels: Tensor, test_features: Tensor, tes
     positive("temperature", temperature)
     bank = functional.normalize(train_features.float()).T
     right = torch.zeros((), dtype=torch.int64, device=test_features.device)
-    rows = max(1, MEMORY // (4 * len(train_features)))
+    budget = MEMORY if train_features.device.type == "cpu" else 32 * MEMORY
+    rows = max(1, budget // (4 * len(train_features)))
     for features, labels in zip(torch.split(test_features, rows), torch.split(test_labels, rows), strict=True):
         nearest, index = (functional.normalize(features.float()) @ bank).topk(k, 1)
         weights = ((nearest - nearest[:, :1]) / temperature).exp()  # relative to the nearest: small temperatures overflow nothing

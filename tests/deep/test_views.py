@@ -343,6 +343,16 @@ def test_autocast_does_not_coarsen_the_pixels():
     assert all(torch.equal(a, b) for a, b in zip(expected, found, strict=True))
 
 
+@pytest.mark.parametrize("options", EVERY)
+def test_nothing_waits_for_the_device(options):
+    """Tensors without content take the path of a device and refuse whatever would have to know a value."""
+    images = torch.empty((8, 3, 32, 32), dtype=torch.uint8, device="meta")
+    found = Views(32, **PLAIN, **options)(images, None)
+    assert all(view.device.type == "meta" and view.shape[0] == 8 for view in found)
+    with pytest.raises((NotImplementedError, RuntimeError)):
+        images.nonzero()
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("colour_space", ["hsv", "yiq"])
 def test_a_gpu_computes_what_a_processor_computes(colour_space):

@@ -14,6 +14,8 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
+from sparseop.deep.augment.crops import single_precision
+
 LUMINANCE = (0.299, 0.587, 0.114)
 Strengths = tuple[float, float, float, float]
 
@@ -98,7 +100,7 @@ def linear_jitter(images: Tensor, drawn: Tensor, greyed: Tensor) -> Tensor:
     kept = torch.where(greyed, 0.0, saturation)
     angle = 2 * math.pi * hue
     matrix = to_grey + (kept * angle.cos())[:, None, None] * cosine + (kept * angle.sin())[:, None, None] * sine
-    with torch.autocast(images.device.type, enabled=False):
+    with single_precision(images.device):
         mixed = torch.bmm(scale[:, None, None] * matrix, images.flatten(2)).reshape(images.shape)
     return mixed.add_(offset).clamp_(0, 1)
 
@@ -133,7 +135,7 @@ def blur(images: Tensor, sigma: Tensor, largest: float) -> Tensor:
     batch, channels, height, width = images.shape
     weights = kernel.repeat_interleave(channels, 0)[:, None]
     flat = functional.pad(images, (reach, reach, reach, reach), mode="reflect").reshape(1, batch * channels, height + 2 * reach, -1)
-    with torch.autocast(images.device.type, enabled=False):
+    with single_precision(images.device):
         flat = functional.conv2d(flat, weights[:, :, None, :], groups=batch * channels)
         flat = functional.conv2d(flat, weights[:, :, :, None], groups=batch * channels)
     return flat.reshape(batch, channels, height, width)

@@ -1,6 +1,7 @@
 """Random resized crops of a batch, one window a sample: drawn as torchvision draws them, scaled as pillow scales them."""
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Generator, Tensor
@@ -53,7 +54,7 @@ def resize(images: Tensor, windows: Tensor, flipped: Tensor, side: int) -> Tenso
     rows = _weights(top, tall, images.shape[2], side)
     columns = _weights(left, wide, images.shape[3], side)
     columns = torch.where(flipped[:, None, None], columns.flip(1), columns)
-    with torch.autocast(images.device.type, enabled=False):
+    with single_precision(images.device):
         return rows[:, None] @ images.float() @ columns.transpose(1, 2)[:, None]
 
 
@@ -80,3 +81,10 @@ def turn(images: Tensor, windows: Tensor, flipped: Tensor, angle: Tensor, side: 
     row_y = torch.stack([s * wide * mirror, c * tall, 2 * top + tall - height], 1) / height
     grid = functional.affine_grid(torch.stack([row_x, row_y], 1), [len(images), images.shape[1], side, side], align_corners=False)
     return functional.grid_sample(images.float(), grid, padding_mode="reflection", align_corners=False)
+
+
+def single_precision(device: torch.device) -> AbstractContextManager[object]:
+    """Return a context in which products of matrices stay float32: a surrounding autocast would leave pixels eight bits."""
+    if device.type != "meta" and torch.is_autocast_enabled(device.type):
+        return torch.autocast(device.type, enabled=False)
+    return nullcontext()
