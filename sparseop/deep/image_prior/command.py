@@ -21,7 +21,8 @@ def train(path: Path, folder: Path, options: argparse.Namespace) -> None:
     """Run the recipe of a file into ``folder`` and print what came out."""
     recipe = recipes.read(path, options.overrides)
     started = time.perf_counter()
-    summary = run.train(recipe, folder, device=options.device, data_root=options.data_root, watch=watcher(recipe))
+    summary = run.train(recipe, folder, device=options.device, data_root=options.data_root, watch=watcher(recipe),
+                        tell=lambda line: print(line, file=sys.stderr, flush=True))
     report(summary, folder, time.perf_counter() - started)
 
 

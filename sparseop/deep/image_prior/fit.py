@@ -61,7 +61,7 @@ class Fit:
         if method == "double":
             spec = recipe.sparse
             if isinstance(spec.ratio, str):
-                raise InputError("sparse.ratio must be a number here; 'auto' is resolved by ``ratio.resolve``.")
+                raise InputError(f"sparse.ratio must be a number here, got {spec.ratio!r}, which choose.choose turns into one.")
             self.sparse = SparsePart(self.y.shape, gamma=spec.gamma, start=spec.start, seed=self.seed).to(self.device)
             groups.append({"params": list(self.sparse.parameters()), "lr": training.lr * spec.ratio})
         self.optimiser = torch.optim.SGD(groups, lr=training.lr, momentum=training.momentum)

@@ -18,7 +18,6 @@ import io
 import math
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +29,10 @@ from sparseop.deep import checkpoint
 from sparseop.deep import device as devices
 from sparseop.deep.image_prior import corruption, images
 from sparseop.deep.image_prior import recipe as recipes
+from sparseop.deep.image_prior.choose import choose
 from sparseop.deep.image_prior.fit import Fit
 from sparseop.deep.image_prior.picture import draw
-from sparseop.deep.image_prior.ratio import estimated_level, matching, resolve
+from sparseop.deep.image_prior.ratio import estimated_level, matching
 from sparseop.deep.image_prior.recipe import ImageRecipe
 from sparseop.deep.loop import CHECKPOINT, load_checkpoint, require_no_run
 from sparseop.deep.records import Record, Row
@@ -45,15 +45,17 @@ Watch = Callable[[Row, int], None]
 
 
 def train(recipe: ImageRecipe, folder: Path, *, device: str = "auto", data_root: Path | str | None = None,
-          watch: Watch | None = None) -> dict[str, Any]:
+          watch: Watch | None = None, tell: Callable[[str], None] | None = None) -> dict[str, Any]:
     """Recover an image by each method of a recipe into a new run folder, and return the summary.
+
+    ``watch`` is called at each measurement, ``tell`` with a line for each ratio that is tried before the run (see ``choose``).
 
     Raises
     ------
     InputError : an image that cannot be used, a loss that is not finite (the last checkpoint stays), a full disk.
     """
     require_no_run(folder)
-    run = _Run(recipe, devices.choose(device), data_root)
+    run = _Run(recipe, devices.choose(device), data_root, tell)
     about = {"image_sha256": run.fingerprint, "shape": list(run.y.shape), "estimated_level": run.level,
              "ratio_chosen": recipe.sparse.ratio, "ratio": run.recipe.sparse.ratio}
     return run.fit(Record.begin(folder, recipes.text(run.recipe), run.device, about), None, watch)
@@ -75,18 +77,15 @@ def resume(folder: Path, *, device: str = "auto", data_root: Path | str | None =
 class _Run:
     """The image of a recipe, and what its methods have made of it so far."""
 
-    def __init__(self, recipe: ImageRecipe, device: torch.device, root: Path | str | None) -> None:
+    def __init__(self, recipe: ImageRecipe, device: torch.device, root: Path | str | None, tell: Callable[[str], None] | None = None) -> None:
         self.device = device
         devices.prepare(device, deterministic=False, threads=recipe.training.threads)
         given = images.load_image(recipe.image, recipe.size, root)
         self.clean = given if recipe.noise > 0 else None
         self.y = given if self.clean is None else corruption.corrupt(given, recipe.noise, kind=recipe.noise_kind, seed=recipe.seed)
         self.level = estimated_level(self.y)
-        training, ratio, gamma = recipe.training, recipe.sparse.ratio, recipe.sparse.gamma
-        if isinstance(ratio, str):
-            ratio, gamma = resolve(self.y, gamma, lr=training.lr, momentum=training.momentum)
-        self.recipe = replace(recipe, sparse=replace(recipe.sparse, ratio=ratio, gamma=gamma))
-        self.lam = matching(ratio, gamma)
+        self.recipe = choose(self.y, recipe, device, tell)
+        self.lam = matching(float(self.recipe.sparse.ratio), self.recipe.sparse.gamma)
         self.fingerprint = sha256(self.y.numpy().tobytes())
         self.recovered: dict[str, Tensor] = {}
         self.s: Tensor | None = None
