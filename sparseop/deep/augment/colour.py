@@ -75,14 +75,14 @@ def turn_hue(images: Tensor, turns: Tensor) -> Tensor:
     red, green, blue = images.unbind(1)
     value = images.amax(1)
     chroma = value - images.amin(1)
-    divisor = torch.where(chroma > 0, chroma, 1.0)
-    sector = torch.where(value == red, (green - blue) / divisor,
-                         torch.where(value == green, 2 + (blue - red) / divisor, 4 + (red - green) / divisor))
-    sector = sector + 6 * turns[:, None, None]
+    is_red, is_green = value == red, value == green
+    sector = torch.where(is_red, green - blue, torch.where(is_green, blue - red, red - green))
+    sector.div_(torch.where(chroma > 0, chroma, 1.0))
+    sector.add_(torch.where(is_red, 0.0, torch.where(is_green, 2.0, 4.0))).add_(6 * turns[:, None, None])
     # channel n of (5, 3, 1) is V - C clamp(min(k, 4 - k), 0, 1) with k = (n + sector) mod 6
-    start = torch.arange(5, 0, -2, device=images.device)[None, :, None, None]
-    k = (start + sector[:, None]).remainder(6)
-    return value[:, None] - chroma[:, None] * torch.minimum(k, 4 - k).clamp_(0, 1)
+    k = sector[:, None] + torch.arange(5, 0, -2, device=images.device)[None, :, None, None]
+    k.sub_((k / 6).floor_().mul_(6))
+    return torch.minimum(k, 4 - k).clamp_(0, 1).mul_(chroma[:, None]).neg_().add_(value[:, None])
 
 
 def linear_jitter(images: Tensor, drawn: Tensor, greyed: Tensor) -> Tensor:

@@ -51,21 +51,22 @@ def resize(images: Tensor, windows: Tensor, flipped: Tensor, side: int) -> Tenso
     window, with weights that fall linearly with the distance, so the whole is two matrix products.
     """
     left, top, wide, tall = windows
-    rows = _weights(top, tall, images.shape[2], side)
-    columns = _weights(left, wide, images.shape[3], side)
-    columns = torch.where(flipped[:, None, None], columns.flip(1), columns)
+    rows = _weights(top, tall, images.shape[2], side, torch.zeros_like(flipped))
+    columns = _weights(left, wide, images.shape[3], side, flipped)
     with single_precision(images.device):
         return rows[:, None] @ images.float() @ columns.transpose(1, 2)[:, None]
 
 
-def _weights(start: Tensor, length: Tensor, full: int, side: int) -> Tensor:
+def _weights(start: Tensor, length: Tensor, full: int, side: int, mirrored: Tensor) -> Tensor:
     """Return (B, side, full): how much each pixel of a line counts in each pixel of the result; rows sum to 1."""
     place = torch.arange(full, device=start.device) + 0.5 - start[:, None]
-    scale = length / side
-    centre = (torch.arange(side, device=start.device) + 0.5) * scale[:, None]
-    weights = (1 - (place[:, None] - centre[:, :, None]).abs() / scale.clamp(min=1)[:, None, None]).clamp_(min=0)
-    weights = weights * ((place > 0) & (place < length[:, None]))[:, None]
-    return weights / weights.sum(2, keepdim=True)
+    place = torch.where((place > 0) & (place < length[:, None]), place, torch.inf)  # what lies outside counts nothing
+    scale = (length / side)[:, None]
+    centre = (torch.arange(side, device=start.device) + 0.5) * scale
+    centre = torch.where(mirrored[:, None], length[:, None] - centre, centre)
+    weights = (place[:, None] - centre[:, :, None]).abs_()
+    weights.div_(-scale.clamp(min=1)[:, :, None]).add_(1).clamp_(min=0)
+    return weights.div_(weights.sum(2, keepdim=True))
 
 
 def turn(images: Tensor, windows: Tensor, flipped: Tensor, angle: Tensor, side: int) -> Tensor:
