@@ -16,9 +16,8 @@ from functools import partial
 import pandas as pd
 from matplotlib.figure import Figure
 
-from deep import sane_shapes
 from deep.published import mean_std
-from deep.sane_shapes import ONE_HOT
+from deep.sane_cells import ONE_HOT, train
 from sparseop import plotting, study
 from sparseop.study import Row, Study
 
@@ -36,7 +35,7 @@ METHODS: dict[str, tuple[str, ...]] = {"MM": ONE_HOT, "SANE": (), "uniform": ("m
 def cell(regime: str, method: str, seed: int) -> Row:
     """Train one method in one regime; the row of the last epoch."""
     epochs, changes = REGIMES[regime]
-    return sane_shapes.train((*changes, *METHODS[method]), epochs, seed, 99)[-1]
+    return train((*changes, *METHODS[method]), epochs, seed, 99)[-1]
 
 
 def tables(table: pd.DataFrame) -> dict[str, pd.DataFrame]:

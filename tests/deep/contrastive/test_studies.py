@@ -8,7 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from benchmarks import contrastive as benchmark
-from deep import published, runs, sane_regimes, sane_shapes, sane_tables
+from deep import published, runs, sane_cells, sane_regimes, sane_shapes, sane_tables
 from sparseop.deep.contrastive import recipe as recipes
 
 
@@ -100,10 +100,10 @@ def test_every_variant_is_a_recipe_and_the_control_is_there():
 def test_a_cell_and_what_is_drawn_of_it(monkeypatch):
     read = recipes.read
     small = ["data.train=256", "data.test=60", "network.width=4", "method.queue=128"]
-    monkeypatch.setattr(sane_shapes.recipes, "read", lambda path, changes: read(path, [*changes, *small]))
+    monkeypatch.setattr(sane_cells.recipes, "read", lambda path, changes: read(path, [*changes, *small]))
     rows = []
     for variant in ("none (MoCo)", "p+q+MM (SANE)", "uniform instead of p+q, MM"):
-        rows += [{"variant": variant, "epochs": 2, "seed": 0, "every": 1, **row} for row in sane_shapes.cell(variant, 2, 0, 1)]
+        rows += [{"variant": variant, "epochs": 2, "seed": 0, "every": 1, **row} for row in sane_cells.cell(variant, 2, 0, 1)]
     table = pd.DataFrame(rows)
     assert table.groupby("variant").size().tolist() == [2, 2, 2]
     final = sane_shapes.last_rows(table).set_index("variant")
