@@ -15,9 +15,11 @@ The claim under test is stability. It is not that this is the best denoiser: the
 good, and a median over entries that are neither 0 nor 1, which knows what salt and pepper looks like, is better than all of it.
 """
 
+import json
 import math
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,12 +28,12 @@ import torch
 from matplotlib.figure import Figure
 
 from deep.published import mean_std
-from sparseop import plotting, study
+from sparseop import plotting, provenance, study
 from sparseop.deep.image_prior import corruption
 from sparseop.deep.image_prior import recipe as recipes
 from sparseop.deep.image_prior.fit import Fit
 from sparseop.deep.image_prior.images import load_image
-from sparseop.deep.image_prior.picture import LABELS
+from sparseop.deep.image_prior.picture import LABELS, compose
 from sparseop.deep.image_prior.ratio import estimated_level, matching, ratio_for
 from sparseop.deep.image_prior.run import filters
 from sparseop.study import Row, Study
@@ -46,6 +48,7 @@ GAMMAS = (1e-2, 1e-4, 1e-6, 1e-8)
 LAMS = (0.16, 0.08, 0.04, 0.02, 0.01)
 HOLDOUT = 0.05
 FILTERS = ("median 3 x 3", "median 5 x 5", "median of entries not 0 or 1")
+RECORDS = provenance.ROOT / "deep" / "results" / "image_recovery"
 COLOURS = {"squared": plotting.GREY, "absolute": plotting.BLUE, "double": plotting.RED}
 
 
@@ -116,7 +119,22 @@ def rule_cell(factor: float, image: str, noise: float, seed: int) -> Row:
 # ---- PSNR over iterations ------------------------------------------------------------------------------------------------
 
 
-def draw(table: pd.DataFrame) -> Figure:
+def draw(table: pd.DataFrame) -> dict[str, Figure]:
+    """Return the curves, and the picture of each committed run of the recipe."""
+    return {"": draw_curves(table), **{folder.name: draw_record(folder) for folder in sorted(RECORDS.glob("*")) if (folder / "summary.json").is_file()}}
+
+
+def draw_record(folder: Path) -> Figure:
+    """Return the picture of a run from its record: images of 8 bits, metrics, summary."""
+    images = {path.stem: load_image(str(path)).numpy() for path in folder.glob("*.png")}
+    if "corruption" in images:
+        images["s"] = 2 * images.pop("corruption") - 1
+    rows = pd.read_csv(folder / "metrics.csv").to_dict("records")
+    figure: Figure = compose(images, rows, json.loads((folder / "summary.json").read_text()))
+    return figure
+
+
+def draw_curves(table: pd.DataFrame) -> Figure:
     """Draw PSNR over iterations: a row an image, a column a corruption level."""
     table = table[table["kind"] == "salt-and-pepper"]
     images, noises = list(dict.fromkeys(table["image"])), sorted(table["noise"].unique())
@@ -161,7 +179,7 @@ def tables(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
         row |= {"precision": mean_std(own["precision"], 2), "recall": mean_std(own["recall"], 2)}
         row |= {name: mean_std(part[part["filter"] == name]["psnr"]) for name in FILTERS}
         rows.append(row)
-    return {"": pd.DataFrame(rows)}
+    return {"": pd.DataFrame(rows).fillna("")}
 
 
 # ---- matched pairs -------------------------------------------------------------------------------------------------------
