@@ -14,7 +14,7 @@ sane-imagenet  SGD, rate 10, cosine over 100 epochs, no decay, on random crops a
 =============  =====================================================================================================
 
 The backbone's batch normalisation keeps its running statistics. Accuracies are those after the last epoch; they are
-printed and written to RUN/linear-PROTOCOL.json (of other data, linear-PROTOCOL-DATA.json). An interrupted evaluation
+printed and written to RUN/linear-PROTOCOL.json (of other data, network or features, with their names behind). An interrupted evaluation
 goes on where it stopped when the same command is given again.
 """
 
@@ -140,6 +140,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--batch", type=int, help="instead of the protocol's 256")
     parser.add_argument("--no-crops", action="store_true", help="train on features of the images as they are: computed once")
     parser.add_argument("--network", default="online", metavar="online|momentum", help="which network of a contrastive run (default: online)")
+    parser.add_argument("--features", default="backbone", metavar="backbone|head", help="of a contrastive run; MoCo's CIFAR demo judges the head's")
     parser.add_argument("--set", action="extend", nargs="+", default=[], metavar="data.KEY=VALUE", dest="overrides", help="other data than the run's")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
@@ -163,19 +164,20 @@ def _run(options: argparse.Namespace) -> None:
     for item in options.overrides:
         if not item.startswith("data."):
             raise InputError(f"--set changes the data alone, as in --set data.name=cifar10, got {item!r}.")
-    found = trained.load(options.run, options.network)
+    found = trained.load(options.run, options.network, options.features)
     device = devices.choose(options.device)
     devices.prepare(device, deterministic=False, threads=found.recipe.engine.threads)
     if distributed.world() > 1:
         raise InputError(f"the linear evaluation runs in one process, got {distributed.world()}.")
     reader = contrastive_recipes if isinstance(found.recipe, contrastive_recipes.Recipe) else label_recipes
     data = reader.read(options.run / "recipe.toml", options.overrides).data
-    stem = f"linear-{name}" + (f"-{data.name}" if data != found.recipe.data else "") + ("-momentum" if options.network == "momentum" else "")
+    stem = f"linear-{name}" + (f"-{data.name}" if data != found.recipe.data else "") + "".join(
+        f"-{given}" for given, usual in ((options.network, "online"), (options.features, "backbone")) if given != usual)
     require_writable(options.run)
     dataset = datasets.load(data.name, options.data_root, **data.options)
     started = time.perf_counter()
     result = evaluate(found, dataset, protocol, device=device, seed=options.seed, state=options.run / f"{stem}.pt")
-    record = {"run": found.recipe.name, "epoch": found.epoch, "network": options.network, "dataset": dataset.name, "data": dict(data.options),
+    record = {"run": found.recipe.name, "epoch": found.epoch, "network": options.network, "features": options.features, "dataset": dataset.name, "data": dict(data.options),
               "protocol": {"name": name, **asdict(protocol)}, "seed": options.seed, **result, "seconds": round(time.perf_counter() - started, 1),
               "when": provenance.now(), **provenance.commit(), "versions": provenance.versions("sparseop", "torch"),
               "hardware": provenance.hardware(), "notes": list(dataset.notes)}

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from sparseop.deep import augment, checkpoint, networks, schema
 from sparseop.deep import recipe as label_recipes
 from sparseop.deep.contrastive import recipe as contrastive_recipes
+from sparseop.deep.contrastive.encoder import Encoder
 from sparseop.deep.datasets import Images
 from sparseop.deep.feed import Feed, whole_pass
 from sparseop.errors import InputError, choice
@@ -26,7 +27,8 @@ class Trained:
     ----------
     recipe : the run's.
     epoch : how many epochs it has trained.
-    network : maps normalised images to features (B, width); in evaluation mode, without gradients.
+    network : maps normalised images to features (B, width), those of the head with unit length; in evaluation mode, without
+        gradients.
     width : number of features.
     last : weight (K, width) and bias (K,) of the classifier it was trained with; empty for a contrastive run.
     mean, std : what images are normalised with.
@@ -55,12 +57,13 @@ class Trained:
         return torch.cat(found).clone()  # a tensor made in inference mode could not be used in training
 
 
-def load(folder: Path, which: str = "online") -> Trained:
+def load(folder: Path, which: str = "online", part: str = "backbone") -> Trained:
     """Return the network of the run in ``folder``, as its last checkpoint holds it.
 
     Parameters
     ----------
     which : "online" or "momentum", for a contrastive run. A run with labels has its (first) network.
+    part : "backbone", or "head": with the projection head of a contrastive run.
 
     Raises
     ------
@@ -70,6 +73,7 @@ def load(folder: Path, which: str = "online") -> Trained:
     if not path.is_file():
         raise InputError(f"there is no run in '{folder}': it has no recipe.toml.")
     choice("which", which, ("online", "momentum"))
+    choice("part", part, ("backbone", "head"))
     task = schema.task(path)
     if task not in ("labels", "contrastive"):
         raise InputError(f"the run in '{folder}' is one of {task!r}; it has no features to take.")
@@ -83,8 +87,15 @@ def load(folder: Path, which: str = "online") -> Trained:
     network, width = networks.backbone(recipe.network.name, first.shape[1], **recipe.network.options)
     wanted = network.state_dict()
     last = {name.rsplit(".", 1)[1]: value for name, value in found.items() if name not in wanted and name.startswith(("head.", "fc.", "classif."))}
+    found = {name: value for name, value in found.items() if name in wanted}
+    if part == "head":
+        if not isinstance(recipe, contrastive_recipes.Recipe):
+            raise InputError(f"the run in '{folder}' has no projection head: it was trained with labels.")
+        head = recipe.head
+        network = Encoder(network, width, dim=head.dim, layers=head.layers, hidden=head.hidden, batch_norm=head.batch_norm)
+        found, width = state[which], head.dim
     try:
-        network.load_state_dict({name: value for name, value in found.items() if name in wanted})
+        network.load_state_dict(found)
     except RuntimeError as error:
         raise InputError(f"'{folder / 'last.pt'}' does not fit the network of its recipe: {' '.join(str(error).split())[:200]}") from None
     mean, std = _normalisation(folder, first.shape[1])

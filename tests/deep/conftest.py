@@ -8,6 +8,7 @@ import torch
 
 from sparseop.deep import checkpoint
 from sparseop.deep.contrastive import recipe as contrastive_recipes
+from sparseop.deep.contrastive.encoder import Encoder
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +48,9 @@ def contrastive_run():
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "recipe.toml").write_text(whole)
         (folder / "run.json").write_text(json.dumps({"normalisation": {"mean": [0.4, 0.5, 0.6], "std": [0.2, 0.2, 0.3]}}))
-        online = {f"backbone.{key}": value for key, value in network.state_dict().items()} | {"head.0.weight": torch.zeros(2, 2)}
+        with torch.no_grad():
+            width = network.eval()(torch.zeros(1, 3, 32, 32)).shape[1]
+        online = Encoder(network, width).state_dict()
         momentum = {key: value + 1 if value.dtype.is_floating_point else value for key, value in online.items()}
         checkpoint.save(folder / "last.pt", {"recipe": whole, "epoch": 7, "online": online, "momentum": momentum})
         return folder

@@ -62,6 +62,21 @@ def test_a_protocol_and_its_changes_are_on_record(run):
     assert not list(run.glob("linear-*.pt"))
 
 
+def test_features_of_the_head(run):
+    """As the encoder projects them; a run with labels has none."""
+    assert linear.main([str(run), "--features", "head", "--network", "momentum", *SMALL]) == 0
+    got = record(run, "ridge-shapes-momentum-head")
+    assert (got["features"], got["network"]) == ("head", "momentum")
+    found, plain = trained.load(run, part="head"), trained.load(run)
+    images = shapes(20, 10).train_images
+    features = found.features(images, torch.device("cpu"))
+    assert features.shape == (20, found.width) == (20, 128)
+    state = checkpoint.load(run / "last.pt")["online"]
+    hidden = torch.relu(plain.features(images, torch.device("cpu")) @ state["head.0.weight"].T + state["head.0.bias"])
+    expected = torch.nn.functional.normalize(hidden @ state["head.2.weight"].T + state["head.2.bias"])
+    torch.testing.assert_close(features, expected, atol=1e-5, rtol=1e-4)
+
+
 def test_an_interrupted_evaluation_goes_on(run, monkeypatch, capsys):
     arguments = [str(run), "--protocol", "sane", "--epochs", "3", "--no-crops", "--seed", "5", *SMALL]
     assert linear.main(arguments) == 0
@@ -89,7 +104,7 @@ def test_what_is_refused(run, tmp_path, capsys):
         ([run, "--epochs", "3"], "the protocol 'ridge' takes no --epochs"), ([run, "--protocol", "sane", "--epochs", "0"], "--epochs must be >= 1"),
         ([run, "--protocol", "sane", "--lr", "-1"], r"--lr must lie in [0, 1e+38]"), ([run, "--set", "training.epochs=3"], "--set changes the data alone"),
         ([run, "--set", "data.name=cifar11"], "Did you mean 'cifar10'"), ([run, "--set", "data.name=digits"], "takes images of 3 channels, these have 1"),
-        ([run, "--seed", "-1"], "--seed must be >= 0"), ([run, "--device", "cuda:99"], "cannot be used"),
+        ([run, "--seed", "-1"], "--seed must be >= 0"), ([run, "--features", "heads"], "part must be one of 'backbone', 'head'"), ([run, "--device", "cuda:99"], "cannot be used"),
     ]:
         assert linear.main([str(a) for a in arguments]) == 2, words
         assert words in capsys.readouterr().err
