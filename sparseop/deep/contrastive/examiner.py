@@ -48,9 +48,11 @@ class Examiner:
 
     def probes(self, rows: list[Row]) -> dict[str, Any]:
         """Return everything that a run is judged by at its end, in percent."""
-        train, test = self._features(self.train_feed, self.samples.train), self._features(self.test_feed, self._all_tests())
         tested = [row for row in rows if row.get("knn") is not None]
-        result: dict[str, Any] = {"final": self._linear(train, test)}
+        result: dict[str, Any] = {"final": {}}
+        if self.settings.probe != "none":
+            train, test = self._features(self.train_feed, self.samples.train), self._features(self.test_feed, self._all_tests())
+            result["final"] = self._linear(train, test)
         if tested:
             best = max(tested, key=lambda row: row["knn"])
             result["best"] = {"epoch": best["epoch"], "knn": best["knn"]}
@@ -59,20 +61,21 @@ class Examiner:
 
     def baseline(self) -> Row:
         """Return all accuracies of the network as it stands, without any run's rows."""
-        train, test = self._features(self.train_feed, self.samples.train), self._features(self.test_feed, self._all_tests())
-        return self._knn(train, test) | self._linear(train, test)
+        linear: Row = self.probes([])["final"]
+        return self.neighbours() | linear
 
     def raw(self) -> Row:
         """Return the accuracies of the pixels themselves, normalised; nan where images are too many to lie in memory."""
         if self.train_feed.resident is None or self.test_feed.resident is None:
             return {"knn": math.nan}
         train, test = {"pixels": self.pixels(self.train_feed.resident)}, {"pixels": self.pixels(self.test_feed.resident)}
-        row = self._knn(train, test) | self._linear(train, test)
+        bank = {name: features[self.bank.to(self.device)] for name, features in train.items()}
+        row = self._knn(bank, test) | self._linear(train, test)
         return {key.removesuffix("_pixels"): value for key, value in row.items()}
 
     def _knn(self, train: Features, test: Features) -> Row:
         row: Row = {}
-        known = self.labels[self.bank.to(self.device)] if len(next(iter(train.values()))) == len(self.bank) else self.labels
+        known = self.labels[self.bank.to(self.device)]
         for number, (k, temperature) in enumerate(zip(self.settings.neighbours, self.settings.temperatures, strict=True)):
             for name in train:
                 key = ("knn" if number == 0 else f"knn_{k}") + ("" if name == "backbone" else f"_{name}")
