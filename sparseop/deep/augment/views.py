@@ -42,7 +42,7 @@ class Views:
     jitter_chance, grey_chance, blur_chance : how often colours are jittered, taken away, and the image blurred.
     blur_sigma : bounds of the Gaussian's standard deviation, in pixels.
     colour_space : "hsv": torchvision's jitter, four operations in random order, each cut off to [0, 1]; "yiq": the same
-        factors as one linear map an image, hue turning at constant luminance (see ``colour.py``), several times as fast.
+        factors as one linear map an image, hue turning at constant luminance (see ``colour.py``), at a fraction of the cost (``python -m benchmarks.views``).
 
     The defaults are MoCo's for CIFAR-10 with the crop of the paper (0.2 to 1; its notebook leaves torchvision's 0.08) and
     no blur, which is for large images: chance 0.5.
