@@ -70,7 +70,7 @@ def picture(draw: Callable[[Any], Figure], found: Any, alt: str) -> mo.Html:
         for axes in figure.axes:
             axes.patch.set_visible(False)
         buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
+        figure.savefig(buffer, format="svg", dpi=160, metadata={"Date": None})
     svg = buffer.getvalue()
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg"):], flags=re.DOTALL).replace("#000000", "currentColor")
     size = re.search(r'width="([\d.]+)pt" height="([\d.]+)pt"', svg)

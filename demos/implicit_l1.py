@@ -41,7 +41,7 @@ def _(classroom):
         [r"Raise $\alpha$, the learning rate of $u, v$ relative to $\theta$, until the corrupted entries (red) aren't the only ones that grow.",
          (r"Lower $\log\gamma$ with $\alpha$ fixed, then raise $\alpha$ until $\lambda$ is what it was: the dots move into the crosses, and "
          r"$h_\gamma$ (right) becomes $|s|$."),
-         r"Corrupt half of the observations: the flow fails, and so does the $\ell_1$ program. Descent is not at fault; the data are."],
+         r"Corrupt 16 of the 20 observations: the flow fails, and so does the $\ell_1$ program. Descent is not at fault; the data are."],
     )
 
 

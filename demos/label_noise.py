@@ -40,13 +40,13 @@ def _(classroom):
 
 
 @app.cell
-def _(classroom, mo):
-    form = mo.ui.dictionary({
-        "rate": mo.ui.slider(0.0, 0.8, 0.05, value=0.4, label="share of wrong labels", show_value=True, full_width=True),
-        "epochs": mo.ui.slider(10, 60, 5, value=40, label="epochs", show_value=True, full_width=True),
-        "seed": mo.ui.text("0", label="seed"),
-    }).form(submit_button_label="Train", bordered=False)
-    classroom.row(form)
+def _(mo):
+    form = mo.md("{rate} {epochs} {seed}").batch(
+        rate=mo.ui.slider(0.0, 0.8, 0.05, value=0.4, label="share of wrong labels", show_value=True, full_width=True),
+        epochs=mo.ui.slider(10, 60, 5, value=40, label="epochs", show_value=True, full_width=True),
+        seed=mo.ui.text("0", label="seed"),
+    ).form(submit_button_label="Train", bordered=False)
+    form
     return (form,)
 
 

@@ -103,7 +103,7 @@ def _(Figure, N, diagram, np, plotting, transition_sparsity):
         left, middle, right = figure.subplots(1, 3, width_ratios=[1.1, 1, 1])
         if diagram is not None:
             table = diagram.pivot(index="k", columns="r", values="success_theta")
-            left.pcolormesh(table.columns, table.index, table, cmap=plotting.RATE_MAP, vmin=0, vmax=1, shading="nearest")
+            left.pcolormesh(table.columns, table.index, table, cmap=plotting.RATE_MAP, vmin=0, vmax=1, shading="nearest", rasterized=True)
             held = diagram.pivot(index="k", columns="r", values="covered")
             corrupted = held.index > 0
             left.fill_between(held.columns, 0, ((held[corrupted] >= 0.5).mul(held.index[corrupted], axis=0)).max(), step="mid",

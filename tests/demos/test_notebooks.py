@@ -60,6 +60,12 @@ def test_implicit_l1_finds_the_corrupted_entries():
     assert set(np.flatnonzero(np.abs(found["limit"].s) > 0.05)) == set(np.flatnonzero(found["problem"].s_star))
     np.testing.assert_allclose(found["path"][-1], found["limit"].s, atol=1e-4)
     assert f"{np.abs(found['limit'].s - found['convex'].s).max():.1e}" in shown
+    for try_this, fails in ((3, False), (16, True)):  # what the list says: the data are at fault, not descent
+        case = names["solve"](1.3, -8, try_this)
+        for theta in (case["limit"].theta, case["convex"].theta):
+            assert (np.linalg.norm(theta - case["problem"].theta_star) > 0.01 * np.linalg.norm(case["problem"].theta_star)) == fails
+    right = found["problem"].s_star == 0
+    assert np.abs(names["solve"](2.0, -8, 3)["limit"].s[right]).max() > 0.1  # alpha too large: others grow too
     for extreme in ((0.0, -24, 16), (3.6, -2, 0), (3.6, -24, 20)):
         assert np.isfinite(names["solve"](*extreme)["path"]).all()
 

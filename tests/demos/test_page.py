@@ -54,6 +54,23 @@ def test_dragging_the_sliders_gives_the_librarys_numbers(page, dragged):
 
 
 @pytest.mark.browser
+def test_what_the_try_list_says_happens(page):
+    def error(address):
+        page.goto("about:blank")
+        page.goto(PAGE.as_uri() + address)
+        return float(page.locator("#off").inner_text()), float(page.locator("#apart").inner_text()), page.evaluate("state")
+
+    percent, apart, state = error("")
+    assert percent < 0.1
+    assert error("#k=16")[0] > 1
+    assert error("#alpha=1.6&gamma=-16")[1] < 0.01 * apart  # lam is what it was: 16 / 8 = 10^0.3
+    wild = error("#alpha=2.4")[2]
+    right = [i for i, s in enumerate(wild["problem"]["s_star"]) if s == 0]
+    assert max(abs(wild["limit"]["s"][i]) for i in right) > 0.1
+    assert max(abs(state["limit"]["s"][i]) for i in right) < 1e-3
+
+
+@pytest.mark.browser
 def test_the_picture_follows_the_hand_before_it_lets_go(page):
     page.goto(PAGE.as_uri())
     before, box = page.evaluate("state.alpha"), page.locator("#alpha").bounding_box()
