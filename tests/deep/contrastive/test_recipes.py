@@ -17,7 +17,7 @@ MADE = {name: header + body for name, header, body in make_contrastive.cells()}
 
 def test_the_committed_files_are_what_the_script_writes():
     committed = {path.stem: path.read_text() for path in recipes.FOLDER.glob("*.toml")}
-    assert committed.keys() == {*MADE, "shapes_moco", "shapes_sane"}
+    assert committed.keys() == {*MADE, "shapes_moco", "shapes_sane", "backgrounds_moco", "backgrounds_sane"}
     assert [name for name in MADE if MADE[name] != committed[name]] == []
 
 
