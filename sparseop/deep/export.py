@@ -169,6 +169,7 @@ def _how(kind: str, found: trained.Trained, name: str) -> list[str]:
         lines = [f"MODEL.WEIGHTS: {name}", f"MODEL.RESNETS.DEPTH: {depth(found.network)}", "MODEL.RESNETS.STRIDE_IN_1X1: False",
                  "INPUT.FORMAT: RGB", f"MODEL.PIXEL_MEAN: {[round(255 * x, 3) for x in found.mean]}",
                  f"MODEL.PIXEL_STD: {[round(255 * x, 3) for x in found.std]}"]
+        lines += ["MODEL.RESNETS.RES2_OUT_CHANNELS: 64"] if depth(found.network) != 50 else []  # 256 is ResNet-50's
         return [*lines, "its stem is the 3 x 3 one of small images, which detectron2's own ResNet does not have"] if small else lines
     lines = [f"model = torchvision.models.resnet{depth(found.network)}(num_classes={len(found.last['bias'])})" if found.last else
              f"model = torchvision.models.resnet{depth(found.network)}()"]
