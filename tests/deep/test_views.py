@@ -334,9 +334,10 @@ def test_one_channel():
             assert torch.isfinite(view).all()
 
 
-def test_autocast_does_not_coarsen_the_pixels():
+@pytest.mark.parametrize("rotation", [0.0, 30.0])
+def test_autocast_does_not_coarsen_the_pixels(rotation):
     images = noise(4)
-    make = Views(32, **PLAIN, colour_space="yiq", blur_chance=1.0)
+    make = Views(32, **PLAIN, colour_space="yiq", blur_chance=1.0, rotation=rotation)
     expected = make(images, generator())
     with torch.autocast("cpu", dtype=torch.bfloat16):
         found = make(images, generator())

@@ -80,8 +80,9 @@ def turn(images: Tensor, windows: Tensor, flipped: Tensor, angle: Tensor, side: 
     c, s = angle.cos(), angle.sin()
     row_x = torch.stack([c * wide * mirror, -s * tall, 2 * left + wide - width], 1) / width
     row_y = torch.stack([s * wide * mirror, c * tall, 2 * top + tall - height], 1) / height
-    grid = functional.affine_grid(torch.stack([row_x, row_y], 1), [len(images), images.shape[1], side, side], align_corners=False)
-    return functional.grid_sample(images.float(), grid, padding_mode="reflection", align_corners=False)
+    with single_precision(images.device):
+        grid = functional.affine_grid(torch.stack([row_x, row_y], 1), [len(images), images.shape[1], side, side], align_corners=False)
+        return functional.grid_sample(images.float(), grid, padding_mode="reflection", align_corners=False)
 
 
 def single_precision(device: torch.device) -> AbstractContextManager[object]:
