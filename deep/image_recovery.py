@@ -287,7 +287,7 @@ def draw_choice(table: pd.DataFrame) -> Figure:
         axis.invert_xaxis()
     axes[0].set_ylabel("PSNR of the last iteration (dB)")
     axes[0].plot([], [], ":", color="black", lw=1, label="the rule's choice")
-    axes[0].legend(loc="lower right")
+    axes[0].legend(loc="lower center", frameon=True, framealpha=0.9)
     ways = [name for name in found.columns if name not in ("image", "noise", "seed", "oracle")]
     costs = [found["oracle"] - found[way] for way in ways]
     axes[-1].barh(range(len(ways)), [cost.mean() for cost in costs], color=plotting.CYAN)

@@ -1,7 +1,8 @@
 """Robust low-rank matrices: gradient flow on U U^T + g*g - h*h against robust PCA with X positive semidefinite.
 
-    python -m theory.robust_low_rank            all four studies, about 20 minutes on one core, resumable
-    python -m theory.robust_low_rank --quick    a coarse grid: a minute
+    python -m theory.robust_low_rank            all four studies, about four minutes on one core
+    python -m theory.robust_low_rank --quick    coarse grids: half a minute
+    python -m theory.robust_low_rank --full     finer grids, five trials: a quarter of an hour on one core
 
 The matrix case of double over-parameterisation (You, Zhu, Qu, Ma, NeurIPS 2020), whose theory the SOP paper takes over:
 
@@ -29,6 +30,7 @@ SIZE, GAMMA, SUCCESS, TOL = 40, 1e-8, 1e-2, 1e-5
 #: (rank, corruption): two that robust PCA recovers, two that it does not
 INSTANCES = ((2, 0.1), (3, 0.2), (6, 0.3), (4, 0.5))
 GAMMAS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-10, 1e-12)
+PHASE_SIZE = 30
 MATCH_SIZE, MATCH_RANK, MATCH_CORRUPTION = 20, 2, 0.2
 WIDTHS = (1, 2, 3, 4, 6, 10, 20, 40)
 WIDTH_RANK, WIDTH_CORRUPTION = 3, 0.2
@@ -78,7 +80,7 @@ def phase_cell(rank: int, corruption: float, trials: int) -> study.Row:
     """Return the share of trials in which the convex program and the flow recover X, and their certificates."""
     convex_errors, flow_errors, gaps, converged = [], [], [], 0
     for trial in range(trials):
-        problem = instance(rank, corruption, trial)
+        problem = instance(rank, corruption, trial, PHASE_SIZE)
         convex, flow = solve_robust_pca(problem, tol=1e-7, max_iter=20_000), low_rank_flow(problem, gamma=GAMMA, tol=1e-4)
         convex_errors.append(problem.error(convex.X))
         flow_errors.append(problem.error(flow.X))
@@ -169,7 +171,7 @@ def draw_phase(table: pd.DataFrame) -> Figure:
     axes[1].legend(handles=[Line2D([], [], color=plotting.RED, lw=2, label="robust PCA recovers half of the trials")], labelcolor="white", loc="upper right")
     figure.colorbar(mesh, ax=axes, pad=0.01, fraction=0.03, label=f"share of {int(table['trials'].max())} trials with relative error < {SUCCESS:g}")
     differ = (table["convex"] - table["flow"]).abs().mean()
-    plotting.caption(figure, (f"n = {SIZE}, corruption uniform in (-10, 10), λ = 1/√n and α = √n, U of width n; convex programs certified to "
+    plotting.caption(figure, (f"n = {PHASE_SIZE}, corruption uniform in (-10, 10), λ = 1/√n and α = √n, U of width n; convex programs certified to "
                               f"{table['largest_gap'].max():.0e}, {100 * table['converged'].mean():.1f} % of the flows fit Y to 1e-4 max|Y|. Over the grid the two success rates "
                               f"differ by {100 * differ:.1f} points on average; the flow recovers {100 * (table['flow'] - table['convex']).mean():+.1f} points more."))
     return figure
@@ -204,15 +206,13 @@ def gamma_tables(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 GAMMA_GRIDS = {mode: [{"rank": r, "corruption": c, "trial": t} for r, c in chosen for t in range(trials)]
-               for mode, chosen, trials in (("paper", INSTANCES, 5), ("quick", INSTANCES[1:3], 1))}
+               for mode, chosen, trials in (("paper", INSTANCES, 3), ("quick", INSTANCES[1:3], 1), ("full", INSTANCES, 10))}
 MATCH_GRIDS = {mode: [{"alpha": 1 / lam, "per_decade": per, "trial": t} for lam in lams(per) for t in range(trials)]
-               for mode, per, trials in (("paper", 12, 3), ("quick", 4, 1))}
-PHASE_GRIDS = {
-    "paper": [{"rank": r, "corruption": c / 100, "trials": 5} for r in (*range(1, 11), 12, 14, 16) for c in range(0, 65, 5)],
-    "quick": [{"rank": r, "corruption": c / 100, "trials": 1} for r in (1, 4, 8, 12) for c in (5, 25, 45)],
-}
+               for mode, per, trials in (("paper", 10, 2), ("quick", 4, 1), ("full", 20, 5))}
+PHASE_GRIDS = {mode: [{"rank": r, "corruption": c / 100, "trials": trials} for r in ranks for c in range(0, 61, step)]
+               for mode, ranks, step, trials in (("paper", (1, 2, 3, 4, 6, 8, 10, 12), 10, 3), ("quick", (1, 4, 8, 12), 20, 1), ("full", range(1, 17), 5, 5))}
 WIDTH_GRIDS = {mode: [{"width": w, "sparse": s, "trial": t} for s in (True, False) for w in WIDTHS for t in range(trials)]
-               for mode, trials in (("paper", 5), ("quick", 1))}
+               for mode, trials in (("paper", 3), ("quick", 1), ("full", 10))}
 STUDIES = (
     study.Study("low_rank_gamma", gamma_cell, GAMMA_GRIDS, draw_gamma, gamma_tables),
     study.Study("low_rank_match", match_cell, MATCH_GRIDS, draw_match),

@@ -9,7 +9,7 @@ import pytest
 
 from deep import image_recovery
 from deep.image_recovery import FILTERS, STUDIES, choices
-from sparseop import study
+from sparseop import provenance, study
 from sparseop.deep.image_prior.ratio import matching, ratio_for
 
 pytest.importorskip("sklearn")
@@ -76,3 +76,41 @@ def test_choices_pick_by_what_they_may_know():
     assert flower["best of the other image"] == 24.0
     assert china["best of the other image"] == 23.0
     assert (flower["absolute loss, oracle stop"], flower["absolute loss, held-out stop"], flower["absolute loss, last"]) == (25.0, 24.5, 12.0)
+
+
+def committed(name):
+    """Return the committed table of a study."""
+    return pd.read_csv(provenance.ROOT / "figures" / "data" / f"{name}.csv")
+
+
+def test_what_the_docs_say_of_the_curves():
+    table = committed("image_recovery")
+    fits = table[(table["filter"].isna()) & (table["kind"] == "salt-and-pepper")]
+    last = fits[fits["iteration"] == 800].groupby(["image", "noise", "method"])["psnr"].mean().unstack()
+    best = fits.groupby(["image", "noise", "method", "seed"])["psnr"].max().groupby(["image", "noise", "method"]).mean().unstack()
+    assert (best["double"] - last["double"]).max() < 0.3
+    assert last.loc[("flower", 0.3)].round(1).to_dict() == {"absolute": 12.0, "double": 27.0, "squared": 9.9}
+    assert last.loc[("china", 0.3)].round(1).to_dict() == {"absolute": 14.6, "double": 24.3, "squared": 10.1}
+    assert last["double"].xs(0.5, level="noise").round(1).to_dict() == {"china": 22.0, "flower": 23.6}
+    assert last[["absolute", "squared"]].xs(0.5, level="noise").max().max() < 8.5
+    assert (last["absolute"] - last["double"]).xs(0.1, level="noise").round(1).to_dict() == {"china": 1.1, "flower": 0.1}
+    assert (best["absolute"] - last["double"]).abs().max() < 2
+    ends = fits[(fits["iteration"] == 800) & (fits["method"] == "double")].groupby(["image", "noise"])[["precision", "recall"]].mean()
+    assert (ends["precision"].min().round(2), ends["precision"].max().round(2)) == (0.76, 0.89)
+    assert ends["recall"].min() > 0.975
+    filtered = table[(table["filter"] == FILTERS[2]) & (table["kind"] == "salt-and-pepper")].groupby("noise")["psnr"].mean()
+    assert filtered.round(1).tolist() == [32.8, 27.8, 24.6]
+    uniform = table[table["kind"] == "uniform"]
+    assert uniform[uniform["iteration"] == 800].groupby(["method", "image"])["psnr"].mean()["double"].round(1).to_dict() == {"china": 24.0, "flower": 23.4}
+    assert uniform[uniform["filter"] == FILTERS[1]].groupby("image")["psnr"].mean().round(1).to_dict() == {"china": 21.4, "flower": 22.4}
+    assert uniform[uniform["filter"] == FILTERS[2]]["psnr"].max() < 12.5
+
+
+def test_what_the_docs_say_of_the_choices():
+    found = choices(committed("image_recovery_choice"))
+    assert len(found) == 18
+    for way in ("held out", "rule", "best of the other image"):
+        assert (found[way] == found["oracle"]).all()
+    costs = {way: round(float((found["oracle"] - found[way]).mean()), 1) for way in found.columns[-4:] if way != "best of the other image"}
+    assert costs == {"absolute loss, oracle stop": 0.4, "absolute loss, held-out stop": 0.8, "absolute loss, last": 6.2}
+    assert round(float((found["oracle"] - found["found = estimated"]).mean()), 1) == 2.8
