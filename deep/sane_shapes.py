@@ -1,14 +1,14 @@
 """SANE taken apart on painted shapes: which part buys what, at equal epochs and at equal time, beside a control.
 
     python -m deep.sane_shapes              train (an hour of one core), then draw; an interrupted run goes on
-    python -m deep.sane_shapes --quick      four of the runs, two epochs each
+    python -m deep.sane_shapes --quick      a few of the runs, two epochs each
     python -m deep.sane_shapes --redraw     draw from the committed numbers, training nothing
 
 Everything that SANE's tables 4, 5 and 6 vary, on the set that needs no download (ten shapes, 8,000 images of 16 x 16): the
 estimates p and q and momentum mixup in all combinations, lambda, momentum against vanilla mixup with weak and strong
 augmentation; and what the paper does not show: the control in which p and q are replaced by uniform smoothing of the same
 weight, the confidence mu of its two settings, and MoCo for as long as SANE takes. Three seeds; a seed changes data, weights,
-order and views. Accuracy is that of the last epoch. The study "sane_time" trains the main ones twice as long and follows them.
+order and views. Accuracy is that of the last epoch. ``deep.sane_time`` trains the main ones twice as long and follows them.
 """
 
 import sys
@@ -21,12 +21,11 @@ from deep.sane_cells import VARIANTS, cell
 from sparseop import plotting, study
 from sparseop.study import Row, Study
 
-EPOCHS, LONG, SEEDS = 8, 16, (0, 1, 2)
+EPOCHS, SEEDS = 8, (0, 1, 2)
 SLOWDOWN = 1.7  #: SANE's step over MoCo's (benchmarks.contrastive); the plain method gets as many more epochs
 #: what every seed trains first
 FIRST = ("none (MoCo)", "p", "q", "p+q", "MM", "p+MM", "q+MM", "p+q+MM (SANE)", "uniform instead of p+q, MM", "MoCo for SANE's time")
 REST = tuple(name for name in VARIANTS if name not in FIRST)
-MAIN = ("none (MoCo)", "MM", "p+q+MM (SANE)", "uniform instead of p+q, MM", "MoCo for SANE's time")
 
 
 def epochs_of(variant: str, epochs: int) -> int:
@@ -100,35 +99,14 @@ def draw(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def draw_time(table: pd.DataFrame) -> Figure:
-    """Draw kNN accuracy over epochs, and over processor time."""
-    figure = Figure(figsize=(10.5, 4.4))
-    axes = figure.subplots(1, 2, sharey=True)
-    for number, (name, runs) in enumerate(table.groupby("variant", sort=False)):
-        for axis, x in zip(axes, ("epoch", "cpu_seconds"), strict=True):
-            means = runs.groupby("epoch")[[x, "knn"]].mean() if x != "epoch" else runs.groupby("epoch")[["knn"]].mean().reset_index()
-            axis.plot(means[x], means["knn"], marker=plotting.MARKERS[number % 6], markersize=4, color=plotting.COLORS[number % 6],
-                      linestyle=plotting.DASHES[number % 6], label=name)
-    axes[0].set(xlabel="epoch", ylabel="kNN accuracy (%)", title="equal epochs")
-    axes[1].set(xlabel="processor seconds of training", title="equal time")
-    axes[0].legend(loc="lower right", fontsize=8)
-    plotting.caption(figure, f"Shapes; mean of {table['seed'].nunique()} seeds; each run's learning rate falls to 0 at its own end.")
-    return figure
+def grid(names: tuple[str, ...], epochs: int, seeds: tuple[int, ...], every: int) -> list[Row]:
+    """Return the cells of these variants, seed by seed."""
+    return [{"variant": name, "epochs": epochs_of(name, epochs), "seed": seed, "every": every} for seed in seeds for name in names]
 
 
-def tables_time(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Return the main comparison."""
-    return {"": table_of(table)}
-
-
-def _grid(names: tuple[str, ...], epochs: int, every: int) -> list[Row]:
-    return [{"variant": name, "epochs": epochs_of(name, epochs), "seed": seed, "every": every} for seed in SEEDS for name in names]
-
-
-QUICK = [{"variant": name, "epochs": 2, "seed": 0, "every": 1} for name in MAIN[:4]]
 STUDIES = (
-    Study(name="sane_time", cell=cell, grids={"paper": _grid(MAIN, LONG, 4), "quick": QUICK}, draw=draw_time, tables=tables_time),
-    Study(name="sane_shapes", cell=cell, grids={"paper": _grid(FIRST, EPOCHS, 99) + _grid(REST, EPOCHS, 99), "quick": QUICK}, draw=draw, tables=tables),
+    Study(name="sane_shapes", cell=cell, draw=draw, tables=tables, grids={
+        "paper": grid(FIRST, EPOCHS, SEEDS, 99) + grid(REST, EPOCHS, SEEDS, 99), "quick": grid(FIRST[:4], 2, (0,), 1)}),
 )
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from benchmarks import contrastive as benchmark
-from deep import published, runs, sane_cells, sane_regimes, sane_shapes, sane_tables
+from deep import published, runs, sane_cells, sane_regimes, sane_shapes, sane_tables, sane_time
 from sparseop.deep.contrastive import recipe as recipes
 
 
@@ -91,10 +91,13 @@ def test_the_plan():
 
 
 def test_every_variant_is_a_recipe_and_the_control_is_there():
-    for changes in sane_shapes.VARIANTS.values():
+    for changes in sane_cells.VARIANTS.values():
         recipes.read(recipes.find("shapes_sane"), changes)
-    assert set(sane_shapes.MAIN) <= set(sane_shapes.VARIANTS)
-    assert {len(study.grids["paper"]) for study in sane_shapes.STUDIES if study.name == "sane_shapes"} == {3 * len(sane_shapes.VARIANTS)}
+    assert set(sane_time.NAMES) <= set(sane_shapes.FIRST) <= set(sane_cells.VARIANTS)
+    assert set(sane_shapes.FIRST) | set(sane_shapes.REST) == set(sane_cells.VARIANTS)
+    (ablation,) = sane_shapes.STUDIES
+    trained = {(cell["variant"], cell["seed"]) for cell in ablation.grids["paper"]}
+    assert trained >= {(name, seed) for name in sane_shapes.FIRST for seed in (0, 1, 2)}
 
 
 def test_a_cell_and_what_is_drawn_of_it(monkeypatch):
@@ -118,7 +121,7 @@ def test_a_cell_and_what_is_drawn_of_it(monkeypatch):
     assert shown.loc["none (MoCo)", "kNN minus MoCo"] == ""
     assert shown.loc["p+q+MM (SANE)", "kNN minus MoCo"].count("(") == 1
     assert isinstance(sane_shapes.draw(table), Figure)
-    assert isinstance(sane_shapes.draw_time(table), Figure)
+    assert isinstance(sane_time.draw(table), Figure)
 
 
 def test_regimes_differ_in_nothing_but_the_labels():
