@@ -201,7 +201,7 @@ def _consistent(recipe: Recipe) -> None:
     integer("training.epochs", training.epochs, 1)
     integer("training.batch_size", training.batch_size, 2)
     integer("training.validation", training.validation, 0)
-    integer("engine.threads", recipe.engine.threads, 0)
+    integer("engine.threads", recipe.engine.threads, 0, 4096)
     integer("engine.test_batch", recipe.engine.test_batch, 1)
     integer("engine.test_every", recipe.engine.test_every, 1)
     positive("training.lr", training.lr)

@@ -19,6 +19,7 @@ from typing import Any, Literal, TypeVar
 from sparseop.errors import InputError, choice
 
 R = TypeVar("R")
+LARGEST = 2**63 - 1  #: whole number of a recipe, in size
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,8 @@ def nearest(what: str, value: str, known: Sequence[str]) -> None:
 
 def typed(what: str, value: Any, wanted: Any) -> Any:
     """Return ``value`` as the annotated type, refusing another; a whole number counts as a float."""
+    if isinstance(value, int) and abs(value) > LARGEST:  # beyond what arrays, generators and processors count with
+        raise InputError(f"{what} must be at most {LARGEST} in size, got {str(value)[:40]}.")
     origin = typing.get_origin(wanted)
     if origin is Literal:
         return choice(what, value, typing.get_args(wanted))

@@ -24,7 +24,6 @@ import math
 import os
 import sys
 import time
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -57,8 +56,7 @@ Finished = list[tuple[Any, Path, dict[str, Any], float]]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status (see ``sparseop.cli``)."""
     options = _parser().parse_args(arguments)
-    with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
+    with cli.plain_warnings():
         try:
             return cli.run("sparseop.deep.train", lambda: _run(options),
                            kept="what was finished is kept; go on with --resume RUN")

@@ -92,6 +92,9 @@ def test_another_method_drops_the_options_of_the_first():
     ("", ["a.b.c=1"], "--set takes table.key=value"),
     ("", ["title.x=1"], "title is not a table"),
     ("", ["seed=-1"], "seed must be >= 0"),
+    ("", [f"seed={2**63}"], "seed in the recipe must be at most 9223372036854775807 in size"),
+    ("", [f"training.lr={10**400}"], "training.lr must be at most 9223372036854775807 in size, got 1000"),
+    ("", ["engine.threads=10000000"], "engine.threads must be >= 0 and <= 4096"),
     ("nonsense\n", [], "the recipe is not TOML"),
 ])
 def test_refusals(added, overrides, message):

@@ -187,7 +187,7 @@ def _consistent(recipe: Recipe) -> None:
     nonnegative("evaluation.probe_lr", evaluation.probe_lr)
     integer("evaluation.probe_epochs", evaluation.probe_epochs, 1)
     integer("evaluation.labels_every", evaluation.labels_every, 1)
-    integer("engine.threads", recipe.engine.threads, 0)
+    integer("engine.threads", recipe.engine.threads, 0, 4096)
     integer("engine.test_batch", recipe.engine.test_batch, 1)
     integer("engine.test_every", recipe.engine.test_every, 1)
     options: dict[str, Any] = dict(recipe.method.options)
