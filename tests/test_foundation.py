@@ -125,6 +125,28 @@ def test_dark_figures_read_on_dark_pages_and_leave_images_alone():
     assert to_rgb(on_top.get_color()) == (0, 0, 0)
 
 
+#: what a dichromat sees, on linear RGB (Vienot, Brettel and Mollon 1999)
+COLOUR_BLIND = {"protanopia": [[0.11238, 0.88762, 0], [0.11238, 0.88762, 0], [0.00401, -0.00401, 1]],
+                "deuteranopia": [[0.29275, 0.70725, 0], [0.29275, 0.70725, 0], [-0.02234, 0.02234, 1]]}
+
+
+@pytest.mark.parametrize("eyes", ["everyone", *COLOUR_BLIND])
+def test_the_colours_differ_for_every_eye(eyes):
+    """Neighbours in the cycle, those most often in one panel, stay apart in CIELAB; dashes and markers tell all of them apart."""
+    def lab(color):
+        linear = np.where((c := np.array(to_rgb(color))) <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
+        linear = np.clip(np.array(COLOUR_BLIND[eyes]) @ linear, 0, 1) if eyes in COLOUR_BLIND else linear
+        xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]) @ linear / (0.9505, 1, 1.089)
+        f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+        return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+    colors = [lab(color) for color in plotting.COLORS]
+    apart = {(i, j): float(np.linalg.norm(colors[i] - colors[j])) for i in range(len(colors)) for j in range(i)}
+    assert min(apart.values()) > 10
+    assert min(apart[i + 1, i] for i in range(len(colors) - 1)) > 15
+    assert len(plotting.MARKERS) == len(plotting.DASHES) == len(set(map(str, plotting.DASHES))) == len(plotting.COLORS)
+
+
 def test_provenance_names_no_host_or_user():
     record = {**provenance.hardware(), **provenance.commit(), "versions": provenance.versions("numpy", "no-such-package")}
     assert record["versions"]["numpy"] == np.__version__
