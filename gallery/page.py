@@ -79,7 +79,7 @@ def _anchor(key: str, entry: Entry) -> str:
 def _entry(key: str, entry: Entry, verdict: Verdict, evidence: Evidence) -> str:
     lines = [f'<a id="{_anchor(key, entry)}"></a>\n', f"## {entry.name}: {entry.title}\n", f"{entry.says}\n", f"{MARK[verdict.kind]} **{verdict.kind}**. {verdict.why}\n"]
     if verdict.beside:
-        lines += ["| | published | here |", "| --- | --- | --- |", *(f"| {a} | {b} | {c} |" for a, b, c in verdict.beside), ""]
+        lines += ["| | published | here |", "| --- | --- | --- |", *("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in verdict.beside), ""]
     lines += [_picture(stem, entry.title) for stem in entry.figures if (evidence.root / "figures" / f"{stem}.png").exists()]
     lines += [_table(stem, evidence) for stem in entry.tables if (evidence.root / "figures" / "tables" / f"{stem}.md").exists()]
     lines.append(f"`{entry.command}`" + "".join(f"  \n{line}" for line in _provenance(entry, evidence)) + "\n")

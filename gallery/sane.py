@@ -73,7 +73,7 @@ def worst(evidence: Evidence) -> Verdict:
 def constants(evidence: Evidence) -> Verdict:
     """Quote how far the theorems' constants are from what is measured."""
     table = evidence.data("refinery_constants")
-    return Verdict(DIFFERS, "The theorems' conditions are vacuous at realistic sizes; their exponents are right.",
+    return Verdict(DIFFERS, "The theorems' conditions are vacuous at realistic sizes. Of the exponents of (56), that of ε is about right and that of t is not, as the table shows.",
                    [("radius R over the distance travelled", "at least 1", sig((table["R"] / table["distance_measured"]).mean())),
                     ("width that (55) asks for, smallest over the draws", "", sig(table["width_min"].min())), ("largest ε of (55)", "", sig(table["eps_max"].max()))])
 
@@ -100,7 +100,7 @@ ENTRIES = (
     Entry("Table 6", "mixups", "Vanilla against momentum mixup.", "python -m deep.sane_tables", cells("sane_table6"), (), ("sane_table6",)),
     Entry("Theorem 1", "what inaccurate labels cost", "The generalisation gap is bounded by the labels' inaccuracy, and from below in an example.", "python -m theory.generalization", theorem1,
           ("theorem1_construction", "theorem1_run"), ("theorem1_run",), ("theorem1_construction", "theorem1_run")),
-    Entry("Theorem 4, Lemma 8", "the Jacobian and the noise on S+", "Large on S+, small on S-; label noise hardly reaches S+.", "python -m theory.refinery_jacobian", jacobian,
+    Entry("Theorem 4", "the Jacobian on S+ and S-", "Large on S+, small on S-.", "python -m theory.refinery_jacobian", jacobian,
           ("refinery_jacobian",), (), ("refinery_jacobian",)),
     Entry("Lemma 8", "how much label noise reaches S+", "|P e|_inf <= 2 rho.", "python -m theory.refinery_jacobian", projection, ("refinery_projection",), ("refinery_projection",),
           ("refinery_projection",)),

@@ -12,7 +12,9 @@ def sig(value: float, digits: int = 2) -> str:
 
 
 def share(value: float) -> str:
-    """Return a share as a percentage: 26 %, 0.42 %."""
+    """Return a share as a percentage: 26 %, 0.42 %, 99.9 %; 100 % is all."""
+    if 0.99 < value < 1:
+        return f"{min(100 * value, 99.9):.1f} %"
     return f"{sig(100 * value)} %"
 
 

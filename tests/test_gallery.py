@@ -12,6 +12,7 @@ from gallery import entry, sop
 from gallery import page as pages
 from gallery.entry import DIFFERS, NEEDS_GPU, REPRODUCED, Entry, Evidence, Verdict
 from gallery.published import cells
+from gallery.words import share
 from sparseop.provenance import ROOT
 
 FIGURES = ROOT / "figures"
@@ -64,6 +65,15 @@ def test_every_table_shown_is_the_csv_beside_it(text):
                     assert cell == re.sub(r"\s+", " ", str(value)).strip() or cell == str(value).strip(), stem
                 else:
                     assert float(cell) == pytest.approx(number, rel=6e-4, nan_ok=True), stem
+
+
+def test_every_row_of_every_table_has_as_many_cells_as_its_head(text):
+    for table in re.findall(r"((?:^\|.*\n)+)", text, re.MULTILINE):
+        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.strip().split("\n")}) == 1, table
+
+
+def test_shares_do_not_round_up_to_all():
+    assert [share(x) for x in (1.0, 0.99999, 0.9986, 0.76, 0.0042, 0.0)] == ["100 %", "99.9 %", "99.9 %", "76 %", "0.42 %", "0 %"]
 
 
 def test_numbers_of_the_figures_by_another_route(text):
