@@ -72,6 +72,11 @@ def test_every_row_of_every_table_has_as_many_cells_as_its_head(text):
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.strip().split("\n")}) == 1, table
 
 
+def test_no_object_leaks_into_the_text(text):
+    for leak in ("np.float64", "nan %", "nan dB", "None", "Timestamp", "dtype"):
+        assert leak not in text
+
+
 def test_shares_do_not_round_up_to_all():
     assert [share(x) for x in (1.0, 0.99999, 0.9986, 0.76, 0.0042, 0.0)] == ["100 %", "99.9 %", "99.9 %", "76 %", "0.42 %", "0 %"]
 
