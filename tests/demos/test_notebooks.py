@@ -217,3 +217,22 @@ def test_a_dragged_slider_redraws_the_picture(served, page, request):
     assert page.get_by_text("Try this").first.is_visible()
     for trouble in ("Traceback", "An internal error", "be computed"):
         assert page.get_by_text(trouble).count() == 0
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("served", ["implicit_l1"], indirect=True)
+def test_a_bad_number_typed_into_a_field_gets_a_sentence_and_a_good_one_the_picture(served, page):
+    page.goto(served)
+    picture = page.locator("svg[role=img]").last
+    picture.wait_for(timeout=180_000)
+    page.get_by_text("Another instance").click()
+    rank = page.get_by_role("textbox").nth(2)
+    rank.fill("50")
+    rank.press("Enter")
+    page.get_by_text("rank must be >= 0 and <= 20 = the smaller of observations and parameters, got 50.").wait_for(timeout=60_000)
+    assert picture.count() == 0
+    assert page.get_by_text("Traceback").count() == 0
+    rank.fill("2")
+    rank.press("Enter")
+    picture.wait_for(timeout=60_000)
+    assert page.get_by_text("be computed").count() == 0
