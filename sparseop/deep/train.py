@@ -19,9 +19,11 @@ sample how suspicious its label is.
 import argparse
 import datetime
 import importlib
+import inspect
 import json
 import math
 import os
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -29,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from sparseop import cli
-from sparseop.deep import distributed, engine, schema
+from sparseop.deep import contrastive, distributed, engine, schema
 from sparseop.deep import recipe as recipes
 from sparseop.deep.contrastive import engine as contrastive_engine
 from sparseop.deep.contrastive import recipe as contrastive_recipes
@@ -117,20 +119,34 @@ def _run(options: argparse.Namespace) -> None:
 
 def _contrast(options: argparse.Namespace, stamp: str) -> None:
     """Train MoCo, SANE, and MoCo for SANE's time, or go on where that stopped."""
-    names = (report.BASELINE, report.METHOD)
-    moco, sane = (contrastive_recipes.read(contrastive_recipes.find(name), options.overrides) for name in names)
+    if any(item.startswith("method.name=") for item in options.overrides):
+        raise InputError(f"--set method.name cannot be changed here: {CONTRAST!r} trains {report.BASELINE!r} and {report.METHOD!r}; run one by its name.")
+    sane = contrastive_recipes.read(contrastive_recipes.find(report.METHOD), options.overrides)
+    shared = [item for item in options.overrides if not _of_sane_alone(item)]
+    moco = contrastive_recipes.read(contrastive_recipes.find(report.BASELINE), shared)
     folder = options.out or Path("runs") / CONTRAST / f"{stamp}-seed{moco.seed}"
     plan = folder / COMPARISON
     write_atomic(plan, json.dumps(options.overrides).encode())
-    first = _train(moco, folder / "moco", options, go_on=True)
+    try:
+        first = _train(moco, folder / "moco", options, go_on=True)
+    except InputError:
+        if [path.name for path in folder.iterdir()] == [COMPARISON]:  # refused before it began: leave nothing
+            shutil.rmtree(folder)
+        raise
     second = _train(sane, folder / "sane", options, go_on=True)
     epochs = report.equal_time(moco.training.epochs, first[2]["train_seconds"], second[2]["train_seconds"])
-    longer = [*options.overrides, f"training.epochs={epochs}", "evaluation.baselines=false", f"name={report.BASELINE}_equal_time"]
+    longer = [*shared, f"training.epochs={epochs}", "evaluation.baselines=false", f"name={report.BASELINE}_equal_time"]
     third = _train(contrastive_recipes.read(contrastive_recipes.find(report.BASELINE), longer), folder / "moco_equal_time", options, go_on=True)
     if _is_first():
         columns = [*report.column(moco, first[2]), *report.column(sane, second[2]), *report.column(moco, third[2], ", SANE's time")]
         _print_table(*report.table(columns, moco))
         print(f"runs: {folder}")
+
+
+def _of_sane_alone(item: str) -> bool:
+    """Whether a change is of an option of SANE that MoCo does not have."""
+    key = item.partition("=")[0].strip()
+    return key.startswith("method.") and key.removeprefix("method.") not in inspect.signature(contrastive.METHODS["moco"]).parameters
 
 
 def _train(recipe: AnyRecipe, folder: Path, options: argparse.Namespace, *,
