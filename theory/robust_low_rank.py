@@ -118,15 +118,15 @@ def draw_gamma(table: pd.DataFrame) -> Figure:
             axis.fill_between(middle.index, spread.min(), spread.max(), color=style["color"], alpha=0.12, lw=0)
         axes[1].loglog(*_xy(part.groupby("gamma")["gap_own"].median()), color=style["color"], lw=1, ls=":")
         axes[2].axhline(part["error_convex"].median(), color=style["color"], lw=1, ls=":")
-    for axis, title, label in zip(axes, ("flow against the convex program", "certified: flow's X is almost optimal", "error against the truth"),
+    for axis, title, label in zip(axes, ("flow against the convex program", "how far from optimal, certified", "error against the truth"),
                                   (r"$\|X_{\rm flow} - X_{\rm convex}\|_F\,/\,\|X_{\rm convex}\|_F$", "relative duality gap of the flow's $X$",
                                    r"$\|X - X_\star\|_F\,/\,\|X_\star\|_F$"), strict=True):
         axis.set(xlabel=r"scale of the start $\gamma$", ylabel=label, title=title)
         axis.invert_xaxis()
     axes[2].set_ylim(bottom=1e-6)
-    axes[0].legend(fontsize=8)
-    axes[1].legend(handles=[Line2D([], [], color="black", lw=1.5, label="by the convex program's dual point"),
-                            Line2D([], [], color="black", lw=1, ls=":", label="by the flow's own, M = 2N/log(1/γ)")], fontsize=8)
+    axes[0].legend(fontsize=8, loc="lower left")
+    axes[1].legend(handles=[Line2D([], [], color="black", lw=1.5, label="by the dual point of (P)"),
+                            Line2D([], [], color="black", lw=1, ls=":", label="by the flow's own")], fontsize=8, loc="lower left")
     axes[2].legend(handles=[Line2D([], [], color="black", lw=1.5, label="flow"), Line2D([], [], color="black", lw=1, ls=":", label="convex program")], fontsize=8)
     plotting.caption(figure, (
         f"n = {SIZE}, U of width n, α = √n, λ = 1/α; {table['trial'].nunique()} trials each, median and range. Convex programs certified to "
@@ -190,7 +190,7 @@ def draw_width(table: pd.DataFrame) -> Figure:
     axis.axvline(WIDTH_RANK, color=plotting.GREY, lw=1, label="true rank")
     axis.set(xlabel="columns of $U$", ylabel=r"$\|X - X_\star\|_F\,/\,\|X_\star\|_F$")
     plotting.plain_ticks(axis, sorted(table["width"].unique()))
-    axis.legend(fontsize=8.5, loc="center right", bbox_to_anchor=(1, 0.6))
+    axis.legend(fontsize=8.5, loc="center right", bbox_to_anchor=(1, 0.32))
     wide = table[(table["width"] > WIDTH_RANK) & table["sparse"]]
     plotting.caption(figure, (f"n = {SIZE}, rank {WIDTH_RANK}, {100 * WIDTH_CORRUPTION:g} % corrupted, γ = {GAMMA:g}, {table['trial'].nunique()} trials, median and range. "
                               f"With g and h, a wider U costs nothing: rank found {wide['rank'].min()} to {wide['rank'].max()} (eigenvalues above 1e-3 of the largest)."))

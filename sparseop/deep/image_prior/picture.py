@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Images = dict[str, NDArray[Any]]
+LINES = {"squared": "--", "absolute": "-.", "double": "-"}
 LABELS = {"squared": "squared loss", "absolute": "absolute loss", "double": "$s = g\\odot g - h\\odot h$"}
 
 
@@ -47,17 +48,17 @@ def compose(images: Images, rows: list[dict[str, Any]], summary: dict[str, Any])
         axis.set_axis_off()
     truth = "clean" in images
     axis, beside = figure.add_subplot(bottom[0]), figure.add_subplot(bottom[1])
-    for index, method in enumerate(methods):
+    for method in methods:
         own = [row for row in rows if row["method"] == method]
         values = [row["psnr" if truth else "loss"] for row in own]
-        axis.plot([row["iteration"] for row in own], values, color=_colour(method), ls=plotting.DASHES[index], label=LABELS[method])
+        axis.plot([row["iteration"] for row in own], values, color=_colour(method), ls=LINES[method], label=LABELS[method])
     if truth:
         for (name, value), dots in zip(summary["filters"].items(), (":", "-.", "--"), strict=False):
             axis.axhline(value, color=plotting.GREY, lw=1, ls=dots, label=name)
     else:
         axis.set_yscale("log")
     axis.set(xlabel="iteration", ylabel="PSNR (dB)" if truth else "loss (no truth is known: no PSNR)")
-    axis.legend(fontsize=8, loc="lower right", framealpha=0.85, frameon=True)
+    axis.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
     _found(beside, rows, summary)
     plotting.caption(figure, (
         f"{summary['image'].rsplit('/', 1)[-1]}, " + (f"{100 * summary['noise']:g} % of the entries {summary['noise_kind']}, " if truth else "as given, ")
