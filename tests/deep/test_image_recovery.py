@@ -114,3 +114,15 @@ def test_what_the_docs_say_of_the_choices():
     costs = {way: round(float((found["oracle"] - found[way]).mean()), 1) for way in found.columns[-4:] if way != "best of the other image"}
     assert costs == {"absolute loss, oracle stop": 0.4, "absolute loss, held-out stop": 0.8, "absolute loss, last": 6.2}
     assert round(float((found["oracle"] - found["found = estimated"]).mean()), 1) == 2.8
+
+
+def test_what_the_docs_say_of_matched_pairs():
+    table = committed("image_recovery_matched")
+    by_lam = table.groupby(["lam", "gamma"])["psnr"].mean().unstack()
+    assert (by_lam.idxmax() == 0.04).all()
+    spread = by_lam.max(axis=1) - by_lam.min(axis=1)
+    assert (round(spread[0.04], 1), round(spread.max(), 1)) == (1.0, 6.9)
+    best = table[table["lam"] == 0.04].groupby("gamma")["ratio"].first()
+    assert best.round().tolist() == [230, 173, 115, 58]
+    lost = by_lam.loc[0.04] - by_lam.loc[0.01]
+    assert 2 < lost.min() < lost.max() < 4

@@ -1,8 +1,9 @@
 import dataclasses
 
+import pandas as pd
 import pytest
 
-from sparseop import study
+from sparseop import provenance, study
 from theory import robust_low_rank
 from theory.robust_low_rank import STUDIES
 
@@ -53,3 +54,18 @@ def test_draws_every_figure_with_its_certificate(tables):
         caption = " ".join(s.draw(tables[s.name]).get_supxlabel().split())
         assert "n = " in caption
     assert "certified to" in " ".join(STUDIES[0].draw(tables["low_rank_gamma"]).get_supxlabel().split())
+
+
+def test_what_the_docs_say():
+    table = pd.read_csv(provenance.ROOT / "figures" / "data" / "low_rank_gamma.csv")
+    middle = table.groupby(["rank", "gamma"]).median(numeric_only=True)
+    assert [float(f"{middle.loc[(2, g), 'difference']:.0e}") for g in (1e-2, 1e-4, 1e-6, 1e-12)] == [0.02, 4e-4, 5e-5, 1e-5]
+    assert float(f"{middle.loc[(2, 1e-12), 'gap_flow']:.0e}") == 6e-6
+    failed = table[table["rank"].isin([4, 6]) & (table["gamma"] < 1e-3)].groupby(["rank", "gamma"]).median(numeric_only=True)
+    assert (round(failed["difference"].min(), 2), round(failed["difference"].max(), 2)) == (0.09, 0.24)
+    assert (round(failed["gap_flow"].min(), 3), round(failed["gap_flow"].max(), 3)) == (0.007, 0.023)
+    for rank in (4, 6):
+        assert failed.loc[(rank, 1e-12), "difference"] > failed.loc[(rank, 1e-5), "difference"]
+    assert middle.loc[(6, 1e-12), ["error_flow", "error_convex"]].round(2).tolist() == [0.09, 0.15]
+    assert (table["gap_convex"] <= 1e-8).all()
+    assert (table["status"] == "converged").all()
