@@ -100,7 +100,7 @@ def low_rank(evidence: Evidence) -> Verdict:
                      f"{sig(median.iloc[-1])} and {sig(median.iloc[0])}; {sig(error)}"))
     smaller = sum(fall < 0.1 for fall in falls)
     return Verdict(OURS, f"As γ falls the flow on both layers approaches certified robust PCA: by more than a factor of ten in {smaller} of {len(falls)} settings; the program "
-                         f"recovers the truth in {recovered} of them.", rows)
+                         f"recovers the truth in {recovered} of the {len(falls)}.", rows)
 
 
 def shapes(evidence: Evidence) -> Verdict:
