@@ -106,7 +106,7 @@ class _Run:
             raise InputError(f"{self.device} ran out of memory; a smaller size (now {self.y.shape[1]} x {self.y.shape[2]}) or "
                              "network.width needs less. The last checkpoint is kept.") from None
         except KeyboardInterrupt:
-            self._publish(record)  # what there is, before the command says that it was interrupted
+            self._publish(record, finished=False)  # what there is, before the command says that it was interrupted
             raise
         finally:
             record.close()
@@ -160,8 +160,8 @@ class _Run:
             "recipe": recipes.text(self.recipe), "method": method, "fit": fit, "recovered": self.recovered, "s": self.s,
             "rows": record.rows})
 
-    def _publish(self, record: Record) -> dict[str, Any]:
-        """Write metrics, images, picture and summary of what there is; return the summary."""
+    def _publish(self, record: Record, *, finished: bool = True) -> dict[str, Any]:
+        """Write metrics, images and picture of what there is, and of a finished run the summary; return it."""
         if not record.rows:
             return {}
         record.write()
@@ -177,7 +177,8 @@ class _Run:
         np.savez_compressed(packed, **{name: image.numpy() for name, image in found.items()})  # type: ignore[arg-type]
         write_atomic(folder / "recovery.npz", packed.getvalue())
         summary = summarise(record.rows, self.clean, self.y, self.recipe, self.level, self.lam)
-        record.finish(summary, None)
+        if finished:
+            record.finish(summary, None)
         draw(folder / "recovery", {name: image.numpy() for name, image in found.items()}, record.rows, summary)
         return summary
 

@@ -79,6 +79,7 @@ def test_an_interrupted_run_keeps_what_it_has_and_goes_on_to_the_last_bit(tmp_pa
     kept = {p.name for p in (tmp_path / "run").iterdir()}
     assert {"last.pt", "metrics.csv", "recovered_squared.png", "recovered_absolute.png"} <= kept
     assert "recovered_double.png" not in kept
+    assert "summary.json" not in kept  # that is the mark of a finished run
     assert len(rows(tmp_path / "run")) == 7
     resumed = run.resume(tmp_path / "run", device="cpu")
     for name in ("summary.json", "metrics.csv", "recovered_absolute.png", "recovered_double.png", "corruption.png"):
