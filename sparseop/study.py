@@ -183,9 +183,15 @@ def main(module: str, arguments: Sequence[str] | None = None) -> int:
     folder = options.out or provenance.ROOT / ("figures/quick" if mode == "quick" else "figures")
 
     def body() -> None:
-        for study in studies:
-            if options.only in (None, study.name):
-                _run(study, mode, folder, options)
+        wanted = [study for study in studies if options.only in (None, study.name)]
+        if options.redraw and options.only is None:  # a study that has not been run yet keeps none of the others from being drawn
+            recorded = [study for study in wanted if (folder / "data" / f"{study.name}.csv").exists()]
+            for study in wanted if recorded else ():
+                if study not in recorded:
+                    print(f"{study.name}: no record yet, left out")
+            wanted = recorded or wanted
+        for study in wanted:
+            _run(study, mode, folder, options)
 
     return cli.run(module, body, kept="finished cells are kept; run the same command again to go on")
 

@@ -1,5 +1,6 @@
 """The study engine: caching by content, resuming, provenance, and what a user's mistake looks like."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -183,6 +184,19 @@ def test_failure_is_not_cached(squares, monkeypatch):
     table, record = study.simulate(study.Study("squares", module.cell, {"paper": [{"x": 1}]}), jobs=1, cache=squares / "cache")
     assert record["cells_from_cache"] == 1
     assert table.square[0] == 1
+
+
+def test_redraw_leaves_out_a_study_that_has_not_been_run(squares, capsys, monkeypatch):
+    assert run(squares) == 0
+    import squares as module
+
+    second = dataclasses.replace(module.STUDIES[0], name="later")
+    monkeypatch.setattr(module, "STUDIES", (*module.STUDIES, second))
+    (squares / "figures/squares.png").unlink()
+    assert run(squares, "--redraw") == 0
+    assert "later: no record yet, left out" in capsys.readouterr().out
+    assert (squares / "figures/squares.png").exists()
+    assert run(squares, "--redraw", "--only", "later") == 2  # asked for by name, it can't be left out
 
 
 def test_redraw_needs_the_data_its_provenance_describes(squares, capsys):
