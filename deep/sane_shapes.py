@@ -93,7 +93,8 @@ def draw(table: pd.DataFrame) -> Figure:
     right.set_ylim(len(names) - 0.5, -0.5)
     right.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize=8)
     epochs = int(final["epochs"].min())
-    plotting.caption(figure, f"Shapes, {epochs} epochs, {final['seed'].nunique()} seeds (points; bar: mean; dotted: MoCo's mean). "
+    seeds = sorted(final.groupby("variant")["seed"].nunique().unique())
+    plotting.caption(figure, f"Shapes, {epochs} epochs, {' or '.join(map(str, seeds))} seeds (points; bar: mean; dotted: MoCo's mean). "
                      "MM: momentum mixup. Red: p and q replaced by uniform smoothing of the same weight.\n"
                      "Green: MoCo trained longer, for as long as SANE takes.")
     return figure
