@@ -126,3 +126,15 @@ def test_what_the_docs_say_of_matched_pairs():
     assert best.round().tolist() == [230, 173, 115, 58]
     lost = by_lam.loc[0.04] - by_lam.loc[0.01]
     assert 2 < lost.min() < lost.max() < 4
+
+
+def test_what_the_docs_say_of_the_rule():
+    rule, choice = committed("image_recovery_rule"), committed("image_recovery_choice")
+    assert rule["seed"].unique().tolist() == [0]
+    cases = ["image", "noise"]
+    grid = choice[(choice["method"] == "double") & (choice["seed"] == 0)].groupby(cases)["psnr"].max()
+    by_factor = rule.pivot(index=cases, columns=rule["factor"].round(2).rename("at"), values="psnr")
+    cost = pd.concat([grid, by_factor.max(axis=1)], axis=1).max(axis=1) - by_factor[1.0]
+    assert (round(cost.mean(), 2), round(cost.max(), 1)) == (0.15, 0.4)
+    assert 2.5 < (by_factor[1.0] - by_factor[1.41]).max() < 3
+    assert 0.6 < (by_factor[1.0] - by_factor[0.71]).max() < 1
