@@ -133,7 +133,7 @@ def test_what_the_docs_say_of_the_rule():
     assert rule["seed"].unique().tolist() == [0]
     cases = ["image", "noise"]
     grid = choice[(choice["method"] == "double") & (choice["seed"] == 0)].groupby(cases)["psnr"].max()
-    by_factor = rule.pivot(index=cases, columns=rule["factor"].round(2).rename("at"), values="psnr")
+    by_factor = rule.assign(at=rule["factor"].round(2)).pivot(index=cases, columns="at", values="psnr")
     cost = pd.concat([grid, by_factor.max(axis=1)], axis=1).max(axis=1) - by_factor[1.0]
     assert (round(cost.mean(), 2), round(cost.max(), 1)) == (0.15, 0.4)
     assert 2.5 < (by_factor[1.0] - by_factor[1.41]).max() < 3
