@@ -102,6 +102,9 @@ def test_what_the_docs_say_of_the_curves():
     assert filtered.round(1).tolist() == [32.8, 27.8, 24.6]
     uniform = table[table["kind"] == "uniform"]
     assert uniform[uniform["iteration"] == 800].groupby(["method", "image"])["psnr"].mean()["double"].round(1).to_dict() == {"china": 24.0, "flower": 23.4}
+    peak = uniform[uniform["method"] == "absolute"].groupby(["image", "seed"])["psnr"].max().groupby("image").mean()
+    end = uniform[(uniform["method"] == "double") & (uniform["iteration"] == 800)].groupby("image")["psnr"].mean()
+    assert (peak - end).round(1).to_dict() == {"china": 0.8, "flower": 2.6}
     assert uniform[uniform["filter"] == FILTERS[1]].groupby("image")["psnr"].mean().round(1).to_dict() == {"china": 21.4, "flower": 22.4}
     assert uniform[uniform["filter"] == FILTERS[2]]["psnr"].max() < 12.5
 
