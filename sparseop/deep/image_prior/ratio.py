@@ -1,6 +1,6 @@
 """The one number that robust recovery asks for: alpha, the learning rate of g and h over the network's.
 
-Start and ratio act through ``lam = log(1/gamma) / (2 alpha)`` alone (SOP paper, eq. 23): an entry of s leaves zero once the
+Start and ratio act through ``lam = log(1/gamma) / (2 alpha)`` (SOP paper, eq. 23), up to log(s)/(4 alpha): an entry of s leaves zero once the
 integral of its residual has reached lam. Too large a lam, and the network has memorised the corruption before s wakes up;
 too small, and s takes what is hard to learn of the image itself. No value serves all corruption levels.
 """
