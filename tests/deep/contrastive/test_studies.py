@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from benchmarks import contrastive as benchmark
 from deep import published, runs, sane_cells, sane_regimes, sane_shapes, sane_tables, sane_time
 from sparseop.deep.contrastive import recipe as recipes
+from sparseop.provenance import ROOT
 
 
 def record(folder, name, final, *changes, seed=0):
@@ -148,3 +149,21 @@ def test_the_benchmark_measures_every_variant(monkeypatch):
     assert table["x MoCo"].iloc[0] == 1
     assert table["x MoCo"].iloc[1] > 1
     assert all(math.isfinite(value) for value in table["ms a step"])
+
+
+def test_what_the_docs_say_is_what_the_committed_records_say():
+    """docs/contrastive.md: no gain at equal time, none from labels alone, and an L2 error that prefers the wrong labels."""
+    final = sane_shapes.last_rows(pd.read_csv(ROOT / "figures" / "data" / "sane_shapes.csv"))
+    knn = final.pivot_table(index="variant", columns="seed", values="knn")
+    mean = final.groupby("variant").mean(numeric_only=True)
+    sane, plain = "p+q+MM (SANE)", "none (MoCo)"
+    assert (knn.loc["MoCo for SANE's time"] > knn.loc[sane] + 2).all()
+    assert 0 < (knn.loc[sane] - knn.loc[plain]).mean() < 3
+    assert all((knn.loc[name] - knn.loc[plain]).mean() < 0 for name in ("p", "q", "p+q"))
+    assert abs((knn.loc[sane] - knn.loc["uniform instead of p+q, MM"]).mean()) < 2
+    assert mean.loc[sane, "l2_smoothed"] < mean.loc[sane, "l2_used"]
+    assert mean.loc[sane, "tv_used"] < mean.loc[sane, "tv_smoothed"] < mean.loc[sane, "tv_one_hot"]
+    assert mean.loc[sane, "l2_uniform"] < 0.1 < mean.loc[sane, "l2_used"]
+    text = (ROOT / "docs" / "contrastive.md").read_text()
+    for name, word in ((plain, "MoCo {:.1f} %"), (sane, "SANE {:.1f}"), ("MoCo for SANE's time", "as long as SANE takes for 8: {:.1f} %")):
+        assert word.format(mean.loc[name, "knn"]) in text
