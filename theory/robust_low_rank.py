@@ -210,7 +210,7 @@ GAMMA_GRIDS = {mode: [{"rank": r, "corruption": c, "trial": t} for r, c in chose
 MATCH_GRIDS = {mode: [{"alpha": 1 / lam, "per_decade": per, "trial": t} for lam in lams(per) for t in range(trials)]
                for mode, per, trials in (("paper", 10, 2), ("quick", 4, 1), ("full", 20, 5))}
 PHASE_GRIDS = {mode: [{"rank": r, "corruption": c / 100, "trials": trials} for r in ranks for c in range(0, 61, step)]
-               for mode, ranks, step, trials in (("paper", (1, 2, 3, 4, 6, 8, 10, 12), 10, 3), ("quick", (1, 4, 8, 12), 20, 1), ("full", range(1, 17), 2, 20))}
+               for mode, ranks, step, trials in (("paper", (1, 2, 3, 4, 6, 8, 10, 12), 10, 3), ("quick", (1, 4, 8, 12), 20, 1), ("full", range(1, 13), 5, 10))}
 WIDTH_GRIDS = {mode: [{"width": w, "sparse": s, "trial": t} for s in (True, False) for w in WIDTHS for t in range(trials)]
                for mode, trials in (("paper", 3), ("quick", 1), ("full", 10))}
 STUDIES = (
