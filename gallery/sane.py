@@ -12,7 +12,9 @@ def shapes(evidence: Evidence) -> str:
     table = evidence.data("sane_shapes")
     final = table.sort_values("epoch").groupby(["variant", "seed"], sort=False).tail(1)
     mean = final.groupby("variant", sort=False)["knn"].mean()
-    return f"On painted shapes, kNN accuracy, mean of {final['seed'].nunique()} seeds: " + ", ".join(f"{name} {value:.1f}" for name, value in mean.items()) + "."
+    rows = [name for name in mean.index if set(name.split(" ")[0].split("+")) <= {"none", "p", "q", "MM"}]  # the rows of this table
+    return (f"On painted shapes, kNN accuracy, mean of {final['seed'].nunique()} seeds: " + ", ".join(f"{name} {mean[name]:.1f}" for name in rows)
+            + "; with controls under 'SANE on painted shapes' below.")
 
 
 def jacobian(evidence: Evidence) -> Verdict:
