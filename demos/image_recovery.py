@@ -37,14 +37,14 @@ def _(classroom):
 
 
 @app.cell
-def _(classroom, mo):
-    form = mo.ui.dictionary({
-        "noise": mo.ui.slider(0.05, 0.6, 0.05, value=0.3, label="share of corrupted entries", show_value=True, full_width=True),
-        "log2_ratio": mo.ui.slider(-4.0, 4.0, 0.5, value=0.0, label=r"$\log_2$ of $\alpha$ over the rule's choice", show_value=True, full_width=True),
-        "image": mo.ui.text("flower", label="image: flower, china, or the path of a file"),
-        "seed": mo.ui.text("0", label="seed"),
-    }).form(submit_button_label="Fit", bordered=False)
-    classroom.row(form)
+def _(mo):
+    form = mo.md("{noise} {log2_ratio} {image} {seed}").batch(
+        noise=mo.ui.slider(0.05, 0.6, 0.05, value=0.3, label="share of corrupted entries", show_value=True, full_width=True),
+        log2_ratio=mo.ui.slider(-4.0, 4.0, 0.5, value=0.0, label=r"$\log_2$ of $\alpha$ over the rule's choice", show_value=True, full_width=True),
+        image=mo.ui.text("flower", label="image: flower, china, or the path of a file"),
+        seed=mo.ui.text("0", label="seed"),
+    ).form(submit_button_label="Fit", bordered=False)
+    form
     return (form,)
 
 
