@@ -187,7 +187,8 @@ def served(request, tmp_path):
         log.close()
 
 
-SLIDERS = {"implicit_l1": 0.9, "learning_rates": 0.9, "phase_transition": 0.9, "label_noise": 0.1, "refinery": 0.1}
+SLIDERS = {"implicit_l1": 0.9, "learning_rates": 0.9, "phase_transition": 0.9, "label_noise": 0.1, "refinery": 0.1, "image_recovery": 0.1}
+BUTTONS = {"label_noise": "Train", "image_recovery": "Fit"}  # what takes seconds waits for a button
 
 
 @pytest.mark.browser
@@ -204,12 +205,13 @@ def test_a_dragged_slider_redraws_the_picture(served, page, request):
     page.mouse.down()
     for step in range(1, 6):
         page.mouse.move(knob["x"] + (target - knob["x"]) * step / 5, middle)
-    if request.node.callspec.params["served"] != "label_noise":  # there, a button trains
+    button = BUTTONS.get(request.node.callspec.params["served"])
+    if button is None:
         page.wait_for_function("before => [...document.querySelectorAll('svg[role=img]')].at(-1)?.innerHTML !== before", arg=before, timeout=180_000)
         page.mouse.up()  # it followed the hand before the hand let go
     else:
         page.mouse.up()
-        page.get_by_role("button", name="Train").click()
+        page.get_by_role("button", name=button).click()
         page.wait_for_function("before => [...document.querySelectorAll('svg[role=img]')].at(-1)?.innerHTML !== before", arg=before, timeout=180_000)
     page.set_viewport_size({"width": 360, "height": 740})
     page.wait_for_timeout(300)
