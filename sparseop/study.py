@@ -146,7 +146,10 @@ def redraw(study: Study, folder: Path, *, stem: str | None = None) -> None:
 
 
 def write(study: Study, table: pd.DataFrame, record: Row, folder: Path, *, stem: str | None = None) -> None:
-    """Write data, provenance, figures and tables; the provenance of an unchanged result is kept as it was."""
+    """Write data, provenance, figures and tables.
+
+    The provenance of an unchanged result is kept as it was, unless it names uncommitted changes and this run had none.
+    """
     stem = stem or study.name
     content = table.to_csv(index=False, float_format="%.17g").encode()
     path = folder / "data" / f"{stem}.csv"
@@ -154,7 +157,8 @@ def write(study: Study, table: pd.DataFrame, record: Row, folder: Path, *, stem:
     beside = path.with_suffix(".json")
     with contextlib.suppress(OSError, ValueError):
         old = json.loads(beside.read_text())
-        if all(old.get(k) == record[k] for k in ("csv_sha256", "code_sha256", "mode", "versions")):
+        better = old.get("dirty") and record.get("dirty") is False
+        if not better and all(old.get(k) == record[k] for k in ("csv_sha256", "code_sha256", "mode", "versions")):
             record = old
     write_atomic(path, content)
     write_atomic(beside, (json.dumps(record, indent=1) + "\n").encode())

@@ -87,6 +87,16 @@ def test_first_run_writes_everything_second_computes_nothing(squares, capsys):
     assert "8 from the cache" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("before", "now", "replaced"), [(True, False, True), (True, True, False), (False, False, False), (False, True, False)])
+def test_a_clean_checkout_replaces_the_record_of_a_changed_one(squares, monkeypatch, before, now, replaced):
+    monkeypatch.setattr(study.provenance, "commit", lambda: {"commit": "first", "dirty": before})
+    assert run(squares) == 0
+    monkeypatch.setattr(study.provenance, "commit", lambda: {"commit": "second", "dirty": now})
+    assert run(squares) == 0
+    record = json.loads((squares / "figures/data/squares.json").read_text())
+    assert (record["commit"] == "second") == replaced
+
+
 def test_seeds_do_not_depend_on_what_else_ran(squares):
     import squares as module
 
