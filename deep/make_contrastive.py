@@ -16,12 +16,13 @@ NOTES = {
     "momentum": "iota = 1 - m is not given: 0.999 (MoCo, CLSA, i-Mix); MoCo's CIFAR demo, of at most 800 epochs, has 0.99",
     "lambda": "the lambda of the headline numbers is not given; 0.5 is the best of table 5",
     "head": "'3-layered MLP': widths 2048, 2048, 128, ReLU, no batch normalisation; the code of MoCo v2 and CLSA has two layers",
+    "start": "weights start as torch draws them (fan in); MoCo's ResNets as torchvision draws them (fan out)",
     "batch norm": "batch normalisation in 8 groups with shuffled keys, as in MoCo's demo; the paper does not say",
     "augmentation": "views as in MoCo's demo, which the paper's footnote names, so no blur (its text lists one); crops of 0.2 to 1 of the area",
     "decay": "lr 0.03 at batches of 256, weight decay 1e-4 as printed ('the same with MoCo'; MoCo's CIFAR demo: 0.06 at 512, 5e-4)",
     "strong": "strong views replace the key views in the mixup term alone, queries stay weak (appendix B)",
     "strong vanilla": "vanilla mixup with strong views: both parts of a mix are strong queries; the paper does not say",
-    "no mixup": "without mixup the second term is that of the query itself (theta = 1); the paper does not say",
+    "no mixup": "without mixup the second term is that of the query itself (theta = 1); the paper does not say; no mixup, no strong views",
     "epochs": "1,000 epochs, as table 4, with which lambda = 0.5 agrees and lambda = 0, which is MoCo, does not",
     "moco epochs": "the paper says that MoCo was trained for 4,000 epochs, after i-Mix, whose own scripts train MoCo for 1,000; here as long as SANE",
     "demo": "MoCo's CIFAR demo (colab notebook of facebookresearch/moco): kNN on the head's output, k = 200, T = 0.1",
@@ -51,7 +52,7 @@ CIFAR_R18: Tables = {
     "engine": {"precision": "bfloat16", "channels_last": False, "test_every": 5},
 }
 IMAGENET: Tables = {
-    "data": {"name": "folder", "size": 256, "clean": True}, "network": {"name": "bottleneck_resnet50", "stem": "large"},
+    "data": {"name": "imagenet", "size": 256}, "network": {"name": "bottleneck_resnet50", "stem": "large"},
     "head": {"dim": 128, "layers": 3, "hidden": 2048},
     "views": {"name": "weak", "size": 224, "crop_area": [0.2, 1.0], "blur_chance": 0.5},
     "training": {"epochs": 200, "batch_size": 256, "optimiser": "sgd", "lr": 0.03, "momentum": 0.9, "weight_decay": 1e-4, "schedule": "cosine",
@@ -70,7 +71,7 @@ TABLE4: dict[str, dict[str, Any]] = {
     "p+q": {"mixup": "none"}, "p+MM": {**NO_Q, "mix_strength": "strong"}, "q+MM": {**NO_P, "mix_strength": "strong"},
     "p+q+MM": {"mix_strength": "strong"},
 }
-COMMON = [NOTES["lambda"], NOTES["head"], NOTES["batch norm"]]
+COMMON = [NOTES["lambda"], NOTES["head"], NOTES["batch norm"], NOTES["start"]]
 CIFAR_NOTES = [*COMMON, NOTES["momentum"], NOTES["augmentation"], NOTES["decay"]]
 
 
