@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from sparseop.deep.methods import METHODS
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -25,9 +27,14 @@ def with_blocks(*languages):
 
 @pytest.mark.parametrize("page", with_blocks("python"))
 def test_python_runs_from_top_to_bottom(page):
+    before = dict(METHODS)
     names = {"__name__": "docs"}
-    for number, code in enumerate(blocks(page, "python"), 1):
-        exec(compile(code, f"{page.name}, block {number}", "exec"), names)
+    try:
+        for number, code in enumerate(blocks(page, "python"), 1):
+            exec(compile(code, f"{page.name}, block {number}", "exec"), names)
+    finally:  # a page registers a method
+        METHODS.clear()
+        METHODS.update(before)
 
 
 @pytest.mark.slow

@@ -43,7 +43,7 @@ def draw(table):
 def tables(table):
     return {"all": table}
 
-STUDIES = (study.Study("squares", cell, {"paper": [{"x": x, "pause": float(os.environ.get("PAUSE", 0))} for x in range(8)],
+STUDIES = (study.Study("squares", cell, {"paper": [{"x": x, "pause": float(os.environ.get("PAUSE", 0)) * (5 if x > 4 else 1)} for x in range(8)],
                                          "quick": [{"x": 3}]}, draw, tables),)
 if __name__ == "__main__":
     sys.exit(study.main("squares"))
@@ -163,7 +163,7 @@ def test_dask_backend(squares):
 @pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGKILL])
 def test_interrupted_run_goes_on_where_it_stopped(squares, blow):
     command = [sys.executable, "-m", "squares", "--out", "figures", "--cache", "cache", "--jobs", "1"]
-    environment = {**os.environ, "PAUSE": "0.4", "PYTHONPATH": os.pathsep.join([str(squares), str(Path.cwd())])}
+    environment = {**os.environ, "PAUSE": "0.3", "PYTHONPATH": os.pathsep.join([str(squares), str(Path.cwd())])}
     process = subprocess.Popen(command, cwd=squares, env=environment, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not ((squares / "calls").exists() and len((squares / "calls").read_text().split()) >= 5):

@@ -183,7 +183,7 @@ def text(recipe: Recipe) -> str:
 _COMPONENTS = {
     "data": Kind(datasets.NAMES, datasets.signature, "digits"),
     "network": Kind(networks.NAMES, networks.signature, "convnet"),
-    "method": Kind(tuple(methods.METHODS), methods.signature, "ce"),
+    "method": Kind(methods.METHODS, methods.signature, "ce"),
 }
 
 

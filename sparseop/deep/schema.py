@@ -11,7 +11,7 @@ import inspect
 import tomllib
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -34,7 +34,7 @@ class Component:
 class Kind:
     """The names that a ``Component``'s table may carry, the signature of each one's options, and the default name."""
 
-    names: Sequence[str]
+    names: Collection[str]
     signature: Callable[[str], inspect.Signature]
     default: str
 

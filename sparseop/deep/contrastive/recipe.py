@@ -155,7 +155,7 @@ _COMPONENTS = {
     "data": Kind(datasets.NAMES, datasets.signature, "shapes"),
     "network": Kind(networks.NAMES, networks.signature, "resnet8"),
     "views": Kind(("weak", "strong"), _views, "weak"),
-    "method": Kind(tuple(contrastive.METHODS), _method, "moco"),
+    "method": Kind(contrastive.METHODS, _method, "moco"),
 }
 
 
