@@ -164,7 +164,9 @@ def test_dask_backend(squares):
 def test_interrupted_run_goes_on_where_it_stopped(squares, blow):
     command = [sys.executable, "-m", "squares", "--out", "figures", "--cache", "cache", "--jobs", "1"]
     environment = {**os.environ, "PAUSE": "0.3", "PYTHONPATH": os.pathsep.join([str(squares), str(Path.cwd())])}
-    process = subprocess.Popen(command, cwd=squares, env=environment, stderr=subprocess.PIPE, text=True)
+    # a suite that runs in the background of a shell has SIGINT ignored, and its children inherit that
+    process = subprocess.Popen(command, cwd=squares, env=environment, stderr=subprocess.PIPE, text=True,
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # noqa: PLW1509 - no threads here
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not ((squares / "calls").exists() and len((squares / "calls").read_text().split()) >= 5):
         time.sleep(0.05)
