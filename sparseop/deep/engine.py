@@ -15,7 +15,6 @@ What all trainers share (epochs, checkpoints, what goes wrong) is ``sparseop.dee
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -27,65 +26,24 @@ from sparseop.deep import recipe as recipes
 from sparseop.deep.data import Samples, prepare, seed_for
 from sparseop.deep.examiner import Examiner
 from sparseop.deep.feed import whole_pass
-from sparseop.deep.loop import CHECKPOINT, Loop, Watch, generator, load_checkpoint, require_no_run
+from sparseop.deep.loop import CHECKPOINT, Loop, Watch, generator
 from sparseop.deep.methods import METHODS, Method, Setting
 from sparseop.deep.recipe import Recipe, Training
-from sparseop.deep.records import Record, Row
+from sparseop.deep.records import Row
 from sparseop.deep.schedule import rates
 
 __all__ = ["CHECKPOINT", "Watch", "resume", "train"]
-
-
-def train(recipe: Recipe, folder: Path, *, device: str = "auto", data_root: Path | str | None = None,
-          download: bool = False, watch: Watch | None = None) -> dict[str, Any]:
-    """Train a recipe into a new run folder and return its summary.
-
-    Parameters
-    ----------
-    recipe : what to do.
-    folder : where the run goes; must not hold a run.
-    device : "auto" (CUDA where there is one), "cpu", "cuda", "cuda:1", "mps".
-    data_root, download : see ``datasets.load``.
-    watch : called with (epoch, steps done in it, the epoch's row once it is finished).
-
-    Raises
-    ------
-    InputError : bad data or options; a loss that is not finite (the last good checkpoint stays); a full disk.
-    """
-    require_no_run(folder)
-    target = devices.choose(device)
-    distributed.start(target)
-    samples = prepare(recipe, data_root, download=download)
-    run = _Run(recipe, samples, target)
-    record = Record.create(folder, run.recipe_text(), samples, target)
-    return run.fit(record, 0, watch)
-
-
-def resume(folder: Path, *, device: str = "auto", data_root: Path | str | None = None, watch: Watch | None = None) -> dict[str, Any]:
-    """Go on with a run from its last checkpoint and return its summary.
-
-    Raises
-    ------
-    InputError : no run or no checkpoint there, a checkpoint of another recipe, other data than the run began with.
-    """
-    path, state = load_checkpoint(folder)
-    recipe = recipes.read(path)
-    target = devices.choose(device)
-    distributed.start(target)
-    samples = prepare(recipe, data_root)
-    run = _Run(recipe, samples, target)
-    record = Record.reopen(folder, samples, state["rows"])
-    run.load(state)
-    return run.fit(record, int(state["epoch"]), watch)
 
 
 class _Run(Loop):
     """Networks, method and optimiser of one run on one device."""
 
     training: Training
+    read = staticmethod(recipes.read)
+    prepare = staticmethod(prepare)
 
     def __init__(self, recipe: Recipe, samples: Samples, device: torch.device) -> None:
-        super().__init__(samples, recipe.training, recipe.engine, recipe.seed, device)
+        super().__init__(recipe, samples, device)
         dataset = samples.dataset
         self.rates = rates(self.training)
         self.n_classes = dataset.n_classes
@@ -215,6 +173,7 @@ class _Run(Loop):
                              crop=self.training.crop)
 
 
+train, resume = _Run.train, _Run.resume
 _NO_DRAWS = torch.Generator()  # for augmentations that draw nothing
 
 

@@ -48,14 +48,62 @@ class Loop(ABC):
     """One run on one device; a trainer says what a step, a judgement and a checkpoint are."""
 
     training: Training
+    engine: Engine
+    read: Callable[[Path], Any]  #: the recipe of a file
+    prepare: Callable[..., Samples]  #: (recipe, data root, download=) -> the data, their labels and split
 
-    def __init__(self, samples: Samples, training: Training, engine: Engine, seed: int, device: torch.device) -> None:
-        self.samples, self.training, self.engine, self.seed, self.device = samples, training, engine, seed, device
-        devices.prepare(device, deterministic=engine.deterministic, threads=engine.threads)
+    def __init__(self, recipe: Any, samples: Samples, device: torch.device) -> None:
+        self.samples, self.training, self.engine, self.seed, self.device = samples, recipe.training, recipe.engine, recipe.seed, device
+        devices.prepare(device, deterministic=self.engine.deterministic, threads=self.engine.threads)
         images = samples.dataset.train_images
         if isinstance(images, Tensor):
             devices.require_room(device, images.nbytes, f"the training images of {samples.dataset.name}")
         self.train_feed = Feed(images, device)
+
+    # ---- a run, from its beginning or from its last checkpoint -----------------------------------------------------------
+
+    @classmethod
+    def train(cls, recipe: Any, folder: Path, *, device: str = "auto", data_root: Path | str | None = None,
+              download: bool = False, watch: Watch | None = None) -> dict[str, Any]:
+        """Train a recipe into a new run folder and return its summary.
+
+        Parameters
+        ----------
+        recipe : what to do.
+        folder : where the run goes; must not hold a run.
+        device : "auto" (CUDA where there is one), "cpu", "cuda", "cuda:1", "mps".
+        data_root, download : see ``datasets.load``.
+        watch : called with (epoch, steps done in it, the epoch's row once it is finished).
+
+        Raises
+        ------
+        InputError : bad data or options; a loss that is not finite (the last good checkpoint stays); a full disk.
+        """
+        require_no_run(folder)
+        target = devices.choose(device)
+        distributed.start(target)
+        samples = cls.prepare(recipe, data_root, download=download)
+        run = cls(recipe, samples, target)
+        record = Record.create(folder, run.recipe_text(), samples, target)
+        return run.fit(record, 0, watch)
+
+    @classmethod
+    def resume(cls, folder: Path, *, device: str = "auto", data_root: Path | str | None = None, watch: Watch | None = None) -> dict[str, Any]:
+        """Go on with a run from its last checkpoint and return its summary.
+
+        Raises
+        ------
+        InputError : no run or no checkpoint there, a checkpoint of another recipe, other data than the run began with.
+        """
+        path, state = load_checkpoint(folder)
+        recipe = cls.read(path)
+        target = devices.choose(device)
+        distributed.start(target)
+        samples = cls.prepare(recipe, data_root)
+        run = cls(recipe, samples, target)
+        record = Record.reopen(folder, samples, state["rows"])
+        run.load(state)
+        return run.fit(record, int(state["epoch"]), watch)
 
     # ---- what a trainer says -----------------------------------------------------------------------------------------
 

@@ -19,14 +19,12 @@ unknown key is refused with the nearest known one. ``override`` applies ``--set 
 writes the resolved recipe, every default spelt out, which reads back as the same recipe.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from sparseop.deep import augment, datasets, methods, networks, noise, schema
-from sparseop.deep.schema import Component, Kind
+from sparseop.deep.schema import Component, Kind, Schema
 from sparseop.errors import InputError, between, choice, integer, nonnegative, positive
 from sparseop.provenance import ROOT
 
@@ -153,44 +151,25 @@ class Recipe:
     source: Source = Source()
 
 
-def find(name: str) -> Path:
-    """Return the file of a recipe given by name (of ``deep/recipes``) or by path."""
-    return schema.find(name, RECIPES)
-
-
-def names() -> list[str]:
-    """Return the names of the recipes that come with the project."""
-    return sorted(path.stem for path in RECIPES.glob("*.toml"))
-
-
-def read(path: Path, overrides: Sequence[str] = ()) -> Recipe:
-    """Return the recipe of a TOML file with ``overrides`` ("table.key=value") applied."""
-    return parse(schema.read_text(path), name=path.stem, where=f"'{path}'", overrides=overrides)
-
-
-def parse(text: str, *, name: str, where: str = "the recipe", overrides: Sequence[str] = ()) -> Recipe:
-    """Return the recipe of a TOML text; ``name`` is used where the text gives none."""
-    recipe = schema.from_toml(Recipe, text, name=name, where=where, overrides=overrides, components=_COMPONENTS)
-    _consistent(recipe)
-    return recipe
-
-
-def text(recipe: Recipe) -> str:
-    """Return the recipe as TOML with every value spelt out."""
-    return schema.to_toml(recipe)
-
-
-_COMPONENTS = {
-    "data": Kind(datasets.NAMES, datasets.signature, "digits"),
-    "network": Kind(networks.NAMES, networks.signature, "convnet"),
-    "method": Kind(methods.METHODS, methods.signature, "ce"),
-}
+def require_sound(recipe: Any) -> None:
+    """Refuse numbers out of range in what the recipes of all trainers have: seed, ``[training]``'s optimisation, ``[engine]``."""
+    training, engine = recipe.training, recipe.engine
+    integer("seed", recipe.seed, 0)
+    integer("training.epochs", training.epochs, 1)
+    integer("training.batch_size", training.batch_size, 2)
+    positive("training.lr", training.lr)
+    between("training.momentum", training.momentum, 0, 1, ends="[)")
+    nonnegative("training.weight_decay", training.weight_decay)
+    nonnegative("training.clip", training.clip)
+    integer("engine.threads", engine.threads, 0, 4096)
+    integer("engine.test_batch", engine.test_batch, 1)
+    integer("engine.test_every", engine.test_every, 1)
 
 
 def _consistent(recipe: Recipe) -> None:
     """Refuse what no key alone can be refused for."""
     training = recipe.training
-    integer("seed", recipe.seed, 0)
+    require_sound(recipe)
     choice("training.augment", training.augment, augment.NAMES)
     integer("training.pad", training.pad, 0)
     integer("training.crop", training.crop, 0)
@@ -198,19 +177,18 @@ def _consistent(recipe: Recipe) -> None:
     choice("noise.kind", recipe.noise.kind, [*noise.KINDS, "given"])
     between("noise.rate", recipe.noise.rate, 0, 1, ends="[]")
     integer("noise.seed", recipe.noise.seed, -1)
-    integer("training.epochs", training.epochs, 1)
-    integer("training.batch_size", training.batch_size, 2)
     integer("training.validation", training.validation, 0)
-    integer("engine.threads", recipe.engine.threads, 0, 4096)
-    integer("engine.test_batch", recipe.engine.test_batch, 1)
-    integer("engine.test_every", recipe.engine.test_every, 1)
-    positive("training.lr", training.lr)
-    between("training.momentum", training.momentum, 0, 1, ends="[)")
-    nonnegative("training.weight_decay", training.weight_decay)
     nonnegative("training.eta_min", training.eta_min)
-    nonnegative("training.clip", training.clip)
     positive("training.gamma", training.gamma)
     if list(training.milestones) != sorted(set(training.milestones)):
         raise InputError(f"training.milestones must increase, got {list(training.milestones)}.")
     if training.nesterov and training.momentum == 0:
         raise InputError("training.nesterov needs training.momentum > 0.")
+
+
+_SCHEMA = Schema(Recipe, RECIPES, {
+    "data": Kind(datasets.NAMES, datasets.signature, "digits"),
+    "network": Kind(networks.NAMES, networks.signature, "convnet"),
+    "method": Kind(methods.METHODS, methods.signature, "ce"),
+}, _consistent)
+names, find, read, parse, text = _SCHEMA.names, _SCHEMA.find, _SCHEMA.read, _SCHEMA.parse, schema.to_toml

@@ -14,7 +14,7 @@ import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from sparseop.errors import InputError, choice
 
@@ -39,16 +39,47 @@ class Kind:
     default: str
 
 
-def find(name: str, folder: Path) -> Path:
-    """Return the file of a recipe given by name (of ``folder`` and the folders in it) or by path."""
-    if name.endswith(".toml") or "/" in name:
-        path = Path(name)
-        if not path.is_file():
-            raise InputError(f"the recipe '{path}' is not there.")
-        return path
-    known = {path.stem: path for path in sorted(folder.rglob("*.toml"))}
-    nearest("recipe", name, list(known))
-    return known[name]
+@dataclass(frozen=True)
+class Schema(Generic[R]):
+    """The recipes of one task: how they are found, read and checked.
+
+    Attributes
+    ----------
+    cls : the recipe's dataclass.
+    folder : where those that come with the project lie.
+    components : which of its fields are components, of which kind.
+    check : refuses (InputError) what no key alone can be refused for.
+    """
+
+    cls: type[R]
+    folder: Path
+    components: Mapping[str, Kind]
+    check: Callable[[R], None]
+
+    def names(self) -> list[str]:
+        """Return the names of the recipes that come with the project."""
+        return sorted(path.stem for path in self.folder.glob("*.toml"))
+
+    def find(self, name: str) -> Path:
+        """Return the file of a recipe given by name (of ``folder`` and the folders in it) or by path."""
+        if name.endswith(".toml") or "/" in name:
+            path = Path(name)
+            if not path.is_file():
+                raise InputError(f"the recipe '{path}' is not there.")
+            return path
+        known = {path.stem: path for path in sorted(self.folder.rglob("*.toml"))}
+        nearest("recipe", name, list(known))
+        return known[name]
+
+    def read(self, path: Path, overrides: Sequence[str] = ()) -> R:
+        """Return the recipe of a TOML file with ``overrides`` ("table.key=value") applied."""
+        return self.parse(read_text(path), name=path.stem, where=f"'{path}'", overrides=overrides)
+
+    def parse(self, text: str, *, name: str, where: str = "the recipe", overrides: Sequence[str] = ()) -> R:
+        """Return the recipe of a TOML text; ``name`` is used where the text gives none."""
+        recipe = from_toml(self.cls, text, name=name, where=where, overrides=overrides, components=self.components)
+        self.check(recipe)
+        return recipe
 
 
 def read_text(path: Path) -> str:

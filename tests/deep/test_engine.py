@@ -2,12 +2,7 @@
 
 import functools
 import json
-import os
 import pickle
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +17,7 @@ from sparseop.deep.feed import Feed, epoch_order, whole_pass
 from sparseop.deep.methods import METHODS
 from sparseop.deep.schedule import rates
 from sparseop.errors import InputError
+from tests.deep.runs import StopError, assert_same_state, kill_in_epoch_3, state_of, stop_in, train_on_two_processes
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ["network.width=4", "training.epochs=3", "training.batch_size=100", "training.augment=weak", "training.pad=1",
@@ -35,29 +31,6 @@ def _one_thread():
 
 def tiny(*overrides, base="digits_sym40_sop"):
     return recipes.read(recipes.find(base), [*TINY, *overrides])
-
-
-def state_of(folder):
-    return torch.load(folder / "last.pt", weights_only=True)
-
-
-def assert_same_state(a, b):
-    flat_a, flat_b = dict(flatten(a)), dict(flatten(b))
-    assert flat_a.keys() == flat_b.keys()
-    for key, value in flat_a.items():
-        if isinstance(value, torch.Tensor):
-            assert torch.equal(value, flat_b[key]), key
-
-
-def flatten(value, key=""):
-    if isinstance(value, dict):
-        for name, entry in value.items():
-            yield from flatten(entry, f"{key}/{name}")
-    elif isinstance(value, list):
-        for i, entry in enumerate(value):
-            yield from flatten(entry, f"{key}/{i}")
-    else:
-        yield key, value
 
 
 # ---- the loop itself ----------------------------------------------------------------------------------------------------
@@ -229,19 +202,6 @@ def test_shares_of_an_epoch():
 # ---- stopping and going on ------------------------------------------------------------------------------------------------
 
 
-class StopError(Exception):
-    pass
-
-
-def stop_in(epoch):
-    def watch(now, step, row):
-        del row
-        if (now, step) == (epoch, 3):
-            raise StopError
-
-    return watch
-
-
 @pytest.mark.parametrize("name", METHODS)
 def test_resume_is_bit_exact(name, tmp_path):
     """Stopped in the middle of epoch 3 and resumed: the same weights, momentum and per-sample state, to the last bit."""
@@ -257,28 +217,8 @@ def test_resume_is_bit_exact(name, tmp_path):
     assert json.loads((tmp_path / "halves" / "run.json").read_text())["resumed"][0]["epoch"] == 2
 
 
-def command(*arguments):
-    return [sys.executable, *arguments]
-
-
-def environment():
-    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
-
-
-def sets(*overrides):
-    return [part for item in [*TINY, *overrides] for part in ("--set", item)]
-
-
 def test_killed_with_signal_9_and_resumed(tmp_path):
-    arguments = ["-m", "sparseop.deep.train", "digits_sym40_sop", *sets("training.epochs=12")]
-    with subprocess.Popen(command(*arguments, "--out", str(tmp_path / "killed")), cwd=ROOT, env=environment(),
-                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        metrics = tmp_path / "killed" / "metrics.csv"
-        deadline = time.monotonic() + 60
-        while not (metrics.exists() and len(metrics.read_text().splitlines()) > 2):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
+    kill_in_epoch_3("digits_sym40_sop", [*TINY, "training.epochs=12"], tmp_path / "killed")
     done = state_of(tmp_path / "killed")["epoch"]
     assert 2 <= done < 12
     engine.resume(tmp_path / "killed")
@@ -290,10 +230,7 @@ def test_two_processes_are_one(tmp_path):
     """torchrun with two gloo processes: the same u, v and weights as one process, to float tolerance."""
     # the last batch of 47 is left out: an odd one loses a sample on two processes; rounding errors grow, so one epoch
     overrides = ["training.augment=none", "training.epochs=1", "training.drop_last=true", "method.init_std=0.1"]
-    done = subprocess.run(
-        command("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "sparseop.deep.train", "digits_sym40_sop",
-                *sets(*overrides), "--out", str(tmp_path / "two")), cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
+    train_on_two_processes("digits_sym40_sop", [*TINY, *overrides], tmp_path / "two")
     engine.train(tiny(*overrides), tmp_path / "one")
     one, two = state_of(tmp_path / "one"), state_of(tmp_path / "two")
     for part in ("networks", "method"):

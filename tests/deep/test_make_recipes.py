@@ -65,7 +65,7 @@ def step(name, tmp_path, monkeypatch, **network):
     recipe = recipes.read(recipes.find(name), [
         "training.batch_size=4", "training.milestones=[]", "engine.test_batch=2", *changes,
         *(f"network.{key}={value}" for key, value in network.items())])
-    monkeypatch.setattr(engine, "prepare", lambda *_, **__: tiny(recipe))
+    monkeypatch.setattr(engine._Run, "prepare", lambda *_, **__: tiny(recipe))
     summary = engine.train(recipe, tmp_path / "run", device="cpu")
     assert summary["epochs"] == recipe.training.epochs
     assert (tmp_path / "run" / "metrics.csv").exists()

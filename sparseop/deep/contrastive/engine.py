@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from sparseop.deep import augment, contrastive, datasets, distributed, networks, noise
-from sparseop.deep import device as devices
 from sparseop.deep.augment.views import Views
 from sparseop.deep.contrastive import recipe as recipes
 from sparseop.deep.contrastive.encoder import Encoder, follow, momentum_copy, split_batch_norm
@@ -24,54 +23,11 @@ from sparseop.deep.contrastive.moco import Batch, MoCo
 from sparseop.deep.contrastive.recipe import Recipe, Training
 from sparseop.deep.contrastive.schedule import rate
 from sparseop.deep.data import Samples, seed_for
-from sparseop.deep.loop import Loop, Watch, generator, load_checkpoint, require_no_run
-from sparseop.deep.records import Record, Row
+from sparseop.deep.loop import Loop, generator
+from sparseop.deep.records import Row
 from sparseop.errors import InputError
 
 __all__ = ["prepare", "resume", "train"]
-
-
-def train(recipe: Recipe, folder: Path, *, device: str = "auto", data_root: Path | str | None = None,
-          download: bool = False, watch: Watch | None = None) -> dict[str, Any]:
-    """Train a recipe into a new run folder and return its summary.
-
-    Parameters
-    ----------
-    recipe : what to do.
-    folder : where the run goes; must not hold a run.
-    device : "auto" (CUDA where there is one), "cpu", "cuda", "cuda:1", "mps".
-    data_root, download : see ``datasets.load``.
-    watch : called with (epoch, steps done in it, the epoch's row once it is finished).
-
-    Raises
-    ------
-    InputError : bad data or options; a loss that is not finite (the last good checkpoint stays); a full disk.
-    """
-    require_no_run(folder)
-    target = devices.choose(device)
-    distributed.start(target)
-    samples = prepare(recipe, data_root, download=download)
-    run = _Run(recipe, samples, target)
-    record = Record.create(folder, run.recipe_text(), samples, target)
-    return run.fit(record, 0, watch)
-
-
-def resume(folder: Path, *, device: str = "auto", data_root: Path | str | None = None, watch: Watch | None = None) -> dict[str, Any]:
-    """Go on with a run from its last checkpoint and return its summary.
-
-    Raises
-    ------
-    InputError : no run or no checkpoint there, a checkpoint of another recipe, other data than the run began with.
-    """
-    path, state = load_checkpoint(folder)
-    recipe = recipes.read(path)
-    target = devices.choose(device)
-    distributed.start(target)
-    samples = prepare(recipe, data_root)
-    run = _Run(recipe, samples, target)
-    record = Record.reopen(folder, samples, state["rows"])
-    run.load(state)
-    return run.fit(record, int(state["epoch"]), watch)
 
 
 def prepare(recipe: Recipe, root: Path | str | None, *, download: bool = False) -> Samples:
@@ -86,9 +42,11 @@ class _Run(Loop):
     """Both networks, method and optimiser of one run on one device."""
 
     training: Training
+    read = staticmethod(recipes.read)
+    prepare = staticmethod(prepare)
 
     def __init__(self, recipe: Recipe, samples: Samples, device: torch.device) -> None:
-        super().__init__(samples, recipe.training, recipe.engine, recipe.seed, device)
+        super().__init__(recipe, samples, device)
         self.recipe = recipe
         dataset = samples.dataset
         if recipe.training.batch_size > len(samples.train):
@@ -277,3 +235,5 @@ class _Run(Loop):
 
 
 _NO_DRAWS = torch.Generator()  # for augmentations that draw nothing
+
+train, resume = _Run.train, _Run.resume

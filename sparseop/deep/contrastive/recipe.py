@@ -5,18 +5,16 @@ A recipe has the tables ``[data]``, ``[network]`` (a backbone), ``[head]``, ``[v
 """
 
 import inspect
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any, Literal
 
 from sparseop.deep import contrastive, datasets, networks, schema
 from sparseop.deep.augment.views import Views
 from sparseop.deep.contrastive.moco import require_queue
-from sparseop.deep.recipe import RECIPES, Engine, Source
-from sparseop.deep.schema import Component, Kind
-from sparseop.errors import InputError, between, choice, integer, nonnegative, positive
+from sparseop.deep.recipe import RECIPES, Engine, Source, require_sound
+from sparseop.deep.schema import Component, Kind, Schema
+from sparseop.errors import InputError, choice, integer, nonnegative, positive
 
 FOLDER = RECIPES / "contrastive"
 
@@ -111,33 +109,6 @@ class Recipe:
     source: Source = field(default_factory=Source)
 
 
-def names() -> list[str]:
-    """Return the names of the contrastive recipes that come with the project."""
-    return sorted(path.stem for path in FOLDER.glob("*.toml"))
-
-
-def find(name: str) -> Path:
-    """Return the file of a recipe given by name or by path."""
-    return schema.find(name, FOLDER)
-
-
-def read(path: Path, overrides: Sequence[str] = ()) -> Recipe:
-    """Return the recipe of a TOML file with ``overrides`` ("table.key=value") applied."""
-    return parse(schema.read_text(path), name=path.stem, where=f"'{path}'", overrides=overrides)
-
-
-def parse(text: str, *, name: str, where: str = "the recipe", overrides: Sequence[str] = ()) -> Recipe:
-    """Return the recipe of a TOML text; ``name`` is used where the text gives none."""
-    recipe = schema.from_toml(Recipe, text, name=name, where=where, overrides=overrides, components=_COMPONENTS)
-    _consistent(recipe)
-    return recipe
-
-
-def text(recipe: Recipe) -> str:
-    """Return the recipe as TOML with every value spelt out."""
-    return schema.to_toml(recipe)
-
-
 def _views(strength: str) -> inspect.Signature:
     del strength
     return _without(inspect.signature(Views), ("strength", "mean", "std", "count", "crops", "crop_strength"))  # by the run and the method
@@ -151,27 +122,13 @@ def _without(whole: inspect.Signature, given: tuple[str, ...]) -> inspect.Signat
     return whole.replace(parameters=[p for key, p in whole.parameters.items() if key not in given])
 
 
-_COMPONENTS = {
-    "data": Kind(datasets.NAMES, datasets.signature, "shapes"),
-    "network": Kind(networks.NAMES, networks.signature, "resnet8"),
-    "views": Kind(("weak", "strong"), _views, "weak"),
-    "method": Kind(contrastive.METHODS, _method, "moco"),
-}
-
-
 def _consistent(recipe: Recipe) -> None:
     """Refuse what no key alone can be refused for."""
     training, evaluation = recipe.training, recipe.evaluation
     choice("task", recipe.task, ("contrastive",))
-    integer("seed", recipe.seed, 0)
-    integer("training.epochs", training.epochs, 1)
-    integer("training.batch_size", training.batch_size, 2)
+    require_sound(recipe)
     integer("training.splits", training.splits, 1)
     integer("training.warmup", training.warmup, 0)
-    positive("training.lr", training.lr)
-    between("training.momentum", training.momentum, 0, 1, ends="[)")
-    nonnegative("training.weight_decay", training.weight_decay)
-    nonnegative("training.clip", training.clip)
     if training.warmup > training.epochs:
         raise InputError(f"training.warmup must be <= training.epochs = {training.epochs}, got {training.warmup}.")
     if training.splits > 1 and (training.batch_size % training.splits or not training.drop_last):
@@ -187,9 +144,15 @@ def _consistent(recipe: Recipe) -> None:
     nonnegative("evaluation.probe_lr", evaluation.probe_lr)
     integer("evaluation.probe_epochs", evaluation.probe_epochs, 1)
     integer("evaluation.labels_every", evaluation.labels_every, 1)
-    integer("engine.threads", recipe.engine.threads, 0, 4096)
-    integer("engine.test_batch", recipe.engine.test_batch, 1)
-    integer("engine.test_every", recipe.engine.test_every, 1)
     options: dict[str, Any] = dict(recipe.method.options)
     contrastive.METHODS[recipe.method.name](2, **{**options, "queue": 1})  # refuses bad options before any work
     require_queue(integer("method.queue", options["queue"], 1), training.batch_size, options["symmetric"])
+
+
+_SCHEMA = Schema(Recipe, FOLDER, {
+    "data": Kind(datasets.NAMES, datasets.signature, "shapes"),
+    "network": Kind(networks.NAMES, networks.signature, "resnet8"),
+    "views": Kind(("weak", "strong"), _views, "weak"),
+    "method": Kind(contrastive.METHODS, _method, "moco"),
+}, _consistent)
+names, find, read, parse, text = _SCHEMA.names, _SCHEMA.find, _SCHEMA.read, _SCHEMA.parse, schema.to_toml

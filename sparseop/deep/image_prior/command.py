@@ -38,7 +38,7 @@ def listed() -> list[tuple[str, str, str, str]]:
     """Return a row of ``--list`` for each recipe: name, what it reproduces, published value, needs."""
     found = []
     for name in recipes.names():
-        recipe = recipes.read(recipes.FOLDER / f"{name}.toml")
+        recipe = recipes.read(recipes.find(name))
         found.append((name, f"{recipe.source.table}: {recipe.title}".strip(": "), "", recipe.source.needs))
     return found
 

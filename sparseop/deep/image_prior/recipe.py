@@ -3,10 +3,8 @@
 A recipe says ``task = "image-recovery"``. Keys that a user changes most are plain: ``--set image=PATH noise=0.3``.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Literal
 
 from sparseop.deep import schema
@@ -14,7 +12,7 @@ from sparseop.deep.image_prior import networks
 from sparseop.deep.image_prior.corruption import KINDS
 from sparseop.deep.image_prior.sparse import STARTS
 from sparseop.deep.recipe import RECIPES
-from sparseop.deep.schema import Component, Kind
+from sparseop.deep.schema import Component, Kind, Schema
 from sparseop.errors import InputError, between, choice, integer, nonnegative, positive
 
 TASK = "image-recovery"
@@ -114,31 +112,6 @@ class ImageRecipe:
     source: Source = Source()
 
 
-def read(path: Path, overrides: Sequence[str] = ()) -> ImageRecipe:
-    """Return the recipe of a TOML file with ``overrides`` ("key=value", "table.key=value") applied."""
-    return parse(schema.read_text(path), name=path.stem, where=f"'{path}'", overrides=overrides)
-
-
-def parse(text: str, *, name: str, where: str = "the recipe", overrides: Sequence[str] = ()) -> ImageRecipe:
-    """Return the recipe of a TOML text; ``name`` is used where the text gives none."""
-    recipe = schema.from_toml(ImageRecipe, text, name=name, where=where, overrides=overrides, components=_COMPONENTS)
-    _consistent(recipe)
-    return recipe
-
-
-def text(recipe: ImageRecipe) -> str:
-    """Return the recipe as TOML with every value spelt out."""
-    return schema.to_toml(recipe)
-
-
-def names() -> list[str]:
-    """Return the names of the recipes that come with the project."""
-    return sorted(path.stem for path in FOLDER.glob("*.toml"))
-
-
-_COMPONENTS = {"network": Kind(networks.NAMES, networks.signature, "skip")}
-
-
 def _consistent(recipe: ImageRecipe) -> None:
     training, sparse = recipe.training, recipe.sparse
     integer("seed", recipe.seed, 0)
@@ -162,3 +135,7 @@ def _consistent(recipe: ImageRecipe) -> None:
         positive("sparse.ratio", sparse.ratio)
     between("sparse.gamma", sparse.gamma, 0, 1)
     choice("sparse.start", sparse.start, STARTS)
+
+
+_SCHEMA = Schema(ImageRecipe, FOLDER, {"network": Kind(networks.NAMES, networks.signature, "skip")}, _consistent)
+names, find, read, parse, text = _SCHEMA.names, _SCHEMA.find, _SCHEMA.read, _SCHEMA.parse, schema.to_toml

@@ -2,11 +2,6 @@
 
 import functools
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -22,6 +17,15 @@ from sparseop.deep.contrastive.queue import Queue
 from sparseop.deep.contrastive.schedule import rate
 from sparseop.deep.data import seed_for
 from sparseop.errors import InputError
+from tests.deep.runs import (
+    StopError,
+    assert_same_state,
+    kill_in_epoch_3,
+    sets,
+    state_of,
+    stop_in,
+    train_on_two_processes,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 TINY = ["data.train=200", "data.test=40", "network.width=4", "head.dim=8", "head.hidden=16", "method.queue=100", "training.epochs=3",
@@ -39,20 +43,6 @@ def _one_thread():
 def tiny(*overrides, base="shapes_sane"):
     baselines = ["evaluation.baselines=false"] if base == "shapes_moco" else []
     return recipes.read(recipes.find(base), [*TINY, *baselines, *overrides])
-
-
-def state_of(folder):
-    return torch.load(folder / "last.pt", weights_only=True)
-
-
-def assert_same_state(a, b):
-    for part in ("online", "momentum", "method"):
-        assert a[part].keys() == b[part].keys()
-        for key, value in a[part].items():
-            assert torch.equal(value, b[part][key]), (part, key)
-    for key, moments in a["optimiser"]["state"].items():
-        for name, value in moments.items():
-            assert torch.equal(torch.as_tensor(value), torch.as_tensor(b["optimiser"]["state"][key][name])), (key, name)
 
 
 # ---- the loop itself ----------------------------------------------------------------------------------------------------
@@ -197,21 +187,13 @@ def test_on_a_gpu_as_on_a_processor(overrides, tmp_path):
 # ---- stopping and going on ------------------------------------------------------------------------------------------------
 
 
-class StopError(Exception):
-    pass
-
-
 @pytest.mark.parametrize("overrides", [["method.mix_strength=strong"], ["training.splits=4", "training.optimiser=sgd", "training.lr=0.03"]],
                          ids=["strong", "split"])
 def test_resume_is_bit_exact(overrides, tmp_path):
     """Stopped in the middle of epoch 3 and resumed: the same weights, keys and moments, to the last bit."""
-    def watch(epoch, step, row):
-        if (epoch, step) == (2, 3):
-            raise StopError
-
     engine.train(tiny(*overrides), tmp_path / "whole")
     with pytest.raises(StopError):
-        engine.train(tiny(*overrides), tmp_path / "halves", watch=watch)
+        engine.train(tiny(*overrides), tmp_path / "halves", watch=stop_in(2))
     assert state_of(tmp_path / "halves")["epoch"] == 2
     engine.resume(tmp_path / "halves")
     assert_same_state(state_of(tmp_path / "whole"), state_of(tmp_path / "halves"))
@@ -219,24 +201,8 @@ def test_resume_is_bit_exact(overrides, tmp_path):
     assert finals[0] == finals[1]
 
 
-def environment():
-    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
-
-
-def sets(*overrides):
-    return [part for item in [*TINY, *overrides] for part in ("--set", item)]
-
-
 def test_killed_with_signal_9_and_resumed(tmp_path):
-    arguments = ["-m", "sparseop.deep.train", "shapes_sane", *sets("training.epochs=10")]
-    with subprocess.Popen([sys.executable, *arguments, "--out", str(tmp_path / "killed")], cwd=ROOT, env=environment(),
-                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        metrics = tmp_path / "killed" / "metrics.csv"
-        deadline = time.monotonic() + 60
-        while not (metrics.exists() and len(metrics.read_text().splitlines()) > 2):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
+    kill_in_epoch_3("shapes_sane", [*TINY, "training.epochs=10"], tmp_path / "killed")
     assert 2 <= state_of(tmp_path / "killed")["epoch"] < 10
     engine.resume(tmp_path / "killed")
     engine.train(tiny("training.epochs=10"), tmp_path / "whole")
@@ -251,10 +217,7 @@ def test_two_processes_are_one(overrides, tmp_path):
     """torchrun with two gloo processes: the same weights, keys and labels as one process, to float tolerance."""
     overrides = [*STILL, *overrides, "data.train=120", "training.epochs=1", "training.optimiser=sgd", "training.lr=0.01",
                  "training.warmup=0", "method.mu_start=5"]
-    done = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "sparseop.deep.train", "shapes_sane",
-         *sets(*overrides), "--out", str(tmp_path / "two")], cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
+    train_on_two_processes("shapes_sane", [*TINY, *overrides], tmp_path / "two")
     engine.train(tiny(*overrides), tmp_path / "one")
     one, two = state_of(tmp_path / "one"), state_of(tmp_path / "two")
     for part in ("online", "momentum", "method"):
@@ -310,7 +273,7 @@ def test_what_cannot_be_resumed(tmp_path):
 
 def test_the_command_compares_at_equal_epochs_and_equal_time(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    changes = [part for item in TINY if not item.startswith("evaluation") for part in ("--set", item)]
+    changes = sets(item for item in TINY if not item.startswith("evaluation"))
     assert train.main(["sane", *changes, "--set", "method.lam=0.3", "--out", "out"]) == 0  # an option that MoCo does not have
     out = capsys.readouterr().out
     header = out.strip().splitlines()[0]
@@ -326,7 +289,7 @@ def test_the_command_compares_at_equal_epochs_and_equal_time(tmp_path, monkeypat
 
 def test_a_comparison_that_was_killed_goes_on(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    changes = [part for item in TINY if not item.startswith("evaluation") for part in ("--set", item)]
+    changes = sets(item for item in TINY if not item.startswith("evaluation"))
     watched = train.watcher
 
     def killed_in_the_second_run(title, epochs, done=0):

@@ -63,7 +63,7 @@ def step(name, tmp_path, monkeypatch, *changes):
     recipe = recipes.read(recipes.find(name), [
         "training.epochs=1", "training.batch_size=16", "method.queue=32", "engine.test_batch=16", "evaluation.neighbours=[3]",
         "evaluation.temperatures=[0.1]", "evaluation.probe_epochs=1", "engine.precision=float32", *changes])
-    monkeypatch.setattr(engine, "prepare", lambda *_, **__: tiny(recipe))
+    monkeypatch.setattr(engine._Run, "prepare", lambda *_, **__: tiny(recipe))
     summary = engine.train(recipe, tmp_path / "run", device="cpu")
     before = recipes.read(tmp_path / "run" / "recipe.toml")
     assert summary["epochs"] == 1

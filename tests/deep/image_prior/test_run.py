@@ -38,7 +38,7 @@ def drawn():
 
 
 def made(*changes):
-    return recipe.read(recipe.FOLDER / "image-recovery.toml", [*TINY, "image=mine.png", *changes])
+    return recipe.read(recipe.find("image-recovery"), [*TINY, "image=mine.png", *changes])
 
 
 def rows(folder):
@@ -158,7 +158,7 @@ def test_resuming_what_cannot_be(tmp_path, capsys):
 
 @pytest.mark.parametrize("name", recipe.names())
 def test_committed_recipes_take_steps_with_a_narrow_network(name, tmp_path):
-    chosen = recipe.read(recipe.FOLDER / f"{name}.toml", ["image=mine.png", "size=24", "network.width=4", "network.scales=2", "training.iterations=3",
+    chosen = recipe.read(recipe.find(name), ["image=mine.png", "size=24", "network.width=4", "network.scales=2", "training.iterations=3",
                                                           "training.every=1"])
     assert (recipe.FOLDER / f"{name}.toml").read_text().startswith(f"# python -m sparseop.deep.train {name} ")
     assert recipe.parse(recipe.text(chosen), name="other") == chosen
@@ -167,7 +167,7 @@ def test_committed_recipes_take_steps_with_a_narrow_network(name, tmp_path):
 
 
 def test_paper_settings():
-    chosen = recipe.read(recipe.FOLDER / "image-recovery-f16-50.toml")
+    chosen = recipe.read(recipe.find("image-recovery-f16-50"))
     assert chosen.network.options == {"width": 128, "scales": 5, "depth": 32, "skip": 4}
     assert (chosen.training.iterations, chosen.training.lr, chosen.training.momentum, chosen.training.input_noise) == (150_000, 1, 0, pytest.approx(1 / 30))
     assert (chosen.sparse.ratio, chosen.sparse.gamma, chosen.sparse.start, chosen.noise, chosen.size) == (500, 1e-5, "normal", 0.5, 0)
