@@ -43,9 +43,9 @@ def prepare(recipe: Recipe, root: Path | str | None, *, download: bool = False) 
 
 def seed_for(*key: int | str) -> int:
     """Return a seed that belongs to ``key``, such as ``seed_for(recipe.seed, "order", epoch)``."""
-    words = torch.tensor([zlib.crc32(part.encode()) if isinstance(part, str) else part for part in key], dtype=torch.int64)
     state = 0x243F6A8885A308D3
-    for word in words.tolist():
+    for part in key:
+        word = zlib.crc32(part.encode()) if isinstance(part, str) else part
         state = ((state ^ word) * 0x9E3779B97F4A7C15 + 0x632BE59BD9B4E019) % 2**64
         state ^= state >> 29
     return state >> 1  # torch wants at most 63 bits
