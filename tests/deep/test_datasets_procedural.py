@@ -56,6 +56,16 @@ def test_the_parts_do_not_depend_on_each_other():
     assert torch.equal(few.train_images, many.train_images)
     assert torch.equal(shapes(30, 20).test_images, few.test_images)
 
+def test_fewer_classes():
+    data = shapes(60, 21, classes=3)
+    assert data.n_classes == 3
+    assert data.classes == tuple(SHAPES)[:3]
+    assert torch.bincount(data.train_labels).tolist() == [20, 20, 20]
+    assert torch.bincount(data.test_labels).tolist() == [7, 7, 7]
+    with pytest.raises(InputError, match="classes must be >= 2 and <= 10, got 11"):
+        shapes(60, 21, classes=11)
+
+
 
 def test_bytes_known_from_the_committed_version():
     """Studies quote figures on these bytes; a change of numpy's streams or of the formulas must not pass unseen.

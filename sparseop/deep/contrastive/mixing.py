@@ -33,3 +33,13 @@ def mix(theta: Tensor, first: Tensor, second: Tensor) -> Tensor:
     """Return theta first + (1 - theta) second for (B, ...) tensors, theta (B,)."""
     weight = theta.view(-1, *(1 for _ in first.shape[1:])).to(first.dtype)
     return torch.lerp(second, first, weight)
+
+
+def share(batch: int, chance: float, generator: Generator) -> Tensor:
+    """Return a mask (B,), each entry true with probability ``chance``, and of all entries floor(chance B) or one more.
+
+    Entry i is true where (its place in a random order + U) / B < ``chance``, U uniform on [0, 1).
+    """
+    places = torch.rand(batch, generator=generator, device=generator.device).argsort()
+    offset = torch.rand((), generator=generator, device=generator.device)
+    return (places + offset) / batch < chance

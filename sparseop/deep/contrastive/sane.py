@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sparseop.deep import distributed
 from sparseop.deep.contrastive import mixing
-from sparseop.deep.contrastive.labels import Refined, confidence, cross_entropy, refine, similarities, smooth
+from sparseop.deep.contrastive.labels import Refined, confidence, cross_entropy, one_hot_labels, refine, similarities, smooth
 from sparseop.deep.contrastive.moco import Batch, Encode, MoCo, own_columns
 from sparseop.errors import InputError, between, choice, integer, nonnegative, positive
 
@@ -40,13 +40,16 @@ class SANE(MoCo):
         with ``mixup="vanilla"`` x too, so that both parts of a vanilla mix are queries of one kind.
     mix_sizes : sides of small views, both parts of each mix made anew at that size, losses averaged (ImageNet: 96 for "Single";
         224, 192, 160, 128, 96 for "Multi"); empty: mixes have the size of the views.
+    terms : of (9). "both": every query enters both, by a forward pass for each, as in the paper; "either": every query enters one,
+        the mixed one with probability lambda. That loss has the same mean over the draw, but for batch normalisation, and
+        costs one pass, as MoCo's.
     """
 
     def __init__(self, dim: int, *, queue: int = 4096, temperature: float = 0.2, momentum: float = 0.99, symmetric: str = "no",
                  lam: float = 0.5, p: bool = True, q: bool = True, refinement: str = "self", sharpening: float = 0.8,
                  mu_start: float = 0.0, mu_end: float = 1.0, weights: str = "sample", teacher: str = "key",
                  mixup: str = "momentum", kappa: float = 2.0, theta: str = "sample", partner: str = "permutation",
-                 mix_strength: str = "", mix_sizes: tuple[int, ...] = (), seed: int = 0) -> None:
+                 mix_strength: str = "", mix_sizes: tuple[int, ...] = (), terms: str = "both", seed: int = 0) -> None:
         super().__init__(dim, queue=queue, temperature=temperature, momentum=momentum, keys="batch", symmetric=symmetric, seed=seed)
         self.lam = between("method.lam", lam, 0, 1, ends="[]")
         self.use_p, self.use_q = p, q
@@ -63,6 +66,10 @@ class SANE(MoCo):
         self.sizes = tuple(integer("method.mix_sizes", size, 4) for size in mix_sizes)
         if self.mixup == "none" and (self.sizes or self.strength):
             raise InputError("method.mix_sizes and method.mix_strength need method.mixup 'momentum' or 'vanilla', got 'none'.")
+        self.either = choice("method.terms", terms, ("both", "either")) == "either"
+        if self.either and (self.mixup == "none" or self.sizes):
+            raise InputError("method.terms = 'either' needs queries and mixes of one size, by method.mixup 'momentum' or 'vanilla' and an empty "
+                             f"method.mix_sizes, got {self.mixup!r} and {list(self.sizes)}.")
 
     @property
     def mix_sizes(self) -> tuple[int, ...]:
@@ -83,21 +90,42 @@ class SANE(MoCo):
         refined = self.labels(online, key, keys, everything, batch)
         used = smooth(refined) if self.uniform else refined.label
 
-        features = online(query) if self.lam < 1 or self.mixup == "none" else None
-        loss = query.new_zeros(()) if features is None else (1 - self.lam) * self.one_hot_loss(features, keys, own)
-        if self.lam > 0:
-            if self.mixup == "none":
-                assert features is not None
-                second = cross_entropy(similarities(features, everything, self.temperature), used[own])
-            else:
-                pairs = self.pairs(query, key, batch)
-                parts = [self.mixed_loss(online, first, other, everything, used, batch) for first, other in pairs]
-                second = torch.stack(parts).mean()
-            loss = loss + self.lam * second
+        if self.either:
+            loss = self.either_loss(online, query, key, everything, used, batch)
+        else:
+            loss = self.both_losses(online, query, key, keys, everything, used, batch)
         if batch.measure:
             mine = Refined(refined.label[own], refined.p[own], refined.q[own], refined.alpha[own], refined.beta[own], own)
             self.measure(batch, mine, used[own])
         return loss
+
+    def both_losses(self, online: Encode, query: Tensor, key: Tensor, keys: Tensor, everything: Tensor, labels: Tensor, batch: Batch) -> Tensor:
+        """Return (9) as it stands, both terms for every query; ``labels`` (s W, C) are those of the global batch."""
+        own = own_columns(len(query), query.device)
+        features = online(query) if self.lam < 1 or self.mixup == "none" else None
+        loss = query.new_zeros(()) if features is None else (1 - self.lam) * self.one_hot_loss(features, keys, own)
+        if self.lam == 0:
+            return loss
+        if self.mixup == "none":
+            assert features is not None
+            second = cross_entropy(similarities(features, everything, self.temperature), labels[own])
+        else:
+            parts = []
+            for first, other in self.pairs(query, key, batch):
+                mixed, targets = self.mixed(first, other, labels, batch)
+                parts.append(cross_entropy(similarities(online(mixed), everything, self.temperature), targets))
+            second = torch.stack(parts).mean()
+        return loss + self.lam * second
+
+    def either_loss(self, online: Encode, query: Tensor, key: Tensor, everything: Tensor, labels: Tensor, batch: Batch) -> Tensor:
+        """Return one term of (9) for every query, drawn; ``labels`` (s W, C) are those of the global batch."""
+        own = own_columns(len(query), query.device)
+        (first, other), = self.pairs(query, key, batch)
+        images, targets = self.mixed(first, other, labels, batch)
+        plain = ~mixing.share(len(labels), self.lam, batch.generator)[own]
+        images = torch.where(plain.view(-1, *(1 for _ in images.shape[1:])), query, images)
+        logits = similarities(online(images), everything, self.temperature)
+        return cross_entropy(logits, torch.where(plain[:, None], one_hot_labels(own, len(everything)), targets))
 
     def labels(self, online: Encode, key: Tensor, keys: Tensor, everything: Tensor, batch: Batch) -> Refined:
         """Return the refined labels of the whole global batch: a partner may belong to another process."""
@@ -119,11 +147,9 @@ class SANE(MoCo):
             return [(query, second) for _, second in batch.pairs]
         return list(batch.pairs)
 
-    def mixed_loss(self, online: Encode, first: Tensor, second: Tensor, everything: Tensor, labels: Tensor, batch: Batch) -> Tensor:
-        """Return the loss of mixed queries; ``labels`` (s W, C) are those of the global batch."""
+    def mixed(self, first: Tensor, second: Tensor, labels: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return mixed queries (s, C, H, W) and their labels; ``labels`` (s W, C) are those of the global batch."""
         own = own_columns(len(first), first.device)
         theta, partner = mixing.draw(len(labels), self.kappa, batch.generator, scope=self.theta, partner=self.partner)
         theta, partner = theta[own], partner[own]
-        mixed = mixing.mix(theta, first, distributed.gather_batch(second)[partner])
-        logits = similarities(online(mixed), everything, self.temperature)
-        return cross_entropy(logits, mixing.mix(theta, labels[own], labels[partner]))
+        return mixing.mix(theta, first, distributed.gather_batch(second)[partner]), mixing.mix(theta, labels[own], labels[partner])

@@ -27,13 +27,13 @@ _CHUNK = 2000  # pictures painted at once: bounds the memory
 
 
 def load_shapes(root: Path | str | None = None, *, download: bool = False, train: int = 8000, test: int = 2000, size: int = 16,
-                seed: int = 0) -> Dataset:
+                classes: int = 10, seed: int = 0) -> Dataset:
     """Return the shapes; ``root`` and ``download`` have no effect."""
     del root, download
-    return shapes(train, test, size, seed)
+    return shapes(train, test, size, seed, classes)
 
 
-def shapes(train: int = 8000, test: int = 2000, size: int = 16, seed: int = 0) -> Dataset:
+def shapes(train: int = 8000, test: int = 2000, size: int = 16, seed: int = 0, classes: int = 10) -> Dataset:
     """Return pictures of ten shapes, uint8 (N, 3, size, size), classes as equally frequent as N allows.
 
     Parameters
@@ -41,23 +41,25 @@ def shapes(train: int = 8000, test: int = 2000, size: int = 16, seed: int = 0) -
     train, test : numbers of pictures; each part has its own stream, so neither depends on the other's number.
     size : side in pixels.
     seed : of everything; the same seed gives the same bytes.
+    classes : how many of the shapes, in the order of ``SHAPES``.
 
     Raises
     ------
     InputError : fewer than one picture of each class or more than ``LARGEST``, a side not in 8..256 pixels, a negative seed.
     """
-    integer("train", train, len(SHAPES), LARGEST)
-    integer("test", test, len(SHAPES), LARGEST)
+    integer("classes", classes, 2, len(SHAPES))
+    integer("train", train, classes, LARGEST)
+    integer("test", test, classes, LARGEST)
     integer("size", size, 8, 256)
     integer("seed", seed, 0, 2**63 - 1)
     (images, labels), (test_images, test_labels) = (
-        _part(n, size, np.random.default_rng(SeedSequence(seed, spawn_key=(part,)))) for part, n in enumerate((train, test)))
+        _part(n, size, classes, np.random.default_rng(SeedSequence(seed, spawn_key=(part,)))) for part, n in enumerate((train, test)))
     mean, std = moments(images)
-    return Dataset("shapes", images, labels, test_images, test_labels, tuple(SHAPES), mean, std)
+    return Dataset("shapes", images, labels, test_images, test_labels, tuple(SHAPES)[:classes], mean, std)
 
 
-def _part(n: int, size: int, rng: Generator) -> tuple[Tensor, Tensor]:
-    labels = rng.permutation(np.arange(n) % len(SHAPES))
+def _part(n: int, size: int, classes: int, rng: Generator) -> tuple[Tensor, Tensor]:
+    labels = rng.permutation(np.arange(n) % classes)
     pieces = [_paint(part, size, rng) for part in np.split(labels, range(_CHUNK, n, _CHUNK))]
     return torch.from_numpy(np.concatenate(pieces)), torch.from_numpy(labels.astype(np.int64))
 

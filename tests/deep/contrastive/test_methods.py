@@ -220,6 +220,46 @@ def test_several_crops_are_averaged():
     torch.testing.assert_close(both, sum(alone) / 2)
 
 
+@pytest.mark.parametrize("options", [{}, {"mixup": "vanilla", "lam": 0.3}, {"refinement": "uniform", "lam": 0.8}], ids=str)
+def test_either_term_has_equation_9_as_its_mean(options, monkeypatch):
+    """Without batch normalisation: a loss for each mask; those of every sample's chance lambda average to both terms."""
+    lam = options.get("lam", 0.5)
+    both = float(run(filled(SANE(DIM, queue=Q, **options)))[0].detach())
+
+    def masked(*true):
+        monkeypatch.setattr(mixing, "share", lambda *_: torch.tensor([i in true for i in range(S)]))
+        return float(run(filled(SANE(DIM, queue=Q, terms="either", **options)))[0].detach())
+
+    plain, mixed = masked(), masked(*range(S))
+    assert (1 - lam) * plain + lam * mixed == pytest.approx(both, rel=1e-5)
+    steps = [masked(i) - plain for i in range(S)]  # what each sample adds by changing its term
+    assert sum(steps) == pytest.approx(mixed - plain, rel=1e-4)
+    assert masked(1, 3) - plain == pytest.approx(steps[1] + steps[3], rel=1e-4)
+
+
+def test_either_term_is_one_pass():
+    calls = []
+    online, slow, batch = setting()
+    method = filled(SANE(DIM, queue=Q, terms="either"))
+    method(lambda images: calls.append(len(images)) or online(images), lambda images: slow(images).detach(), batch)
+    assert calls == [S]
+
+
+@pytest.mark.parametrize("lam", [0.0, 1.0])
+def test_either_term_where_there_is_one(lam):
+    losses = [run(filled(SANE(DIM, queue=Q, lam=lam, terms=terms)))[0] for terms in ("both", "either")]
+    torch.testing.assert_close(*losses)
+
+
+def test_the_share_of_mixed_queries():
+    generator = torch.Generator().manual_seed(0)
+    masks = torch.stack([mixing.share(7, 0.3, generator) for _ in range(4000)])
+    assert set(masks.sum(1).tolist()) == {2, 3}
+    assert (masks.double().mean(0) - 0.3).abs().max() < 4 * math.sqrt(0.3 * 0.7 / 4000)
+    assert not mixing.share(9, 0.0, generator).any()
+    assert mixing.share(9, 1.0, generator).all()
+
+
 def test_measures_with_and_without_truth():
     method = filled(SANE(DIM, queue=Q, mu_end=10.0))
     online, slow, batch = setting()
@@ -249,6 +289,9 @@ def test_measures_with_and_without_truth():
     (SANE, {"mixup": "momentun"}, "Did you mean 'momentum'"),
     (SANE, {"mixup": "none", "mix_strength": "strong"}, "need method.mixup"),
     (SANE, {"mix_sizes": (2,)}, "method.mix_sizes must be >= 4, got 2"),
+    (SANE, {"terms": "one"}, "method.terms must be one of 'both', 'either', got 'one'"),
+    (SANE, {"terms": "either", "mixup": "none"}, "method.terms = 'either' needs queries and mixes of one size"),
+    (SANE, {"terms": "either", "mix_sizes": (8,)}, "method.terms = 'either' needs queries and mixes of one size"),
 ])
 def test_bad_options(cls, options, message):
     with pytest.raises(InputError, match=re.escape(message)):
