@@ -11,7 +11,15 @@ from torch import Tensor
 
 from sparseop.deep import distributed
 from sparseop.deep.contrastive import mixing
-from sparseop.deep.contrastive.labels import Refined, confidence, cross_entropy, one_hot_labels, refine, similarities, smooth
+from sparseop.deep.contrastive.labels import (
+    Refined,
+    confidence,
+    cross_entropy,
+    one_hot_labels,
+    refine,
+    similarities,
+    smooth,
+)
 from sparseop.deep.contrastive.moco import Batch, Encode, MoCo, own_columns
 from sparseop.errors import InputError, between, choice, integer, nonnegative, positive
 
