@@ -79,7 +79,8 @@ def _grid() -> list[Row]:
     return grid
 
 
-STUDIES = (Study(name="auto_rates", cell=cell, grids={"paper": _grid(), "quick": _grid()[:1]}, draw=draw, tables=tables),)
+STUDIES = (Study(name="auto_rates", cell=cell, grids={"paper": _grid(), "quick": _grid()[:1]}, draw=draw, tables=tables, packages=("torch",),
+                 files=(*digits.FILES, *(path for record in RECORDS if (path := RESULTS / record / "metrics.csv").exists()))),)
 
 if __name__ == "__main__":
     sys.exit(study.main("deep.auto_rates"))

@@ -11,6 +11,7 @@ from sparseop.deep import engine
 from sparseop.deep import recipe as recipes
 
 BASE = "digits_sym40_ce"
+FILES = (recipes.find(BASE),)
 EPOCHS = 40
 #: the released code's filter, eps = 1e-4, can lose whole classes for good in the first epoch of so small a set: where the
 #: network gives a label less than eps, neither it nor u gets a gradient. Rows of the tables name eps where it differs

@@ -100,6 +100,8 @@ STUDIES = (
         },
         draw=draw,
         tables=tables,
+        packages=("torch",),
+        files=digits.FILES,
     ),
 )
 

@@ -11,9 +11,10 @@ from sparseop.deep.contrastive import engine
 from sparseop.deep.contrastive import recipe as recipes
 from sparseop.study import Row
 
+RECIPE = recipes.find("shapes_sane")
 ONE_HOT = ("method.p=false", "method.q=false")
 PLAIN = (*ONE_HOT, "method.lam=0")
-#: changes of the recipe shapes_sane, whose mu rises from 0.5 to 10, by what the tables call them
+#: changes of that recipe, whose mu rises from 0.5 to 10, by what the tables call them
 VARIANTS: dict[str, tuple[str, ...]] = {
     "none (MoCo)": PLAIN,
     "p": ("method.q=false", "method.mixup=none"),
@@ -50,7 +51,7 @@ def train(changes: tuple[str, ...], epochs: int, seed: int, every: int) -> list[
     ``cpu_seconds`` is processor time of the training steps alone, without evaluation: it stays what it is on a busy machine.
     """
     torch.set_num_threads(1)
-    recipe = recipes.read(recipes.find("shapes_sane"), [
+    recipe = recipes.read(RECIPE, [
         f"training.epochs={epochs}", f"seed={seed}", f"data.seed={seed}", f"engine.test_every={every}", "engine.threads=1",
         *changes])
     clock = _Clock()

@@ -18,7 +18,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from deep.published import mean_std
-from deep.sane_cells import ONE_HOT, train
+from deep.sane_cells import ONE_HOT, RECIPE, train
 from sparseop import plotting, study
 from sparseop.study import Row, Study
 
@@ -69,7 +69,7 @@ def draw(table: pd.DataFrame) -> Figure:
 
 
 STUDIES = (
-    Study(name="sane_regimes", cell=cell, draw=draw, tables=tables, grids={
+    Study(name="sane_regimes", cell=cell, draw=draw, tables=tables, packages=("torch",), files=(RECIPE,), grids={
         "paper": [{"regime": regime, "method": method, "seed": 0} for regime in SHORT for method in METHODS],
         "full": [{"regime": regime, "method": method, "seed": seed} for regime in REGIMES for seed in SEEDS for method in METHODS],
         "quick": [{"regime": "queue of 256", "method": method, "seed": 0} for method in METHODS]}),

@@ -17,7 +17,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from deep.published import mean_std
-from deep.sane_cells import VARIANTS, cell
+from deep.sane_cells import RECIPE, VARIANTS, cell
 from sparseop import plotting, study
 from sparseop.study import Row, Study
 
@@ -106,7 +106,7 @@ def grid(names: tuple[str, ...], epochs: int, seeds: tuple[int, ...], every: int
 
 
 STUDIES = (
-    Study(name="sane_shapes", cell=cell, draw=draw, tables=tables, grids={
+    Study(name="sane_shapes", cell=cell, draw=draw, tables=tables, packages=("torch",), files=(RECIPE,), grids={
         "paper": grid(FIRST, EPOCHS, SEEDS, 99) + grid(REST, EPOCHS, SEEDS, 99), "quick": grid(FIRST[:4], 2, (0,), 1)}),
 )
 

@@ -11,7 +11,7 @@ import sys
 import pandas as pd
 from matplotlib.figure import Figure
 
-from deep.sane_cells import cell
+from deep.sane_cells import RECIPE, cell
 from deep.sane_shapes import grid, table_of
 from sparseop import plotting, study
 from sparseop.study import Study
@@ -42,7 +42,7 @@ def tables(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 STUDIES = (
-    Study(name="sane_time", cell=cell, draw=draw, tables=tables, grids={
+    Study(name="sane_time", cell=cell, draw=draw, tables=tables, packages=("torch",), files=(RECIPE,), grids={
         "paper": grid(NAMES, EPOCHS, SEEDS, 4), "quick": grid(NAMES[:2], 2, (0,), 1)}),
 )
 

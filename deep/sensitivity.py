@@ -68,6 +68,8 @@ STUDIES = (
         },
         draw=draw,
         tables=tables,
+        packages=("torch",),
+        files=digits.FILES,
     ),
 )
 

@@ -70,6 +70,8 @@ STUDIES = (
             "quick": [{"method": m, "rate": r, "seed": 0} for m in ("CE", "SOP") for r in (0.2, 0.4)],
         },
         tables=tables,
+        packages=("torch",),
+        files=digits.FILES,
     ),
 )
 

@@ -102,7 +102,7 @@ def save(figure: Figure, stem: Path) -> list[Path]:
     The figure is dark afterwards.
     """
     logging.getLogger("fontTools").setLevel(logging.ERROR)  # it remarks on the date of the font file in every PDF
-    paths = [_write(figure, stem.with_suffix(f".{suffix}")) for suffix in FORMATS]
+    paths = [_write(figure, stem.with_name(f"{stem.name}.{suffix}")) for suffix in FORMATS]  # a stem may hold a dot
     darken(figure)
     return [*paths, _write(figure, stem.parent / "dark" / f"{stem.name}.png")]
 

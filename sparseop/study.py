@@ -5,8 +5,8 @@ A study module opens with its command, declares ``STUDIES`` (a tuple of ``Study`
     if __name__ == "__main__":
         sys.exit(study.main("theory.fig3_penalty"))
 
-What happens then, in order: every cell of the grid gets a key (the code that computes it, the versions of the numerical
-packages, its parameters); cells already in ``.cache/<name>.sqlite`` are read, the others computed and stored as they
+What happens then, in order: every cell of the grid gets a key (the code that computes it, the versions of the packages
+that count, its parameters); cells already in ``.cache/<name>.sqlite`` are read, the others computed and stored as they
 arrive, so an interrupted run goes on where it stopped; the rows, in grid order, become ``figures/data/<name>.csv`` with
 ``<name>.json`` beside it; ``draw`` turns the table into ``figures/<name>.{png,pdf,svg}``, ``tables`` into
 ``figures/tables/``.
@@ -18,10 +18,8 @@ others ran. A cell that raises stops the study; what was finished stays, and not
 """
 
 import argparse
-import ast
 import contextlib
 import importlib
-import importlib.util
 import io
 import json
 import os
@@ -42,11 +40,13 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from sparseop import cli, plotting, provenance
+from sparseop.code_digest import code_digest
 from sparseop.errors import InputError, choice, integer
 from sparseop.files import require_writable, sha256, write_atomic
 
 MASTER_SEED = 20220713  # the first day of ICML 2022's main conference week; any number would do, but it must never change
 MODES = ("quick", "paper", "full")
+NUMERICAL = ("numpy", "scipy", "numba", "cvxpy", "ecos", "clarabel")  # packages whose versions count in every study
 Row = dict[str, Any]
 
 
@@ -62,7 +62,8 @@ class Study:
     draw : the figure for the table, or a dictionary of figures, whose keys are appended to ``name``.
     tables : a dictionary of tables for the table; written as markdown, LaTeX and CSV.
     warm : compiles what the workers need, once, so that they find it in the compiler's own cache.
-    packages : whose versions count and are recorded, beside those of the numerical packages.
+    packages : whose versions count and are recorded, beside ``NUMERICAL``.
+    files : what the cells read beside the code; their contents count as code does.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Study:
     tables: Callable[[pd.DataFrame], dict[str, pd.DataFrame]] | None = None
     warm: Callable[[], object] | None = None
     packages: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
 
 
 def generator(*key: int | str) -> np.random.Generator:
@@ -99,9 +101,10 @@ def simulate(study: Study, mode: str = "paper", *, jobs: int | None = None, cach
     if jobs is not None:
         integer("jobs", jobs, 1)
     started = time.perf_counter()
-    grid = study.grids.get(mode, study.grids["paper"])
-    code = code_digest(study.cell.__module__)
-    packages = provenance.versions("numpy", "scipy", "numba", "cvxpy", "ecos", "clarabel", *study.packages)
+    mode = mode if mode in study.grids else "paper"
+    grid = study.grids[mode]
+    code = code_digest(study.cell.__module__, study.files)
+    packages = provenance.versions(*NUMERICAL, *study.packages)
     keys = [_key(study.name, code, packages, parameters) for parameters in grid]
     with _Cache(None if cache is None else cache / f"{study.name}.sqlite", fresh=force) as store:
         done = store.read(keys)
@@ -188,35 +191,13 @@ def main(module: str, arguments: Sequence[str] | None = None) -> int:
 
     def body() -> None:
         wanted = [study for study in studies if options.only in (None, study.name)]
-        if options.redraw and options.only is None:  # a study that has not been run yet keeps none of the others from being drawn
-            recorded = [study for study in wanted if (folder / "data" / f"{study.name}.csv").exists()]
-            for study in wanted if recorded else ():
-                if study not in recorded:
-                    print(f"{study.name}: no record yet, left out")
-            wanted = recorded or wanted
+        if options.redraw:
+            return _redraw(wanted, folder)
         for study in wanted:
             _run(study, mode, folder, options)
+        return None
 
     return cli.run(module, body, kept="finished cells are kept; run the same command again to go on")
-
-
-def code_digest(module: str) -> str:
-    """Return a digest of the code a study's cells run: its module and everything of this project it imports.
-
-    Comments, docstrings and functions named ``draw*`` or ``table*`` do not count, nor do ``sparseop.study`` and
-    ``sparseop.plotting``: a better label must not cost an hour of simulation.
-    """
-    sources: dict[str, str] = {}
-    queue = [module]
-    while queue:
-        name = queue.pop()
-        if name in sources or name in ("sparseop", "sparseop.study", "sparseop.plotting", "sparseop.cli"):
-            continue
-        tree = _source(name)
-        if tree is not None:
-            sources[name] = ast.dump(tree)
-            queue.extend(_project_imports(tree))
-    return sha256(json.dumps(sources, sort_keys=True).encode())
 
 
 class _Cache:
@@ -293,14 +274,23 @@ def _key(name: str, code: str, packages: Row, parameters: Row) -> str:
 
 def _run(study: Study, mode: str, folder: Path, options: argparse.Namespace) -> None:
     require_writable(folder)
-    if options.redraw:
-        return redraw(study, folder)
     table, record = simulate(study, mode, jobs=options.jobs, cache=options.cache, force=options.force, progress=True)
-    stem = f"{study.name}_full" if mode == "full" and "full" in study.grids else study.name
+    stem = f"{study.name}_full" if record["mode"] == "full" else study.name
     write(study, table, record, folder, stem=stem)
     shown = os.path.relpath(folder / stem)
     print(f"{study.name}: {record['cells']} cells ({record['cells_from_cache']} from the cache) in {record['seconds']} s -> {shown}.*")
-    return None
+
+
+def _redraw(studies: Sequence[Study], folder: Path) -> None:
+    """Draw every record of the studies again, also that of the full grid; one not run yet keeps none of the others from it."""
+    require_writable(folder)
+    recorded = {s.name: [stem for stem in (s.name, f"{s.name}_full") if (folder / "data" / f"{stem}.csv").exists()] for s in studies}
+    for study in studies:
+        if not recorded[study.name] and any(recorded.values()):
+            print(f"{study.name}: no record yet, left out")
+        else:
+            for stem in recorded[study.name] or [study.name]:
+                redraw(study, folder, stem=stem)
 
 
 def _publish(study: Study, table: pd.DataFrame, folder: Path, stem: str) -> None:
@@ -315,38 +305,8 @@ def _publish(study: Study, table: pd.DataFrame, folder: Path, stem: str) -> None
 
 def write_table(frame: pd.DataFrame, stem: Path) -> None:
     """Write a table as markdown, LaTeX and CSV."""
-    write_atomic(stem.with_suffix(".csv"), frame.to_csv(index=False, float_format="%.17g").encode())
+    write_atomic(stem.with_name(f"{stem.name}.csv"), frame.to_csv(index=False, float_format="%.17g").encode())
     # a bar inside a cell, as in |C|, would end the cell
     barred = frame.rename(columns=lambda name: str(name).replace("|", "\\|")).map(lambda cell: cell.replace("|", "\\|") if isinstance(cell, str) else cell)
-    write_atomic(stem.with_suffix(".md"), (barred.to_markdown(index=False, floatfmt=".4g") + "\n").encode())
-    write_atomic(stem.with_suffix(".tex"), frame.to_latex(index=False, float_format="%.4g", escape=True).encode())
-
-
-def _source(name: str) -> ast.Module | None:
-    """Return the syntax tree of a module without what does not change a cell's numbers; None for a non-module name."""
-    try:
-        spec = importlib.util.find_spec(name)
-    except ModuleNotFoundError:
-        return None
-    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
-        return None
-    tree = ast.parse(Path(spec.origin).read_text())
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef):
-            node.body = [item for item in node.body if not _cosmetic(item)] or [ast.Pass()]
-    return tree
-
-
-def _cosmetic(item: ast.stmt) -> bool:
-    docstring = isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant) and isinstance(item.value.value, str)
-    return docstring or (isinstance(item, ast.FunctionDef) and item.name.startswith(("draw", "_draw", "table", "_table")))
-
-
-def _project_imports(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
-        names: list[str] = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        yield from (name for name in names if name.split(".")[0] in ("sparseop", "theory", "deep"))
+    write_atomic(stem.with_name(f"{stem.name}.md"), (barred.to_markdown(index=False, floatfmt=".4g") + "\n").encode())
+    write_atomic(stem.with_name(f"{stem.name}.tex"), frame.to_latex(index=False, float_format="%.4g", escape=True).encode())

@@ -105,32 +105,6 @@ def test_seeds_do_not_depend_on_what_else_ran(squares):
     assert quick.noise[0] == full.noise[3]
 
 
-def test_code_counts_comments_and_drawing_do_not(squares):
-    first = study.code_digest("squares")
-    source = squares / "squares.py"
-    source.write_text(MODULE.replace("figure = Figure()", "figure = Figure(figsize=(3, 3))  # smaller").replace("A study", "One"))
-    assert study.code_digest("squares") == first
-    source.write_text(MODULE.replace("FACTOR = 1", "FACTOR = 2"))
-    assert study.code_digest("squares") != first
-
-
-def test_code_digest_follows_imports(tmp_path, monkeypatch):
-    """A change in a module that a cell calls must not leave a stale cache: the failure joblib.Memory has."""
-    package = tmp_path / "theory"
-    package.mkdir()
-    (package / "helper.py").write_text("VALUE = 1\n")
-    (package / "top.py").write_text("from theory import helper\n")
-    monkeypatch.setattr(study.importlib.util, "find_spec", lambda name: _spec(tmp_path, name))
-    first = study.code_digest("theory.top")
-    (package / "helper.py").write_text("VALUE = 2\n")
-    assert study.code_digest("theory.top") != first
-
-
-def _spec(root: Path, name: str):
-    path = root / Path(*name.split(".")).with_suffix(".py")
-    return type("Spec", (), {"origin": str(path)}) if path.exists() else None
-
-
 def test_parallel_equals_serial(squares):
     import squares as module
 
@@ -209,6 +183,40 @@ def test_redraw_leaves_out_a_study_that_has_not_been_run(squares, capsys, monkey
     assert "later: no record yet, left out" in capsys.readouterr().out
     assert (squares / "figures/squares.png").exists()
     assert run(squares, "--redraw", "--only", "later") == 2  # asked for by name, it can't be left out
+
+
+def test_redraw_draws_the_record_of_the_full_grid_too(squares, monkeypatch):
+    import squares as module
+
+    both = dataclasses.replace(module.STUDIES[0], grids={**module.STUDIES[0].grids, "full": [{"x": x} for x in range(10)]})
+    monkeypatch.setattr(module, "STUDIES", (both,))
+    assert run(squares) == run(squares, "--full") == 0
+    drawn = {path: path.read_bytes() for path in (squares / "figures").rglob("squares*.*") if path.parent.name != "data"}
+    assert {path.name for path in drawn} >= {"squares.png", "squares_full.png", "squares_full_all.md"}
+    for path in drawn:
+        path.unlink()
+    assert run(squares, "--redraw") == 0
+    assert {path: path.read_bytes() for path in drawn} == drawn
+
+
+def test_the_record_names_the_grid_that_was_run(squares):
+    """There is no full grid: --full runs the paper's, whose record stays as it is."""
+    assert run(squares) == 0
+    before = (squares / "figures/data/squares.json").read_bytes()
+    assert run(squares, "--full") == 0
+    assert (squares / "figures/data/squares.json").read_bytes() == before
+    assert json.loads(before)["mode"] == "paper"
+
+
+def test_a_change_of_a_file_that_the_cells_read_counts(squares):
+    import squares as module
+
+    (squares / "recipe.toml").write_text("x = 1")
+    reader = dataclasses.replace(module.STUDIES[0], files=(squares / "recipe.toml",))
+    study.simulate(reader, jobs=1, cache=squares / "cache")
+    assert study.simulate(reader, jobs=1, cache=squares / "cache")[1]["cells_from_cache"] == 8
+    (squares / "recipe.toml").write_text("x = 2")
+    assert study.simulate(reader, jobs=1, cache=squares / "cache")[1]["cells_from_cache"] == 0
 
 
 def test_redraw_needs_the_data_its_provenance_describes(squares, capsys):
