@@ -34,7 +34,7 @@ from sparseop.linear.robust_low_rank import LowRankProblem, robust_pca_gap
 
 #: status -> what it means
 STATUSES = {
-    "converged": "max |R| is at most tol max |Y|",
+    "converged": "max |R| is at most tol max |Y|; without S, X is as near to Y as it can be",
     "step limit": "max_steps was reached first; residual says how close it came",
 }
 
@@ -81,7 +81,8 @@ def low_rank_flow(problem: LowRankProblem, *, alpha: float | None = None, gamma:
     gamma : scale of the start, in [1e-12, 1): below, the small parts of U would be those of rounding.
     width : columns of U; default n, which presumes nothing about the rank. Fewer: a random orthonormal frame.
     sparse : False leaves S at zero: U U^T alone, by the squared loss.
-    tol : stop at max |R| <= tol max |Y|; without S, at max |dU/dt| <= tol max |Y|^(3/2), since no U may fit.
+    tol : stop at max |R| <= tol max |Y|; without S, since no U may fit, at max |dU/dt| <= tol max |Y|^(3/2) with the eigenvalues of
+        X within tol max |Y| of the best X's (of sym Y: the largest, as many as U has columns, those below 0 cut off).
     rtol : error of one step, relative to |U|_F and to L/(2 alpha), the size of N.
     max_steps : steps at most.
     seed : of the frame.
@@ -116,6 +117,8 @@ class _Integration:
         self.n, self.unit = len(Y), float(np.abs(Y).max()) or 1.0
         self.t, self.steps, self.evaluations = 0.0, 0, 0
         self.y = np.empty(0)
+        # of U U^T alone, every other critical point has fewer of these eigenvalues and is a saddle, where the flow may linger
+        self.best = np.maximum(np.linalg.eigvalsh((Y + Y.T) / 2)[-width:], 0)
 
     def parts(self, y: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return U and N of a state; N = 0 where there is none."""
@@ -148,17 +151,18 @@ class _Integration:
         np.negative(out, out=out)
         return out
 
-    def rate(self, y: FloatArray) -> float:
-        """Return a bound on the rates near y: of U U^T, of S, and of U for a fixed residual."""
+    def rate(self, y: FloatArray, slope: FloatArray) -> float:
+        """Return a bound on the rates near y, where ``slope`` = rhs(y): of U U^T, of S, and of U for a fixed residual."""
         U, N = self.parts(y)
-        R = self.residual(y)
-        own = float(self.sparse_part(N)[1].max()) if self.sparse else 0.0
-        return 4 * float(np.linalg.norm(U, 2)) ** 2 + own + float(np.linalg.norm(R + R.T, 2))
+        R = -self.parts(slope)[1] if self.sparse else self.residual(y)
+        own = float(self.sparse_part(np.abs(N).max())[1]) if self.sparse else 0.0  # it grows with |N|
+        return 4 * float(np.linalg.eigvalsh(U.T @ U)[-1]) + own + float(np.abs(np.linalg.eigvalsh(R + R.T)).max())
 
     def follow(self, y: FloatArray, tol: float, rtol: float, max_steps: int) -> str:
         """Integrate until the residual is small; leave the last state in ``y``."""
         size_of_N = -self.log_gamma / (2 * self.alpha)
-        slope, rate = self.rhs(y), self.rate(y)
+        slope = self.rhs(y)
+        rate = self.rate(y, slope)
         step = 0.1 / rate
         self.y = y
         while self.steps < max_steps:
@@ -171,13 +175,13 @@ class _Integration:
                 error = self._relative(local_error(y, new, slope, new_slope, step), y, size_of_N) / rtol
             if not error <= 1:  # also where it is nan
                 step *= max(0.1, 0.8 * error ** (-1 / 3)) if error < math.inf else 0.1
-                rate = max(rate, self.rate(y))
+                rate = max(rate, self.rate(y, slope))
                 continue
             self.t += step
             step *= min(4.0, 0.8 * max(error, 1e-6) ** (-1 / 3))
             y, slope = new, new_slope
             self.y = y
-            rate = 1.1 * self.rate(y)  # it changes within a step
+            rate = 1.1 * self.rate(y, slope)  # it changes within a step
             if self._arrived(y, slope, tol):
                 return "converged"
         return "step limit"
@@ -192,4 +196,7 @@ class _Integration:
         cut = self.n * self.width
         if self.sparse:
             return float(np.abs(slope[cut:]).max()) <= tol * self.unit
-        return self.t > 0 and float(np.abs(slope[:cut]).max()) <= tol * self.unit**1.5 and float(np.abs(y[:cut]).max()) > 1e-3 * self.unit**0.5
+        if float(np.abs(slope[:cut]).max()) > tol * self.unit**1.5:
+            return False
+        U, _ = self.parts(y)
+        return float(np.abs(np.linalg.eigvalsh(U.T @ U) - self.best).max()) <= tol * self.unit

@@ -52,8 +52,10 @@ class LowRankProblem:
         return len(self.Y)
 
     def error(self, X: FloatArray) -> float:
-        """Return |X - X_star|_F / |X_star|_F; nan where no truth is known."""
-        return float("nan") if self.X_star is None else float(np.linalg.norm(X - self.X_star) / np.linalg.norm(self.X_star))
+        """Return |X - X_star|_F / |X_star|_F; nan where no truth is known, or where it is zero."""
+        if self.X_star is None or not self.X_star.any():
+            return float("nan")
+        return float(np.linalg.norm(X - self.X_star) / np.linalg.norm(self.X_star))
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +70,6 @@ class RobustPCA:
     gap : (primal - dual) / max(primal, tiny), from X and M alone.
     objective : tr X + lam |Y - X|_1.
     residual : max |Y - X - S|, what the zeros of S leave out.
-    rank : of X, eigenvalues above 1e-9 of the largest.
     iterations : of the method, each one eigenvalue decomposition.
     status : a key of ``STATUSES``.
     lam : the weight.
@@ -80,10 +81,15 @@ class RobustPCA:
     gap: float
     objective: float
     residual: float
-    rank: int
     iterations: int
     status: str
     lam: float
+
+    @property
+    def rank(self) -> int:
+        """Of X: eigenvalues above 1e-9 of the largest."""
+        values = np.linalg.eigvalsh(self.X)
+        return int((values > 1e-9 * max(values[-1], TINY)).sum())
 
 
 def gaussian_low_rank(size: int, rank: int, corruption: float, *, amplitude: float = 10.0, seed: Any = None) -> LowRankProblem:
@@ -103,11 +109,12 @@ def gaussian_low_rank(size: int, rank: int, corruption: float, *, amplitude: flo
     n = integer("size", size, 1)
     r = integer("rank", rank, 1, n, why="size")
     share = between("corruption", corruption, 0, 1, ends="[]")
+    largest = positive("amplitude", amplitude)
     rng = np.random.default_rng(seed)
     U = rng.standard_normal((n, r))
     S = np.zeros((n, n))
     where = rng.choice(n * n, round(share * n * n), replace=False)
-    S.flat[where] = rng.uniform(-positive("amplitude", amplitude), amplitude, len(where))
+    S.flat[where] = rng.uniform(-largest, largest, len(where))
     X = U @ U.T
     return LowRankProblem(X + S, X, S)
 
@@ -165,21 +172,30 @@ def robust_pca_gap(problem: LowRankProblem, X: FloatArray, M: FloatArray, lam: f
     """Return how far a positive semidefinite X is from optimal for (P), at most: (primal - dual) / primal.
 
     ``M`` is any matrix; it is clipped to the box and scaled until it is feasible for (D).
+
+    Raises
+    ------
+    InputError : X that is not symmetric and positive semidefinite up to 1e-9 of its norm; a wrong shape, NaN, infinity; lam <= 0.
     """
     lam = positive("lam", lam)
     X = array("X", X, problem.Y.shape, what="that of Y")
-    primal = float(np.trace(X) + lam * np.abs(problem.Y - X).sum())
-    return (primal - float(np.vdot(problem.Y, _feasible(array("M", M, X.shape), lam)))) / max(primal, TINY)
+    size = float(np.linalg.norm(X))
+    if np.abs(X - X.T).max() > 1e-9 * size or np.linalg.eigvalsh(X)[0] < -1e-9 * size:
+        raise InputError("X must be symmetric and positive semidefinite; only then does its gap bound anything.")
+    return _values(problem.Y, X, _feasible(array("M", M, X.shape, what="that of Y"), lam), lam)[1]
 
 
 def _certified(Y: FloatArray, X: FloatArray, S: FloatArray, M: FloatArray, lam: float, tol: float, iterations: int) -> RobustPCA:
     M = _feasible(M, lam)
+    objective, gap = _values(Y, X, M, lam)
+    return RobustPCA(X=X, S=S, M=M, gap=gap, objective=objective, residual=float(np.abs(Y - X - S).max()), iterations=iterations,
+                     status="optimal" if gap <= tol else "iteration limit", lam=lam)
+
+
+def _values(Y: FloatArray, X: FloatArray, M: FloatArray, lam: float) -> tuple[float, float]:
+    """Return the value of (P) at X, and its relative gap to that of (D) at a feasible M."""
     objective = float(np.trace(X) + lam * np.abs(Y - X).sum())
-    gap = (objective - float(np.vdot(Y, M))) / max(objective, TINY)
-    values = np.linalg.eigvalsh(X)
-    rank = int((values > 1e-9 * max(values[-1], TINY)).sum())
-    return RobustPCA(X=X, S=S, M=M, gap=gap, objective=objective, residual=float(np.abs(Y - X - S).max()), rank=rank,
-                     iterations=iterations, status="optimal" if gap <= tol else "iteration limit", lam=lam)
+    return objective, (objective - float(np.vdot(Y, M))) / max(objective, TINY)
 
 
 def _feasible(M: FloatArray, lam: float) -> FloatArray:

@@ -98,6 +98,15 @@ def test_without_g_and_h_the_corruption_stays():
     assert problem.error(alone.X) > 0.05
 
 
+@pytest.mark.parametrize(("diagonal", "width"), [([1.0, 0.01], 2), ([1.0, 0.3, 0.05], 3), ([2.0, 2.0, 1.0], 1), ([-1.0, -1.0], 2), ([0.0, 0.0], 2)])
+def test_without_g_and_h_a_saddle_is_no_end(diagonal, width):
+    """The flow lingers where the largest eigenvalues have grown and small ones have not; and a Y without positive ones is fitted at once."""
+    flow = low_rank_flow(LowRankProblem(np.diag(diagonal)), sparse=False, width=width, tol=1e-5)
+    assert flow.status == "converged"
+    assert flow.steps < 2000
+    assert np.allclose(np.linalg.eigvalsh(flow.X)[-width:], np.sort(np.maximum(diagonal, 0))[-width:], atol=2e-5)
+
+
 def test_a_step_limit_is_said():
     flow = low_rank_flow(gaussian_low_rank(10, 1, 0.1, seed=0), max_steps=5)
     assert flow.status == "step limit"

@@ -73,6 +73,7 @@ def test_the_generator():
     assert np.array_equal(problem.Y, problem.X_star + problem.S_star)
     assert np.array_equal(problem.Y, gaussian_low_rank(20, 3, 0.25, amplitude=4, seed=7).Y)
     assert math.isnan(LowRankProblem(problem.Y).error(problem.Y))
+    assert math.isnan(LowRankProblem(problem.Y, np.zeros((20, 20))).error(problem.Y))
 
 
 @pytest.mark.parametrize(("call", "words"), [
@@ -83,6 +84,10 @@ def test_the_generator():
     (lambda: gaussian_low_rank(5, 1, 1.5), "corruption must lie in [0, 1], got 1.5."),
     (lambda: solve_robust_pca(LowRankProblem(np.eye(2)), -1.0), "lam must be a finite number > 0, got -1.0."),
     (lambda: solve_robust_pca(LowRankProblem(np.eye(2)), tol=0), "tol must lie in (0, 1), got 0."),
+    (lambda: gaussian_low_rank(5, 1, 0.1, amplitude=0), "amplitude must be a finite number > 0, got 0."),
+    (lambda: robust_pca_gap(LowRankProblem(np.eye(2)), -np.eye(2), np.eye(2), 1.0), "X must be symmetric and positive semidefinite"),
+    (lambda: robust_pca_gap(LowRankProblem(np.eye(2)), np.array([[1.0, 1], [0, 1]]), np.eye(2), 1.0), "X must be symmetric"),
+    (lambda: robust_pca_gap(LowRankProblem(np.eye(2)), np.eye(2), np.eye(3), 1.0), "M must have shape (2, 2) (that of Y)"),
 ])
 def test_what_is_refused(call, words):
     with pytest.raises(InputError) as caught:
