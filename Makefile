@@ -95,7 +95,7 @@ lint: $(VENV)/.ready-lint ## ruff and mypy
 BENCHMARKS := $(basename $(notdir $(filter-out benchmarks/__init__.py benchmarks/record.py,$(wildcard benchmarks/*.py))))
 bench: $(VENV)/.ready-bench ## every speed claim, measured side by side in one run
 	for name in $(BENCHMARKS); do echo "== benchmarks.$$name"; $(RUN) -m benchmarks.$$name || exit; done
-demo: $(VENV)/.ready-test ## the classroom: five notebooks in the browser, on this machine only
+demo: $(VENV)/.ready-test ## the classroom: notebooks in the browser, on this machine only
 	@$(RUN) -c 'import marimo' 2>/dev/null || $(RUN) -m pip install -q -e '.[demo]'
 	$(RUN) -m marimo run $(filter-out demos/__init__.py demos/classroom.py,$(wildcard demos/*.py))
 clean: ## remove the environment and the caches; results stay

@@ -1,7 +1,8 @@
-"""What the notebooks share: how one opens, how a figure is shown, and what a number that can't be used leads to.
+"""What the notebooks share: how one opens, its controls, how a figure is shown, and what a number that can't be used leads to.
 
-Every notebook is built alike: an opening, the controls, one cell that turns them into ``parameters``, ``solve`` (numbers only),
-``draw`` (a figure of these numbers), one cell that shows it. Tests replace ``parameters`` and read what ``solve`` found.
+Every notebook is built alike: an opening, the ``controls``, one cell that turns them into ``parameters``, ``solve`` (numbers only),
+``draw`` (a figure of these numbers), ``tell`` (these numbers in words), one cell that shows both. Tests replace ``parameters`` and
+read what ``solve`` found.
 """
 
 import html
@@ -15,7 +16,7 @@ from matplotlib.figure import Figure
 from threadpoolctl import threadpool_limits
 
 from sparseop import plotting
-from sparseop.errors import InputError
+from sparseop.errors import InputError, integer
 
 
 def opening(question: str, setting: str, tries: Sequence[str]) -> mo.Html:
@@ -24,48 +25,67 @@ def opening(question: str, setting: str, tries: Sequence[str]) -> mo.Html:
     return mo.vstack([mo.md(f"# {question}\n\n{setting}"), mo.callout(mo.md(f"**Try this**\n\n{steps}"), kind="info")])
 
 
-def whole(name: str, text: Any) -> int:
-    """Return the whole number that a text field holds; range checks are the library's."""
+def slider(start: float, stop: float, step: float, value: float, label: str) -> mo.ui.slider:
+    """Return a slider as wide as its place, which shows its value."""
+    return mo.ui.slider(start, stop, step, value=value, label=label, show_value=True, full_width=True)
+
+
+def controls(*, instance: dict[str, Any], button: str | None = None, **named: Any) -> Any:
+    """Return the controls of a notebook, whose ``chosen`` values are the arguments of its ``solve``.
+
+    Parameters
+    ----------
+    instance : what is changed rarely, such as sizes and seed, and its values; text fields, folded away under 'Another instance'.
+    button : what takes seconds to solve waits for a button with this text.
+    named : the others, side by side, or below one another where the screen is narrow.
+    """
+    cells = "".join(f'<div style="flex: 1 1 17rem">{{{name}}}</div>' for name in named)
+    fields = {name: mo.ui.text(str(value), label=name) for name, value in instance.items()}
+    folded = mo.accordion({"Another instance": mo.Html(_flex("".join(f"<div>{{{name}}}</div>" for name in fields)))})
+    both = mo.Html(_flex(cells) + folded.text).batch(**named, **fields)
+    return both if button is None else both.form(submit_button_label=button, bordered=False)
+
+
+def chosen(controls: Any) -> dict[str, Any]:
+    """Return the controls' values; of those with a button, the first ones until it is pressed."""
+    values: dict[str, Any] = controls.element.value if controls.value is None else controls.value
+    return values
+
+
+def whole(name: str, value: Any, low: int, high: int | None = None, *, why: str = "") -> int:
+    """Return a whole number, of which a text field holds the digits; the other arguments are those of ``errors.integer``."""
     try:
-        return int(text)
-    except (TypeError, ValueError):
-        raise InputError(f"{name} must be a whole number, got {str(text)!r}.") from None
+        number = int(value) if isinstance(value, str) else value
+    except ValueError:
+        raise InputError(f"{name} must be a whole number, got {value!r}.") from None
+    return integer(name, number, low, high, why=why)
 
 
 def attempt(solve: Callable[..., Any], **parameters: Any) -> tuple[Any, mo.Html | None]:
-    """Return (result, None), or (None, a friendly sentence) where a parameter can't be used."""
+    """Return (result, None), or (None, a friendly sentence) where a parameter can't be used or a package is missing."""
     try:
         with threadpool_limits(1):  # at these sizes a second thread only waits, and on a busy machine for long
             return solve(**parameters), None
     except InputError as error:
         return None, mo.callout(mo.md(f"**That can't be computed.** {error} Move a control, and it goes on."), kind="warn")
+    except ModuleNotFoundError as missing:
+        if str(missing.name).startswith(("sparseop", "demos")):  # ours: a bug
+            raise
+        return None, mo.callout(mo.md(f"**This lesson needs {missing.name}**, which is not installed: `pip install 'sparseop[deep,image]'`."), kind="warn")
 
 
-def fields(**values: Any) -> mo.ui.dictionary:
-    """Return text fields for what is changed rarely: sizes and the seed of the instance."""
-    return mo.ui.dictionary({label.replace("_", " "): mo.ui.text(str(value)) for label, value in values.items()})
+def show(trouble: mo.Html | None, draw: Callable[..., Figure], tell: Callable[..., str], *found: Any, alt: str) -> mo.Html:
+    """Return the figure that ``draw`` makes of what was found, and below it what ``tell`` says of it; the trouble, where there was some."""
+    return mo.vstack([picture(draw, *found, alt=alt), mo.md(tell(*found))]) if trouble is None else trouble
 
 
-def row(*controls: mo.Html) -> mo.Html:
-    """Return the controls side by side, or below one another where the screen is narrow."""
-    cells = "".join(f'<div style="flex: 1 1 17rem">{control.text}</div>' for control in controls)
-    return mo.Html(f'<div style="display: flex; flex-wrap: wrap; gap: 0.4rem 2rem">{cells}</div>')
-
-
-def more(text_fields: mo.ui.dictionary) -> mo.Html:
-    """Return the fields folded away under 'another instance'."""
-    row = mo.hstack([mo.hstack([mo.md(label), field], justify="start", gap=0.4) for label, field in text_fields.elements.items()],
-                    justify="start", gap=1.5, wrap=True)
-    return mo.accordion({"Another instance": row})
-
-
-def picture(draw: Callable[[Any], Figure], found: Any, alt: str) -> mo.Html:
-    """Return the figure as part of the page, sharp at any size and in the page's own ink; ``alt`` says in words what it shows.
+def picture(draw: Callable[..., Figure], *found: Any, alt: str) -> mo.Html:
+    """Return the figure that ``draw`` makes of what was found as part of the page, sharp at any size and in the page's own ink; ``alt`` says in words what it shows.
 
     Black becomes the page's text colour and white paper the page itself, so that one drawing serves light and dark pages.
     """
     with plotting.style():
-        figure = draw(found)
+        figure = draw(*found)
         figure.patch.set_visible(False)
         for axes in figure.axes:
             axes.patch.set_visible(False)
@@ -76,3 +96,7 @@ def picture(draw: Callable[[Any], Figure], found: Any, alt: str) -> mo.Html:
     size = re.search(r'width="([\d.]+)pt" height="([\d.]+)pt"', svg)
     head = f'<svg role="img" aria-label="{html.escape(alt)}" fill="currentColor" style="width: 100%; height: auto; max-width: {1.6 * float(size[1]):.0f}px"'
     return mo.Html(head + svg[4:].replace(size[0], "", 1))
+
+
+def _flex(inside: str) -> str:
+    return f'<div style="display: flex; flex-wrap: wrap; gap: 0.4rem 2rem">{inside}</div>'

@@ -17,9 +17,9 @@ def _():
 
     from demos import classroom
     from sparseop import plotting
-    from sparseop.errors import InputError, between, integer
+    from sparseop.errors import between
 
-    return Figure, InputError, between, classroom, integer, mo, np, plotting
+    return Figure, between, classroom, mo, np, plotting
 
 
 @app.cell
@@ -37,40 +37,39 @@ def _(classroom):
 
 
 @app.cell
-def _(mo):
-    form = mo.md("{noise} {log2_ratio} {image} {seed}").batch(
-        noise=mo.ui.slider(0.05, 0.6, 0.05, value=0.3, label="share of corrupted entries", show_value=True, full_width=True),
-        log2_ratio=mo.ui.slider(-4.0, 4.0, 0.5, value=0.0, label=r"$\log_2$ of $\alpha$ over the rule's choice", show_value=True, full_width=True),
+def _(classroom, mo):
+    controls = classroom.controls(
+        noise=classroom.slider(0.05, 0.6, 0.05, 0.3, "share of corrupted entries"),
+        log2_ratio=classroom.slider(-4.0, 4.0, 0.5, 0.0, r"$\log_2$ of $\alpha$ over the rule's choice"),
         image=mo.ui.text("flower", label="image: flower, china, or the path of a file"),
-        seed=mo.ui.text("0", label="seed"),
-    ).form(submit_button_label="Fit", bordered=False)
-    form
-    return (form,)
+        instance={"seed": 0},
+        button="Fit",
+    )
+    controls
+    return (controls,)
 
 
 @app.cell
-def _(form):
-    parameters = {"noise": 0.3, "log2_ratio": 0.0, "image": "flower", "seed": 0} | (form.value or {})
+def _(classroom, controls):
+    parameters = classroom.chosen(controls)
     return (parameters,)
 
 
 @app.cell
-def _(InputError, between, classroom, integer, mo, np):
+def _(between, classroom, mo, np):
     SIDE, EVERY = 48, 10
 
     def solve(noise, log2_ratio, image="flower", seed=0, iterations=400):
         """Fit with s and, by the absolute loss, without; keep the images and what each has of the noise, every few iterations."""
-        try:
-            import torch
+        import torch
 
-            from sparseop.deep.image_prior import corruption, ratio
-            from sparseop.deep.image_prior import recipe as recipes
-            from sparseop.deep.image_prior.fit import Fit
-            from sparseop.deep.image_prior.images import load_image
-        except ModuleNotFoundError:
-            raise InputError("this lesson fits a network and needs PyTorch, which is not installed: pip install 'sparseop[deep,image]'.") from None
+        from sparseop.deep.image_prior import corruption, ratio
+        from sparseop.deep.image_prior import recipe as recipes
+        from sparseop.deep.image_prior.fit import Fit
+        from sparseop.deep.image_prior.images import load_image
+
         torch.set_num_threads(1)
-        seed = integer("seed", classroom.whole("seed", seed), 0)
+        seed = classroom.whole("seed", seed, 0, 2**63 - 1)
         between("log2 ratio", log2_ratio, -6, 6, ends="[]")
         between("noise", noise, 0, 0.9, ends="(]")
         clean = load_image(str(image), SIDE)
@@ -108,18 +107,17 @@ def _(classroom, parameters, solve):
 
 
 @app.cell
-def _(found, mo):
+def _(classroom, found):
     _last = 1 if found is None else len(found["at"]) - 1
-    place = mo.ui.slider(0, _last, 1, value=min(_last, 8), label="iteration shown, in tens", show_value=True, full_width=True)
+    place = classroom.slider(0, _last, 1, min(_last, 8), "iteration shown, in tens")
     place if found is not None else None
     return (place,)
 
 
 @app.cell
 def _(Figure, np, plotting):
-    def draw(shown):
+    def draw(found, k):
         """Above: the noisy picture, what the network says, what s holds, what neither has. Below: where the noise is, and PSNR."""
-        found, k = shown
         own, other, y = found["double"], found["absolute"], found["y"]
         figure = Figure(figsize=(11, 6.6))
         grid = figure.add_gridspec(2, 4, height_ratios=[1.15, 1])
@@ -151,22 +149,24 @@ def _(Figure, np, plotting):
 
 
 @app.cell
-def _(classroom, draw, found, mo, np, place, trouble):
-    def _show():
-        k = min(place.value, len(found["at"]) - 1)
+def _(np):
+    def tell(found, k):
+        """This iteration in numbers, and both ends."""
         own, other = found["double"], found["absolute"]
-        best = int(np.argmax(other["psnr"]))
-        held = own["recall"][k]
+        best, held = int(np.argmax(other["psnr"])), own["recall"][k]
         finds = f"; of the corrupted entries $s$ has found {100 * held:.0f} %" + (
             f", and {100 * own['precision'][k]:.0f} % of what it holds is corruption" if np.isfinite(own["precision"][k]) else "") if np.isfinite(held) else ""
-        return mo.vstack([
-            classroom.picture(draw, (found, k), "The noisy picture, the network's image, s and the rest; below, the share of the noise in each, and PSNR over iterations."),
-            mo.md(rf"After {found['at'][k]} iterations {100 * own['noise_in_s'][k]:.0f} % of the noise is in $s$ and {100 * own['noise_in_f'][k]:.0f} % in the image{finds}. "
-                  rf"At $\gamma = 10^{{-5}}$, $\alpha = {found['alpha']:.0f}$ (the rule says {found['ruled']:.0f}), which stands for $\lambda = \log(1/\gamma)/(2\alpha) = {found['lam']:.3f}$. "
-                  f"At the end: {own['psnr'][-1]:.1f} dB with $s$; without, {other['psnr'][-1]:.1f} dB, after {other['psnr'][best]:.1f} dB at iteration {found['at'][best]}."),
-        ])
+        return (rf"After {found['at'][k]} iterations {100 * own['noise_in_s'][k]:.0f} % of the noise is in $s$ and {100 * own['noise_in_f'][k]:.0f} % in the image{finds}. "
+                rf"At $\gamma = 10^{{-5}}$, $\alpha = {found['alpha']:.0f}$ (the rule says {found['ruled']:.0f}), which stands for $\lambda = \log(1/\gamma)/(2\alpha) = {found['lam']:.3f}$. "
+                f"At the end: {own['psnr'][-1]:.1f} dB with $s$; without, {other['psnr'][-1]:.1f} dB, after {other['psnr'][best]:.1f} dB at iteration {found['at'][best]}.")
 
-    trouble if trouble is not None else _show()
+    return (tell,)
+
+
+@app.cell
+def _(classroom, draw, found, place, tell, trouble):
+    classroom.show(trouble, draw, tell, found, place.value,
+                   alt="The noisy picture, the network's image, s and the rest; below, the share of the noise in each, and PSNR over iterations.")
 
 
 if __name__ == "__main__":

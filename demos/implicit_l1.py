@@ -11,13 +11,11 @@ app = marimo.App(width="medium", app_title="Implicit sparse regularisation")
 
 @app.cell
 def _():
-    import marimo as mo
     import numpy as np
     from matplotlib.figure import Figure
 
     from demos import classroom
     from sparseop import plotting
-    from sparseop.errors import integer
     from sparseop.linear import (
         flow_limit,
         gaussian_problem,
@@ -27,8 +25,8 @@ def _():
         solve_convex,
     )
 
-    return (Figure, classroom, flow_limit, gaussian_problem, gradient_flow, implicit_regularizer, integer, matching_lam, mo, np,
-            plotting, solve_convex)
+    return (Figure, classroom, flow_limit, gaussian_problem, gradient_flow, implicit_regularizer, matching_lam, np, plotting,
+            solve_convex)
 
 
 @app.cell
@@ -46,30 +44,32 @@ def _(classroom):
 
 
 @app.cell
-def _(classroom, mo):
-    alpha = mo.ui.slider(0.0, 3.6, 0.05, value=1.3, label=r"$\log_{10}\alpha$", show_value=True, full_width=True)
-    gamma = mo.ui.slider(-24, -2, 1, value=-8, label=r"$\log\gamma$", show_value=True, full_width=True)
-    corrupted = mo.ui.slider(0, 20, 1, value=3, label="corrupted observations", show_value=True, full_width=True)
-    size = classroom.fields(observations=20, parameters=40, rank=3, seed=1)
-    mo.vstack([classroom.row(alpha, gamma, corrupted), classroom.more(size)])
-    return alpha, corrupted, gamma, size
+def _(classroom):
+    controls = classroom.controls(
+        log10_alpha=classroom.slider(0.0, 3.6, 0.05, 1.3, r"$\log_{10}\alpha$"),
+        log_gamma=classroom.slider(-24, -2, 1, -8, r"$\log\gamma$"),
+        corrupted=classroom.slider(0, 20, 1, 3, "corrupted observations"),
+        instance={"observations": 20, "parameters": 40, "rank": 3, "seed": 1},
+    )
+    controls
+    return (controls,)
 
 
 @app.cell
-def _(alpha, corrupted, gamma, size):
-    parameters = {"log10_alpha": alpha.value, "log_gamma": gamma.value, "corrupted": corrupted.value, **size.value}
+def _(classroom, controls):
+    parameters = classroom.chosen(controls)
     return (parameters,)
 
 
 @app.cell
-def _(classroom, flow_limit, gaussian_problem, gradient_flow, integer, matching_lam, np, solve_convex):
+def _(classroom, flow_limit, gaussian_problem, gradient_flow, matching_lam, np, solve_convex):
     def solve(log10_alpha, log_gamma, corrupted, observations=20, parameters=40, rank=3, seed=1):
         """Everything the picture shows, as numbers."""
-        n = integer("observations", classroom.whole("observations", observations), 1, 200)
-        p = integer("parameters", classroom.whole("parameters", parameters), 1, 2000)
-        r = integer("rank", classroom.whole("rank", rank), 0, min(n, p), why="the smaller of observations and parameters")
-        k = integer("corrupted", corrupted, 0, n, why="observations")
-        problem = gaussian_problem(n, p, r, k, seed=integer("seed", classroom.whole("seed", seed), 0))
+        n = classroom.whole("observations", observations, 1, 200)
+        p = classroom.whole("parameters", parameters, 1, 2000)
+        r = classroom.whole("rank", rank, 0, min(n, p), why="the smaller of observations and parameters")
+        k = classroom.whole("corrupted", corrupted, 0, n, why="observations")
+        problem = gaussian_problem(n, p, r, k, seed=classroom.whole("seed", seed, 0))
         a, g = 10.0**log10_alpha, float(np.exp(log_gamma))
         times = np.geomspace(1e-3, 1e4, 90)
         lam = matching_lam(a, g)
@@ -110,25 +110,24 @@ def _(Figure, implicit_regularizer, np, plotting):
 
 
 @app.cell
-def _(classroom, parameters, solve):
-    found, trouble = classroom.attempt(solve, **parameters)
-    return found, trouble
+def _(np):
+    def tell(found):
+        """What is shown, in numbers."""
+        gap = float(np.abs(found["limit"].s - found["convex"].s).max())
+        star = found["problem"].theta_star
+        error = rf"is off by {100 * np.linalg.norm(found['limit'].theta - star) / np.linalg.norm(star):.2g} %" if star.any() else "has nothing to find"
+        return (rf"$\alpha = {found['alpha']:.3g}$ and $\gamma = {found['gamma']:.1e}$ match $\lambda = -\log\gamma/(2\alpha) = {found['lam']:.3g}$. "
+                rf"The flow's limit and the $\ell_1$ solution differ by at most {gap:.1e}; the limit's $\theta$ {error}. "
+                rf"Certificates: residual {found['limit'].residual:.0e}, duality gap {found['convex'].gap:.0e} ({found['convex'].status}).")
+
+    return (tell,)
 
 
 @app.cell
-def _(classroom, draw, found, mo, np, trouble):
-    def _show():
-        gap = float(np.abs(found["limit"].s - found["convex"].s).max())
-        star = found["problem"].theta_star
-        error = float(np.linalg.norm(found["limit"].theta - star) / np.linalg.norm(star)) if star.any() else np.nan
-        return mo.vstack([
-            classroom.picture(draw, found, "Every entry of s over time; the effective regulariser beside the absolute value."),
-            mo.md(rf"$\alpha = {found['alpha']:.3g}$ and $\gamma = {found['gamma']:.1e}$ match $\lambda = -\log\gamma/(2\alpha) = {found['lam']:.3g}$. "
-                  rf"The flow's limit and the $\ell_1$ solution differ by at most {gap:.1e}; the limit's $\theta$ is off by {100 * error:.2g} %. "
-                  rf"Certificates: residual {found['limit'].residual:.0e}, duality gap {found['convex'].gap:.0e} ({found['convex'].status})."),
-        ])
-
-    trouble if trouble is not None else _show()
+def _(classroom, draw, parameters, solve, tell):
+    found, trouble = classroom.attempt(solve, **parameters)
+    classroom.show(trouble, draw, tell, found, alt="Every entry of s over time; the effective regulariser beside the absolute value.")
+    return found, trouble
 
 
 if __name__ == "__main__":

@@ -20,9 +20,8 @@ def _():
 
     from demos import classroom
     from sparseop import plotting
-    from sparseop.errors import InputError, integer
 
-    return Figure, InputError, Path, classroom, integer, mo, np, plotting, tempfile
+    return Figure, Path, classroom, mo, np, plotting, tempfile
 
 
 @app.cell
@@ -40,40 +39,39 @@ def _(classroom):
 
 
 @app.cell
-def _(mo):
-    form = mo.md("{rate} {epochs} {seed}").batch(
-        rate=mo.ui.slider(0.0, 0.8, 0.05, value=0.4, label="share of wrong labels", show_value=True, full_width=True),
-        epochs=mo.ui.slider(10, 60, 5, value=40, label="epochs", show_value=True, full_width=True),
-        seed=mo.ui.text("0", label="seed"),
-    ).form(submit_button_label="Train", bordered=False)
-    form
-    return (form,)
+def _(classroom):
+    controls = classroom.controls(
+        rate=classroom.slider(0.0, 0.8, 0.05, 0.4, "share of wrong labels"),
+        epochs=classroom.slider(10, 60, 5, 40, "epochs"),
+        instance={"seed": 0},
+        button="Train",
+    )
+    controls
+    return (controls,)
 
 
 @app.cell
-def _(form):
-    parameters = {"rate": 0.4, "epochs": 40, "seed": 0} | (form.value or {})
+def _(classroom, controls):
+    parameters = classroom.chosen(controls)
     return (parameters,)
 
 
 @app.cell
-def _(InputError, Path, classroom, integer, mo, np, tempfile):
+def _(Path, classroom, mo, np, tempfile):
     METHODS = {"CE": ("method.name=ce",),
                "SOP": ("method.name=sop", "method.lr_u=auto", "method.lr_v=auto", "method.eps=1e-8")}
 
     def solve(rate, epochs, seed=0):
         """Train both methods; keep every epoch's measures, and of SOP every epoch's score of every label."""
-        try:
-            import torch
+        import torch
 
-            from sparseop.deep import checkpoint, engine
-            from sparseop.deep import recipe as recipes
-            from sparseop.deep.data import prepare
-            from sparseop.deep.methods.sop import SOP
-        except ModuleNotFoundError:
-            raise InputError("this lesson trains networks and needs PyTorch, which is not installed: pip install 'sparseop[deep]'.") from None
+        from sparseop.deep import checkpoint, engine
+        from sparseop.deep import recipe as recipes
+        from sparseop.deep.data import prepare
+        from sparseop.deep.methods.sop import SOP
+
         torch.set_num_threads(1)
-        changes = [f"training.epochs={integer('epochs', epochs, 1, 200)}", f"seed={integer('seed', classroom.whole('seed', seed), 0)}",
+        changes = [f"training.epochs={classroom.whole('epochs', epochs, 1, 200)}", f"seed={classroom.whole('seed', seed, 0)}",
                    *([f"noise.rate={rate}"] if rate else ["noise.kind=none", "noise.rate=0"])]
         found, scores, proposals = {}, [], []
         with tempfile.TemporaryDirectory() as folder, mo.status.progress_bar(total=2 * epochs, title="Training", remove_on_exit=True) as bar:
@@ -108,18 +106,17 @@ def _(classroom, parameters, solve):
 
 
 @app.cell
-def _(found, mo):
+def _(classroom, found):
     _last = 1 if found is None else found["epochs"]
-    epoch = mo.ui.slider(1, max(_last, 2), 1, value=_last, label="epoch shown", show_value=True, full_width=True)
+    epoch = classroom.slider(1, max(_last, 2), 1, _last, "epoch shown")
     epoch if found is not None else None
     return (epoch,)
 
 
 @app.cell
 def _(Figure, np, plotting):
-    def draw(shown):
+    def draw(found, epoch):
         """Above: accuracy, memorisation and scores. Below: the most suspicious images of this epoch."""
-        found, epoch = shown
         figure = Figure(figsize=(11, 6.4))
         grid = figure.add_gridspec(3, 12, height_ratios=[2.6, 1, 1])
         left, middle, right = (figure.add_subplot(grid[0, 4 * i:4 * i + 4]) for i in range(3))
@@ -157,23 +154,28 @@ def _(Figure, np, plotting):
 
 
 @app.cell
-def _(classroom, draw, epoch, found, mo, np, trouble):
-    def _show():
-        t = min(epoch.value, found["epochs"])
-        wrong = found["given"] != found["true"]
-        flagged = found["scores"][t - 1] > 0.5
+def _(np):
+    def tell(found, epoch):
+        """This epoch in numbers."""
+        t, wrong = epoch - 1, found["given"] != found["true"]
+        flagged = found["scores"][t] > 0.5
         hits = int((flagged & wrong).sum())
-        of = f"{100 * hits / max(int(flagged.sum()), 1):.0f} % of them rightly; {100 * hits / max(int(wrong.sum()), 1):.0f} % of the wrong labels are found" if wrong.any() else "and no label is wrong"
-        right = np.mean(found["proposals"][t - 1] == found["true"])
-        return mo.vstack([
-            classroom.picture(draw, (found, t), "Accuracy and memorisation over epochs, the scores of right and wrong labels, and the most suspicious images."),
-            mo.md(f"After epoch {t}: CE has memorised {found['CE']['memorised'][t - 1]:.0f} % of the wrong labels and is right on {found['CE']['test'][t - 1]:.1f} % of the "
-                  f"test images; SOP on {found['SOP']['test'][t - 1]:.1f} %. SOP flags {int(flagged.sum())} of {len(flagged)} labels, {of}. Of the labels it proposes, "
-                  f"{100 * right:.1f} % are right; of the given ones, {100 * np.mean(~wrong):.1f} %. (Images: given $\\rightarrow$ proposed label; a green frame where the "
-                  "proposal is the truth, a dotted red one where it isn't, grey where there is none yet.)"),
-        ])
+        memorised, of = "", "and no label is wrong"
+        if wrong.any():
+            memorised = f"has memorised {found['CE']['memorised'][t]:.0f} % of the wrong labels and "
+            of = f"{100 * hits / max(int(flagged.sum()), 1):.0f} % of them rightly; {100 * hits / int(wrong.sum()):.0f} % of the wrong labels are found"
+        return (f"After epoch {epoch}: CE {memorised}is right on {found['CE']['test'][t]:.1f} % of the test images; SOP on {found['SOP']['test'][t]:.1f} %. "
+                f"SOP flags {int(flagged.sum())} of {len(flagged)} labels, {of}. Of the labels it proposes, "
+                f"{100 * np.mean(found['proposals'][t] == found['true']):.1f} % are right; of the given ones, {100 * np.mean(~wrong):.1f} %. (Images: given "
+                "$\\rightarrow$ proposed label; a green frame where the proposal is the truth, a dotted red one where it isn't, grey where there is none yet.)")
 
-    trouble if trouble is not None else _show()
+    return (tell,)
+
+
+@app.cell
+def _(classroom, draw, epoch, found, tell, trouble):
+    classroom.show(trouble, draw, tell, found, epoch.value,
+                   alt="Accuracy and memorisation over epochs, the scores of right and wrong labels, and the most suspicious images.")
 
 
 if __name__ == "__main__":

@@ -11,16 +11,15 @@ app = marimo.App(width="medium", app_title="Discrepant learning rates")
 
 @app.cell
 def _():
-    import marimo as mo
     import numpy as np
     from matplotlib.figure import Figure
 
     from demos import classroom
     from sparseop import plotting
-    from sparseop.errors import between, integer
+    from sparseop.errors import between
     from sparseop.linear import LinearProblem, flow_limit, gradient_flow
 
-    return Figure, LinearProblem, between, classroom, flow_limit, gradient_flow, integer, mo, np, plotting
+    return Figure, LinearProblem, between, classroom, flow_limit, gradient_flow, np, plotting
 
 
 @app.cell
@@ -39,32 +38,34 @@ def _(classroom):
 
 
 @app.cell
-def _(classroom, mo):
-    alpha = mo.ui.slider(-1.0, 4.5, 0.05, value=1.6, label=r"$\log_{10}\alpha$", show_value=True, full_width=True)
-    tail = mo.ui.slider(0.0, 0.3, 0.01, value=0.05, label="tail of $J$", show_value=True, full_width=True)
-    corrupted = mo.ui.slider(1, 20, 1, value=4, label="corrupted observations", show_value=True, full_width=True)
-    size = classroom.fields(observations=30, parameters=60, rank=3, seed=0)
-    mo.vstack([classroom.row(alpha, tail, corrupted), classroom.more(size)])
-    return alpha, corrupted, size, tail
+def _(classroom):
+    controls = classroom.controls(
+        log10_alpha=classroom.slider(-1.0, 4.5, 0.05, 1.6, r"$\log_{10}\alpha$"),
+        tail=classroom.slider(0.0, 0.3, 0.01, 0.05, "tail of $J$"),
+        corrupted=classroom.slider(1, 20, 1, 4, "corrupted observations"),
+        instance={"observations": 30, "parameters": 60, "rank": 3, "seed": 0},
+    )
+    controls
+    return (controls,)
 
 
 @app.cell
-def _(alpha, corrupted, size, tail):
-    parameters = {"log10_alpha": alpha.value, "tail": tail.value, "corrupted": corrupted.value, **size.value}
+def _(classroom, controls):
+    parameters = classroom.chosen(controls)
     return (parameters,)
 
 
 @app.cell
-def _(LinearProblem, between, classroom, flow_limit, gradient_flow, integer, np):
+def _(LinearProblem, between, classroom, flow_limit, gradient_flow, np):
     GAMMA = float(np.exp(-12.0))
 
     def instance(tail, corrupted, observations, parameters, rank, seed):
         """Strong directions, in which theta_star lies, a weak full-rank tail, and a few corrupted observations of size 1."""
-        n = integer("observations", classroom.whole("observations", observations), 2, 200)
-        p = integer("parameters", classroom.whole("parameters", parameters), 1, 2000)
-        r = integer("rank", classroom.whole("rank", rank), 1, min(n, p), why="the smaller of observations and parameters")
-        k = integer("corrupted", corrupted, 1, n - 1, why="observations - 1")
-        rng = np.random.default_rng(integer("seed", classroom.whole("seed", seed), 0))
+        n = classroom.whole("observations", observations, 2, 200)
+        p = classroom.whole("parameters", parameters, 1, 2000)
+        r = classroom.whole("rank", rank, 1, min(n, p), why="the smaller of observations and parameters")
+        k = classroom.whole("corrupted", corrupted, 1, n - 1, why="observations - 1")
+        rng = np.random.default_rng(classroom.whole("seed", seed, 0))
         J = rng.standard_normal((n, r)) @ rng.standard_normal((r, p)) + between("tail", tail, 0, 1, ends="[]") * rng.standard_normal((n, p))
         theta_star = np.linalg.svd(J, full_matrices=False)[2][:r].T @ rng.standard_normal(r)
         s_star = np.zeros(n)
@@ -122,37 +123,29 @@ def _(Figure, plotting):
 
 
 @app.cell
-def _(np):
-    def verdict(found):
+def _(GAMMA, np):
+    def tell(found):
         """Name what went wrong, if anything did."""
-        end = found["end"]
+        end, best = found["end"], found["alphas"][int(np.argmin(found["ends"]["error"]))]
+        where = f"The smallest error over all $\\alpha$ is at about {best:.2g}."
         if end["error"] < 0.1:
-            return rf"**Right.** $\theta$ ends {100 * end['error']:.2g} % off the truth, and $s$ holds {100 * end['found']:.0f} % of the corruption."
-        best = found["alphas"][int(np.argmin(found["ends"]["error"]))]
-        if end["swallowed"] > 0.2:
-            return (rf"**$\alpha$ is too large.** $s$ has swallowed {100 * end['swallowed']:.0f} % of the clean signal before $\theta$ could learn it; "
-                    rf"$\theta$ is {100 * end['error']:.0f} % off. The smallest error over all $\alpha$ is at about {best:.2g}.")
-        return (rf"**$\alpha$ is too small.** {100 * (1 - end['found']):.0f} % of the corruption has gone into $\theta$, which is "
-                rf"{100 * end['error']:.0f} % off: it has memorised. The smallest error over all $\alpha$ is at about {best:.2g}.")
+            verdict = rf"**Right.** $\theta$ ends {100 * end['error']:.2g} % off the truth, and $s$ holds {100 * end['found']:.0f} % of the corruption."
+        elif end["swallowed"] > 0.2:
+            verdict = (rf"**$\alpha$ is too large.** $s$ has swallowed {100 * end['swallowed']:.0f} % of the clean signal before $\theta$ could learn it; "
+                       rf"$\theta$ is {100 * end['error']:.0f} % off. {where}")
+        else:
+            verdict = (rf"**$\alpha$ is too small.** {100 * (1 - end['found']):.0f} % of the corruption has gone into $\theta$, which is "
+                       rf"{100 * end['error']:.0f} % off: it has memorised. {where}")
+        return rf"{verdict} ($\gamma$ = {GAMMA:.1e}; residual of the limit {found['limit'].residual:.0e})"
 
-    return (verdict,)
+    return (tell,)
 
 
 @app.cell
-def _(classroom, parameters, solve):
+def _(classroom, draw, parameters, solve, tell):
     found, trouble = classroom.attempt(solve, **parameters)
+    classroom.show(trouble, draw, tell, found, alt="The race of theta and s over time, and its end for every learning-rate ratio.")
     return found, trouble
-
-
-@app.cell
-def _(GAMMA, classroom, draw, found, mo, trouble, verdict):
-    def _show():
-        return mo.vstack([
-            classroom.picture(draw, found, "The race of theta and s over time, and its end for every learning-rate ratio."),
-            mo.md(rf"{verdict(found)} ($\gamma$ = {GAMMA:.1e}; residual of the limit {found['limit'].residual:.0e})"),
-        ])
-
-    trouble if trouble is not None else _show()
 
 
 if __name__ == "__main__":

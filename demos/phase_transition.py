@@ -11,14 +11,13 @@ app = marimo.App(width="medium", app_title="Phase transition")
 
 @app.cell
 def _():
-    import marimo as mo
     import numpy as np
     import pandas as pd
     from matplotlib.figure import Figure
 
     from demos import classroom
     from sparseop import plotting
-    from sparseop.errors import between, integer
+    from sparseop.errors import between
     from sparseop.linear import (
         gaussian_problem,
         incoherence_condition,
@@ -29,7 +28,7 @@ def _():
     )
     from sparseop.provenance import ROOT
 
-    return (Figure, ROOT, between, classroom, gaussian_problem, incoherence_condition, integer, mo, np, pd, plotting,
+    return (Figure, ROOT, between, classroom, gaussian_problem, incoherence_condition, np, pd, plotting,
             recovery_interval, solve_convex, solve_path, transition_sparsity)
 
 
@@ -48,18 +47,20 @@ def _(classroom):
 
 
 @app.cell
-def _(classroom, mo):
-    rank = mo.ui.slider(1, 99, 1, value=20, label="rank $r$", show_value=True, full_width=True)
-    corrupted = mo.ui.slider(0, 100, 1, value=20, label="corrupted $k$", show_value=True, full_width=True)
-    log_lam = mo.ui.slider(-4, 1, 0.1, value=-1, label=r"$\log_{10}\lambda$", show_value=True, full_width=True)
-    seed = classroom.fields(seed=0)
-    mo.vstack([classroom.row(rank, corrupted, log_lam), classroom.more(seed)])
-    return corrupted, log_lam, rank, seed
+def _(classroom):
+    controls = classroom.controls(
+        rank=classroom.slider(1, 99, 1, 20, "rank $r$"),
+        corrupted=classroom.slider(0, 100, 1, 20, "corrupted $k$"),
+        log10_lam=classroom.slider(-4, 1, 0.1, -1, r"$\log_{10}\lambda$"),
+        instance={"seed": 0},
+    )
+    controls
+    return (controls,)
 
 
 @app.cell
-def _(corrupted, log_lam, rank, seed):
-    parameters = {"rank": rank.value, "corrupted": corrupted.value, "log10_lam": log_lam.value, **seed.value}
+def _(classroom, controls):
+    parameters = classroom.chosen(controls)
     return (parameters,)
 
 
@@ -72,15 +73,15 @@ def _(ROOT, pd):
 
 
 @app.cell
-def _(between, classroom, gaussian_problem, incoherence_condition, integer, np, recovery_interval, solve_convex, solve_path, transition_sparsity):
+def _(between, classroom, gaussian_problem, incoherence_condition, np, recovery_interval, solve_convex, solve_path, transition_sparsity):
     N, P = 100, 150
 
     def solve(rank, corrupted, log10_lam, seed=0):
         """One instance: its solution and certificate at lam, its exact threshold, its errors along lam."""
-        r = integer("rank", rank, 1, N, why="the number of observations")
-        k = integer("corrupted", corrupted, 0, N, why="the number of observations")
+        r = classroom.whole("rank", rank, 1, N, why="the number of observations")
+        k = classroom.whole("corrupted", corrupted, 0, N, why="the number of observations")
         lam = 10.0 ** between("log10 lambda", log10_lam, -6, 3, ends="[]")
-        problem = gaussian_problem(N, P, r, k, seed=integer("seed", classroom.whole("seed", seed), 0))
+        problem = gaussian_problem(N, P, r, k, seed=classroom.whole("seed", seed, 0))
         lams = np.geomspace(1e-4, 10, 41)
         scale = np.linalg.norm(problem.theta_star)
         errors = [np.linalg.norm(solution.theta - problem.theta_star) / scale for solution in solve_path(problem, lams)]
@@ -135,14 +136,9 @@ def _(Figure, N, diagram, np, plotting, transition_sparsity):
 
 
 @app.cell
-def _(classroom, parameters, solve):
-    found, trouble = classroom.attempt(solve, **parameters)
-    return found, trouble
-
-
-@app.cell
-def _(classroom, diagram, draw, found, mo, np, trouble):
-    def _show():
+def _(diagram, np):
+    def tell(found):
+        """The verdict, the exact threshold, and what the theory says."""
         interval, condition = found["interval"], found["condition"]
         if not np.isfinite(interval.lower):
             threshold = r"no $\lambda$ recovers this instance"
@@ -151,15 +147,19 @@ def _(classroom, diagram, draw, found, mo, np, trouble):
             threshold = rf"this instance is recovered from $\lambda_0$ = {interval.lower:.4g} on{upper}"
         verdict = "**recovered**" if found["error"] < 1e-3 else "**not recovered**"
         note = "" if diagram is not None else " (The diagram is missing: it is drawn from `figures/data/fig4.csv` of a checkout.)"
-        return mo.vstack([
-            classroom.picture(draw, found, "The phase diagram with the chosen point, the error along lambda, and s against the truth."),
-            mo.md(rf"$r$ = {found['rank']}, $k$ = {found['corrupted']}, $\lambda$ = {found['lam']:.3g}: {verdict}, $\theta$ is {found['error']:.1e} off; "
-                  rf"{threshold}. Half of all instances are predicted to fail from $k$ = {found['predicted']:.1f} on. "
-                  rf"Certificate: duality gap {found['convex'].gap:.0e} ({found['convex'].status}). Condition (28) "
-                  rf"{'holds' if condition.holds else 'does not hold'}: $k^2r$ = {condition.left:.0f} against $N/4\mu$ = {condition.right:.1f}.{note}"),
-        ])
+        return (rf"$r$ = {found['rank']}, $k$ = {found['corrupted']}, $\lambda$ = {found['lam']:.3g}: {verdict}, $\theta$ is {found['error']:.1e} off; "
+                rf"{threshold}. Half of all instances are predicted to fail from $k$ = {found['predicted']:.1f} on. "
+                rf"Certificate: duality gap {found['convex'].gap:.0e} ({found['convex'].status}). Condition (28) "
+                rf"{'holds' if condition.holds else 'does not hold'}: $k^2r$ = {condition.left:.0f} against $N/4\mu$ = {condition.right:.1f}.{note}")
 
-    trouble if trouble is not None else _show()
+    return (tell,)
+
+
+@app.cell
+def _(classroom, draw, parameters, solve, tell):
+    found, trouble = classroom.attempt(solve, **parameters)
+    classroom.show(trouble, draw, tell, found, alt="The phase diagram with the chosen point, the error along lambda, and s against the truth.")
+    return found, trouble
 
 
 if __name__ == "__main__":

@@ -17,12 +17,11 @@ def _():
 
     from demos import classroom
     from sparseop import plotting
-    from sparseop.errors import integer
     from sparseop.refinery.data import corrupted_dataset
     from sparseop.refinery.descent import largest_step, log_steps, refine
     from sparseop.refinery.network import OneHiddenLayer
 
-    return Figure, OneHiddenLayer, classroom, corrupted_dataset, integer, largest_step, log_steps, mo, np, plotting, refine
+    return Figure, OneHiddenLayer, classroom, corrupted_dataset, largest_step, log_steps, mo, np, plotting, refine
 
 
 @app.cell
@@ -41,29 +40,31 @@ def _(classroom):
 
 @app.cell
 def _(classroom, mo):
-    rho = mo.ui.slider(0.0, 0.48, 0.02, value=0.3, label=r"share of wrong labels $\rho$", show_value=True, full_width=True)
-    eps = mo.ui.slider(0.0, 0.6, 0.05, value=0.3, label=r"radius of the crops $\varepsilon$", show_value=True, full_width=True)
-    alpha = mo.ui.slider(0.0, 0.98, 0.02, value=0.9, label=r"weight of the own opinion $\alpha$", show_value=True, full_width=True)
-    positive = mo.ui.dropdown({"another crop, redrawn each step": "cluster", "a fixed partner": "partner", "a fresh crop": "fresh",
-                               "the same crop: x̃ = x": "self"}, value="another crop, redrawn each step", label=r"$\tilde x$ is")
-    size = classroom.fields(steps=1000, width=100, seed=0)
-    mo.vstack([classroom.row(rho, eps, alpha), positive, classroom.more(size)])
-    return alpha, eps, positive, rho, size
+    controls = classroom.controls(
+        rho=classroom.slider(0.0, 0.48, 0.02, 0.3, r"share of wrong labels $\rho$"),
+        eps=classroom.slider(0.0, 0.6, 0.05, 0.3, r"radius of the crops $\varepsilon$"),
+        alpha=classroom.slider(0.0, 0.98, 0.02, 0.9, r"weight of the own opinion $\alpha$"),
+        positive=mo.ui.dropdown({"another crop, redrawn each step": "cluster", "a fixed partner": "partner", "a fresh crop": "fresh",
+                                 "the same crop: x̃ = x": "self"}, value="another crop, redrawn each step", label=r"$\tilde x$ is"),
+        instance={"steps": 1000, "width": 100, "seed": 0},
+    )
+    controls
+    return (controls,)
 
 
 @app.cell
-def _(alpha, eps, positive, rho, size):
-    parameters = {"rho": rho.value, "eps": eps.value, "alpha": alpha.value, "positive": positive.value, **size.value}
+def _(classroom, controls):
+    parameters = classroom.chosen(controls)
     return (parameters,)
 
 
 @app.cell
-def _(OneHiddenLayer, classroom, corrupted_dataset, integer, largest_step, log_steps, np, refine):
+def _(OneHiddenLayer, classroom, corrupted_dataset, largest_step, log_steps, np, refine):
     def solve(rho, eps, alpha, positive, steps=1000, width=100, seed=0):
         """Both runs from the same data and the same weights."""
-        steps = integer("steps", classroom.whole("steps", steps), 1, 20000)
-        width = integer("width", classroom.whole("width", width), 2, 2000)
-        seed = integer("seed", classroom.whole("seed", seed), 0)
+        steps = classroom.whole("steps", steps, 1, 20000)
+        width = classroom.whole("width", width, 2, 2000)
+        seed = classroom.whole("seed", seed, 0)
         rng = np.random.default_rng(seed)
         data = corrupted_dataset(10, 20, 30, rho=rho, eps=eps, seed=rng)
         network = OneHiddenLayer.gaussian(width, 20, seed=rng)
@@ -99,24 +100,24 @@ def _(Figure, plotting):
 
 
 @app.cell
-def _(classroom, parameters, solve):
-    found, trouble = classroom.attempt(solve, **parameters)
-    return found, trouble
+def _(np):
+    def tell(found):
+        """Where both runs end."""
+        plain, refined = found["descent"], found["refinery"]
+        fitted = {name: f" and has fitted {100 * found[name].noise_fitted[-1]:.0f} % of the wrong labels" if np.isfinite(found[name].noise_fitted[-1]) else ""
+                  for name in ("descent", "refinery")}
+        return (f"After {plain.step[-1]} steps gradient descent is right on {100 * plain.test_accuracy[-1]:.1f} % of fresh crops "
+                f"({100 * plain.test_accuracy.max():.1f} % at its best){fitted['descent']}; the refinery is right on {100 * refined.test_accuracy[-1]:.1f} %"
+                f"{fitted['refinery']}. {100 * refined.label_recovery[-1]:.1f} % of its refined labels are right.")
+
+    return (tell,)
 
 
 @app.cell
-def _(classroom, draw, found, mo, trouble):
-    def _show():
-        plain, refined = found["descent"], found["refinery"]
-        return mo.vstack([
-            classroom.picture(draw, found, "Test accuracy, memorised labels and right refined labels of gradient descent and of the refinery."),
-            mo.md(rf"After {plain.step[-1]} steps gradient descent is right on {100 * plain.test_accuracy[-1]:.1f} % of fresh crops "
-                  rf"({100 * plain.test_accuracy.max():.1f} % at its best) and has fitted {100 * plain.noise_fitted[-1]:.0f} % of the wrong labels; the refinery is right on "
-                  rf"{100 * refined.test_accuracy[-1]:.1f} % and has fitted {100 * refined.noise_fitted[-1]:.0f} %. "
-                  rf"{100 * refined.label_recovery[-1]:.1f} % of its refined labels are right."),
-        ])
-
-    trouble if trouble is not None else _show()
+def _(classroom, draw, parameters, solve, tell):
+    found, trouble = classroom.attempt(solve, **parameters)
+    classroom.show(trouble, draw, tell, found, alt="Test accuracy, memorised labels and right refined labels of gradient descent and of the refinery.")
+    return found, trouble
 
 
 if __name__ == "__main__":

@@ -33,8 +33,8 @@ def run(name, **parameters):
     return "\n".join(output.text for output in outputs if hasattr(output, "text")), names
 
 
-def test_the_five_lessons_are_there():
-    assert {"implicit_l1", "learning_rates", "phase_transition", "label_noise", "refinery"} <= {path.stem for path in NOTEBOOKS}
+def test_every_lesson_is_there_and_driven_in_a_browser():
+    assert {path.stem for path in NOTEBOOKS} == set(SLIDERS)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -82,8 +82,8 @@ def test_learning_rates_fail_on_both_sides_of_the_window():
     assert slow["swallowed"] < 0.01
     assert fast["error"] > 0.5  # ... or learned nothing
     assert fast["swallowed"] > 0.5
-    assert "too small" in names["verdict"](names["solve"](-1.0, 0.05, 4))
-    assert "too large" in names["verdict"](names["solve"](3.5, 0.05, 4))
+    assert "too small" in names["tell"](names["solve"](-1.0, 0.05, 4))
+    assert "too large" in names["tell"](names["solve"](3.5, 0.05, 4))
     without_tail = names["solve"](-1.0, 0.0, 4)
     assert without_tail["end"]["error"] < 1e-3  # nothing to memorise with: no alpha is too small
     race = without_tail["race"]
@@ -131,6 +131,25 @@ def test_label_noise_shows_memorising_and_separating():
     assert f"SOP flags {flagged.sum()} of 1347" in shown
 
 
+@pytest.mark.slow
+def test_image_recovery_moves_the_noise_into_s_and_the_ratio_decides():
+    shown, names = run("image_recovery", noise=0.3, log2_ratio=0.0)
+    found = names["found"]
+    own, other = found["double"], found["absolute"]
+    whole = own["noise_in_s"] + own["noise_in_f"]
+    assert own["noise_in_s"][0] == 0
+    assert own["noise_in_s"][-1] > 0.85
+    assert whole[-1] == pytest.approx(1, abs=0.03)  # nothing is left in the residual
+    assert own["psnr"].max() - own["psnr"][-1] < 0.3
+    assert other["psnr"].max() - other["psnr"][-1] > 5
+    assert f"{own['psnr'][-1]:.1f} dB with" in shown
+    small = names["solve"](0.3, -4.0)["double"]
+    assert small["noise_in_f"][-1] > 0.8
+    large = names["solve"](0.3, 4.0)["double"]
+    assert np.isfinite(large["psnr"]).all()
+    assert large["precision"][-1] < own["precision"][-1] - 0.15  # it takes the photograph's detail too
+
+
 BAD = [
     ("implicit_l1", {"log10_alpha": 1.3, "log_gamma": -8, "corrupted": 3, "rank": "50"}, "rank must be >= 0 and <= 20"),
     ("implicit_l1", {"log10_alpha": 1.3, "log_gamma": -8, "corrupted": 30}, "corrupted must be >= 0 and <= 20"),
@@ -144,6 +163,11 @@ BAD = [
     ("label_noise", {"rate": 0.4, "epochs": 0, "seed": 0}, "epochs must be >= 1"),
     ("refinery", {"rho": 0.6, "eps": 0.3, "alpha": 0.9, "positive": "cluster", "steps": 10}, "rho must lie in"),
     ("refinery", {"rho": 0.3, "eps": 0.3, "alpha": 1.5, "positive": "cluster", "steps": 10}, "alpha"),
+    ("image_recovery", {"noise": 0.0, "log2_ratio": 0}, "noise must lie in (0, 0.9], got 0.0."),
+    ("image_recovery", {"noise": 0.3, "log2_ratio": 9}, "log2 ratio must lie in [-6, 6], got 9."),
+    ("image_recovery", {"noise": 0.3, "log2_ratio": 0, "image": "nowhere.png"}, "the image 'nowhere.png' is not there"),
+    ("image_recovery", {"noise": 0.3, "log2_ratio": 0, "seed": "one"}, "seed must be a whole number"),
+    ("image_recovery", {"noise": 0.3, "log2_ratio": 0, "seed": "1" * 40}, "seed must be >= 0 and <= 9223372036854775807"),
 ]
 
 
@@ -156,6 +180,17 @@ def test_bad_parameters_end_in_a_friendly_sentence(name, parameters, sentence):
     assert sentence in text
     assert html.unescape(html.unescape(shown)).count("be computed") == 1  # shown once, in place of the picture
     assert "<svg role" not in shown
+
+
+@pytest.mark.parametrize(("name", "parameters"), [
+    ("implicit_l1", {"log10_alpha": 1.3, "log_gamma": -8, "corrupted": 3, "rank": "0"}),  # theta_star = 0
+    ("refinery", {"rho": 0.0, "eps": 0.3, "alpha": 0.9, "positive": "cluster", "steps": 10}),
+    ("label_noise", {"rate": 0.0, "epochs": 1}),
+])
+def test_what_is_not_there_is_not_told_as_nan(name, parameters):
+    _, names = run(name, **parameters)
+    told = names["tell"](names["found"], *([1] if name == "label_noise" else []))
+    assert "nan" not in told
 
 
 # ---- in a browser -------------------------------------------------------------------------------------------------------
