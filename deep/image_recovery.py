@@ -33,77 +33,69 @@ from sparseop.deep.image_prior import corruption
 from sparseop.deep.image_prior import recipe as recipes
 from sparseop.deep.image_prior.fit import Fit
 from sparseop.deep.image_prior.images import load_image
-from sparseop.deep.image_prior.picture import LABELS, LINES, compose
+from sparseop.deep.image_prior.picture import LABELS, LINES, colour, compose
 from sparseop.deep.image_prior.ratio import estimated_level, matching, ratio_for
-from sparseop.deep.image_prior.run import filters
 from sparseop.study import Row, Study
 
 IMAGES = ("flower", "china")
 NOISES = (0.1, 0.3, 0.5)
 SEEDS = (0, 1, 2)
+SIZE = 64
 ITERATIONS, CHOICE_ITERATIONS = 800, 400
 EVERY = 20
 GAMMA = 1e-5
 GAMMAS = (1e-2, 1e-4, 1e-6, 1e-8)
 LAMS = (0.16, 0.08, 0.04, 0.02, 0.01)
 HOLDOUT = 0.05
-FILTERS = ("median 3 x 3", "median 5 x 5", "median of entries not 0 or 1")
+FILTERS = tuple(corruption.FILTERS)
 RECORDS = provenance.ROOT / "deep" / "results" / "image_recovery"
-COLOURS = {"squared": plotting.GREY, "absolute": plotting.BLUE, "double": plotting.RED}
-
-
-def fitted(image: str, kind: str, noise: float, seed: int, method: str, *changes: str) -> Iterator[Row]:
-    """Fit by one method and yield a row a measurement, the first before the first step and the last after the last."""
-    torch.set_num_threads(1)
-    recipe = recipes.read(recipes.FOLDER / "image-recovery.toml", [
-        f"image={image}", f"noise={noise}", f"noise_kind={kind}", f"seed={seed}", f"training.every={EVERY}", *changes])
-    clean = load_image(recipe.image, recipe.size)
-    y = corruption.corrupt(clean, noise, kind=kind, seed=seed)
-    fit = Fit(y, method, recipe)
-    while True:
-        if fit.iteration % EVERY == 0:
-            f, s = fit.output(), fit.corruption()
-            row: Row = {"iteration": fit.iteration, "psnr": corruption.psnr(f, clean), "held_out": fit.held_out_error(f)}
-            if s is not None:
-                row["found"] = float((s.abs() > corruption.VISIBLE).float().mean())
-                row["precision"], row["recall"] = corruption.detection(s, y - clean)
-            yield row
-        if fit.iteration == recipe.training.iterations:
-            return
-        fit.step()
+RECIPE = recipes.find("image-recovery")
 
 
 def corrupted(image: str, kind: str, noise: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the corrupted image and the clean one."""
-    clean = load_image(image, 64)
+    clean = load_image(image, SIZE)
     return corruption.corrupt(clean, noise, kind=kind, seed=seed), clean
+
+
+def fitted(y: torch.Tensor, clean: torch.Tensor, seed: int, method: str, *changes: str) -> Iterator[Row]:
+    """Fit by one method and yield a row a measurement, the first before the first step and the last after the last."""
+    torch.set_num_threads(1)
+    recipe = recipes.read(RECIPE, [f"seed={seed}", *changes])
+    fit = Fit(y, method, recipe)
+    while True:
+        if fit.iteration % EVERY == 0:
+            yield {"iteration": fit.iteration, **fit.measure(fit.output(), fit.corruption(), clean)}
+        if fit.iteration == recipe.training.iterations:
+            return
+        fit.step()
 
 
 def cell(image: str, kind: str, noise: float, seed: int, method: str) -> list[Row]:
     """Return PSNR over iterations of one method, or that of the median filters."""
     y, clean = corrupted(image, kind, noise, seed)
     if method == "filters":
-        return [{"filter": name, "iteration": 0, "psnr": value} for name, value in filters(y, clean).items()]
+        return [{"filter": name, "iteration": 0, "psnr": value} for name, value in corruption.filters(y, clean).items()]
     ratio = ratio_for(estimated_level(y), GAMMA)
     changes = [f"training.iterations={ITERATIONS}", f"sparse.ratio={ratio}", f"sparse.gamma={GAMMA}"]
-    return [{"filter": "", **row, "ratio": ratio} for row in fitted(image, kind, noise, seed, method, *changes)]
+    return [{"filter": "", **row, "ratio": ratio} for row in fitted(y, clean, seed, method, *changes)]
 
 
 def matched_cell(gamma: float, lam: float, image: str, noise: float, seed: int) -> Row:
     """Return where "double" ends at this lam, with the ratio that this gamma needs for it."""
     ratio = matching(lam, gamma)
     changes = [f"training.iterations={ITERATIONS}", f"sparse.ratio={ratio}", f"sparse.gamma={gamma}"]
-    *_, last = fitted(image, "salt-and-pepper", noise, seed, "double", *changes)
+    *_, last = fitted(*corrupted(image, "salt-and-pepper", noise, seed), seed, "double", *changes)
     return {"ratio": ratio, **last}
 
 
 def choice_cell(method: str, lam: float, image: str, noise: float, seed: int) -> Row:
     """Return where a fit to 95 % of the entries ends, and what the other 5 % say about it."""
-    y, _ = corrupted(image, "salt-and-pepper", noise, seed)
+    y, clean = corrupted(image, "salt-and-pepper", noise, seed)
     changes = [f"training.iterations={CHOICE_ITERATIONS}", f"training.holdout={HOLDOUT}"]
     if method == "double":
         changes += [f"sparse.ratio={matching(lam, GAMMA)}", f"sparse.gamma={GAMMA}"]
-    rows = list(fitted(image, "salt-and-pepper", noise, seed, method, *changes))
+    rows = list(fitted(y, clean, seed, method, *changes))
     stopped = min(rows, key=lambda row: row["held_out"])
     return {"level": estimated_level(y), **rows[-1], "psnr_best": max(row["psnr"] for row in rows),
             "psnr_stopped": stopped["psnr"], "stopped_at": stopped["iteration"]}
@@ -146,8 +138,8 @@ def draw_curves(table: pd.DataFrame) -> Figure:
             for method, dashes in LINES.items():
                 by_iteration = part[part["method"] == method].groupby("iteration")["psnr"]
                 mean, spread = by_iteration.mean(), by_iteration.std().fillna(0)
-                axis.plot(mean, dashes, color=COLOURS[method], label=LABELS[method])
-                axis.fill_between(mean.index, mean - spread, mean + spread, color=COLOURS[method], alpha=0.15, lw=0)
+                axis.plot(mean, dashes, color=colour(method), label=LABELS[method])
+                axis.fill_between(mean.index, mean - spread, mean + spread, color=colour(method), alpha=0.15, lw=0)
             for name, dots in zip(FILTERS, (":", "-.", "--"), strict=True):
                 axis.axhline(part[part["filter"] == name]["psnr"].mean(), color="black", lw=0.9, ls=dots, label=name)
             axis.set_title(f"{image}, {100 * noise:g} %")
@@ -158,7 +150,7 @@ def draw_curves(table: pd.DataFrame) -> Figure:
         axis.set_ylabel("PSNR (dB)")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     plotting.caption(figure, (
-        f"Mean and standard deviation of {table['seed'].nunique()} seeds (corruption, network, input). 64 x 64 pixels, each entry (pixel and channel) "
+        f"Mean and standard deviation of {table['seed'].nunique()} seeds (corruption, network, input). {SIZE} x {SIZE} pixels, each entry (pixel and channel) "
         "replaced by 0 or 1 with the probability given; the same network, start and step for the three losses; ratio α by the rule from the "
         f"estimated corruption level, γ = {GAMMA:g}. The median of entries that are not 0 or 1 knows the kind of noise; nothing else does."))
     return figure
@@ -325,13 +317,13 @@ def _pairs(gammas: tuple[float, ...], seeds: tuple[int, ...]) -> list[Row]:
 PACKAGES = ("torch", "pillow", "scikit-learn")
 STUDIES = (
     Study("image_recovery", cell, {"paper": _curves(IMAGES, NOISES, SEEDS), "quick": _curves(("flower",), (0.3,), (0,))}, draw, tables,
-          packages=PACKAGES),
+          packages=PACKAGES, files=(RECIPE,)),
     Study("image_recovery_matched", matched_cell, {"paper": _pairs(GAMMAS, SEEDS[:2]), "quick": _pairs((1e-2, 1e-6), (0,))},
-          draw_matched, matched_tables, packages=PACKAGES),
+          draw_matched, matched_tables, packages=PACKAGES, files=(RECIPE,)),
     Study("image_recovery_choice", choice_cell, {"paper": _choices(IMAGES, NOISES, SEEDS), "quick": _choices(("flower",), (0.3,), (0,))},
-          draw_choice, choice_tables, packages=PACKAGES),
+          draw_choice, choice_tables, packages=PACKAGES, files=(RECIPE,)),
     Study("image_recovery_rule", rule_cell, {"paper": _beside(IMAGES, NOISES, SEEDS[:1]), "quick": _beside(("flower",), (0.3,), (0,))}, tables=rule_tables,
-          packages=PACKAGES),
+          packages=PACKAGES, files=(RECIPE,)),
 )
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """MoCo, momentum mixup, SANE and its uniform control on painted shapes, followed over epochs and over processor time.
 
-    python -m deep.sane_time              train (half an hour of one core), then draw; an interrupted run goes on
+    python -m deep.sane_time              train (forty minutes of one core), then draw; an interrupted run goes on
     python -m deep.sane_time --redraw     draw from the committed numbers, training nothing
 
-As ``deep.sane_shapes``, twice as long. SANE's step costs about 1.7 times MoCo's, so equal epochs are not equal time.
+As ``deep.sane_shapes``, twice as long. SANE's step costs about 1.7 times MoCo's, so equal epochs are not equal time; with one
+term of its loss a query ("either term") it costs as much as MoCo's.
 """
 
 import sys
@@ -11,13 +12,15 @@ import sys
 import pandas as pd
 from matplotlib.figure import Figure
 
-from deep.sane_cells import RECIPE, cell
+from deep.sane_cells import ONE_PASS, RECIPE, cell
 from deep.sane_shapes import grid, table_of
 from sparseop import plotting, study
 from sparseop.study import Study
 
 EPOCHS, SEEDS = 16, (0, 1, 2)
-NAMES = ("none (MoCo)", "MM", "p+q+MM (SANE)", "uniform instead of p+q, MM", "MoCo for SANE's time")
+NAMES = ("none (MoCo)", "MM", "p+q+MM (SANE)", "uniform instead of p+q, MM", *ONE_PASS, "MoCo for SANE's time")
+#: colour, marker and dashes of each
+STYLES = (*zip(plotting.COLORS, plotting.MARKERS, plotting.DASHES, strict=True), (plotting.GREY, "X", "--"))
 
 
 def draw(table: pd.DataFrame) -> Figure:
@@ -27,8 +30,8 @@ def draw(table: pd.DataFrame) -> Figure:
     for number, (name, runs) in enumerate(table.groupby("variant", sort=False)):
         for axis, x in zip(axes, ("epoch", "cpu_seconds"), strict=True):
             means = runs.groupby("epoch")[[x, "knn"]].mean() if x != "epoch" else runs.groupby("epoch")[["knn"]].mean().reset_index()
-            axis.plot(means[x], means["knn"], marker=plotting.MARKERS[number % 6], markersize=4, color=plotting.COLORS[number % 6],
-                      linestyle=plotting.DASHES[number % 6], label=name)
+            color, marker, dashes = STYLES[number]
+            axis.plot(means[x], means["knn"], marker=marker, markersize=4, color=color, linestyle=dashes, label=name)
     axes[0].set(xlabel="epoch", ylabel="kNN accuracy (%)", title="equal epochs")
     axes[1].set(xlabel="processor seconds of training", title="equal time")
     axes[0].legend(loc="lower right", fontsize=8)
