@@ -15,6 +15,7 @@ from torch import Tensor
 from sparseop.deep.image_prior.fit import Fit
 from sparseop.deep.image_prior.ratio import matching, resolve, stable
 from sparseop.deep.image_prior.recipe import ImageRecipe
+from sparseop.errors import InputError
 
 FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)  # of the rule's ratio
 HELD_OUT = 0.05  # share of the entries, where the recipe holds none out
@@ -30,6 +31,10 @@ def choose(y: Tensor, recipe: ImageRecipe, device: torch.device | str = "cpu", t
     recipe : its ``sparse.ratio`` is a number, which stays, "auto" (the rule) or "held-out".
     device : where the fits run.
     tell : called with a line for each candidate.
+
+    Raises
+    ------
+    InputError : no candidate has a finite error on held-out entries.
     """
     training, sparse = recipe.training, recipe.sparse
     if not isinstance(sparse.ratio, str):
@@ -47,8 +52,11 @@ def choose(y: Tensor, recipe: ImageRecipe, device: torch.device | str = "cpu", t
         for _ in range(shorter.iterations):
             fit.step()
         error = fit.held_out_error(fit.output())
-        errors[pair] = math.inf if math.isnan(error) else error  # nan: it diverged
+        errors[pair] = math.inf if math.isnan(error) else error  # nan: it diverged, or of a tiny image no entry was held out
         if tell is not None:
             tell(f"lam = {matching(*pair):.3g}: error on held-out entries {error:.4f}")
     ratio, gamma = min(errors, key=lambda pair: errors[pair])
+    if errors[ratio, gamma] == math.inf:
+        raise InputError("sparse.ratio = \"held-out\" found no ratio with a finite error on held-out entries; a larger training.holdout "
+                         "or a lower training.lr may help, or sparse.ratio = \"auto\".")
     return replace(recipe, sparse=replace(sparse, ratio=ratio, gamma=gamma))

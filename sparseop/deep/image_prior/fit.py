@@ -11,6 +11,7 @@ Learning Rates for Double Over-parameterization", NeurIPS 2020). The first two h
 script can be switched to the absolute loss while g and h go on learning made some baselines other than they seem.
 """
 
+import math
 from typing import Any
 
 import torch
@@ -18,8 +19,10 @@ from torch import Tensor
 
 from sparseop.deep.data import seed_for
 from sparseop.deep.image_prior import networks
+from sparseop.deep.image_prior.corruption import VISIBLE, detection, psnr
 from sparseop.deep.image_prior.recipe import ImageRecipe
 from sparseop.deep.image_prior.sparse import SparsePart
+from sparseop.deep.loop import generator
 from sparseop.errors import InputError, choice
 
 AMPLITUDE = 0.1  # of the network's input, uniform in [0, AMPLITUDE]
@@ -52,8 +55,8 @@ class Fit:
         torch.manual_seed(seed_for(self.seed, "network"))
         self.network = networks.build(recipe.network.name, len(y), size, **recipe.network.options).to(self.device)
         shape = self.network.input_shape(*size)
-        self.z = AMPLITUDE * torch.rand(shape, generator=_generator(self.seed, "input")).to(self.device)
-        kept = torch.rand(self.y.shape, generator=_generator(self.seed, "held out")) >= training.holdout
+        self.z = AMPLITUDE * torch.rand(shape, generator=generator("cpu", self.seed, "input")).to(self.device)
+        kept = torch.rand(self.y.shape, generator=generator("cpu", self.seed, "held out")) >= training.holdout
         self.seen = kept.float().to(self.device)
         self.share = float(self.seen.mean())
         groups: list[dict[str, Any]] = [{"params": list(self.network.parameters())}]
@@ -66,10 +69,15 @@ class Fit:
             groups.append({"params": list(self.sparse.parameters()), "lr": training.lr * spec.ratio})
         self.optimiser = torch.optim.SGD(groups, lr=training.lr, momentum=training.momentum)
         self.iteration = 0
-        self.loss = float("nan")
+        self._loss = torch.tensor(math.nan)
+
+    @property
+    def loss(self) -> float:
+        """The loss before the last step; asking waits for the device."""
+        return float(self._loss)
 
     def step(self) -> None:
-        """Take one step; ``loss`` is then what it was before it."""
+        """Take one step."""
         f = self.network(self._input())
         off = f - self.y if self.sparse is None else f + self.sparse() - self.y
         size = off.abs() if self.method == "absolute" else off.square()
@@ -78,7 +86,7 @@ class Fit:
         torch.autograd.backward(loss)
         self.optimiser.step()
         self.iteration += 1
-        self.loss = float(loss.detach())
+        self._loss = loss.detach()
 
     @torch.no_grad()
     def output(self) -> Tensor:
@@ -98,12 +106,21 @@ class Fit:
         is (1 - p) mean |f - x| + p/2: the error against the truth x, but for a constant.
         """
         hidden = 1 - self.seen[0]
-        return float(((f - self.y[0]).abs() * hidden).sum() / hidden.sum()) if self.share < 1 else float("nan")
+        return float(((f - self.y[0]).abs() * hidden).sum() / hidden.sum()) if self.share < 1 else math.nan
+
+    def measure(self, f: Tensor, s: Tensor | None, clean: Tensor | None) -> dict[str, float]:
+        """Return PSNR (nan where no clean image is known) and held-out error of f; of s the share found, and precision and recall."""
+        found = {"psnr": math.nan if clean is None else psnr(f.cpu(), clean), "held_out": self.held_out_error(f)}
+        if s is not None:
+            found["found"] = float((s.abs() > VISIBLE).float().mean())
+            if clean is not None:
+                found["precision"], found["recall"] = detection(s.cpu(), self.y[0].cpu() - clean)
+        return found
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that changes."""
         return {
-            "iteration": self.iteration, "network": self.network.state_dict(), "optimiser": self.optimiser.state_dict(),
+            "iteration": self.iteration, "loss": self.loss, "network": self.network.state_dict(), "optimiser": self.optimiser.state_dict(),
             "sparse": None if self.sparse is None else self.sparse.state_dict(),
         }
 
@@ -113,15 +130,10 @@ class Fit:
         self.optimiser.load_state_dict(state["optimiser"])
         if self.sparse is not None:
             self.sparse.load_state_dict(state["sparse"])
-        self.iteration = int(state["iteration"])
+        self.iteration, self._loss = int(state["iteration"]), torch.tensor(state["loss"])
 
     def _input(self) -> Tensor:
         level = self.training.input_noise
         if level == 0:
             return self.z
-        noise = torch.randn(self.z.shape, generator=_generator(self.seed, "input noise", self.iteration))
-        return self.z + level * noise.to(self.device)
-
-
-def _generator(*key: int | str) -> torch.Generator:
-    return torch.Generator().manual_seed(seed_for(*key))
+        return self.z + level * torch.randn(self.z.shape, generator=generator(self.device, self.seed, "input noise", self.iteration), device=self.device)

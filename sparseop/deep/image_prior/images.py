@@ -110,7 +110,7 @@ def _plain(image: Any, image_module: Any) -> Any:
         if not np.isfinite(values).all() or values.min() < 0:
             raise InputError("the image holds negative or infinite values and cannot be taken as brightness.")
         top = 1.0 if values.max() <= 1 else 255.0 if values.max() <= 255 and picture.mode == "F" else 65535.0
-        return image_module.fromarray((values / max(top, values.max())).astype(np.float32), "F")
+        return image_module.fromarray((values / max(top, values.max())).astype(np.float32))
     grey = picture.mode in ("1", "L", "LA", "La")
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")

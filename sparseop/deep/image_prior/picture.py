@@ -12,7 +12,7 @@ LABELS = {"squared": "squared loss", "absolute": "absolute loss", "double": "$s 
 
 
 def draw(stem: Path, images: Images, rows: list[dict[str, Any]], summary: dict[str, Any]) -> list[Path]:
-    """Draw a run's picture into ``stem.png``, ``.pdf`` and ``.svg`` and return the paths."""
+    """Draw a run's picture into the files of ``plotting.save`` and return their paths."""
     from sparseop import plotting  # matplotlib, which no other trainer loads
 
     with plotting.style():
@@ -51,7 +51,7 @@ def compose(images: Images, rows: list[dict[str, Any]], summary: dict[str, Any])
     for method in methods:
         own = [row for row in rows if row["method"] == method]
         values = [row["psnr" if truth else "loss"] for row in own]
-        axis.plot([row["iteration"] for row in own], values, color=_colour(method), ls=LINES[method], label=LABELS[method])
+        axis.plot([row["iteration"] for row in own], values, color=colour(method), ls=LINES[method], label=LABELS[method])
     if truth:
         for (name, value), dots in zip(summary["filters"].items(), (":", "-.", "--"), strict=False):
             axis.axhline(value, color=plotting.GREY, lw=1, ls=dots, label=name)
@@ -101,7 +101,8 @@ def _title(name: str, summary: dict[str, Any]) -> str:
     return LABELS[method] + (f", {value:.1f} dB" if known else "")
 
 
-def _colour(method: str) -> str:
+def colour(method: str) -> str:
+    """Return the colour of a method's curve."""
     from sparseop import plotting
 
     return {"squared": plotting.GREY, "absolute": plotting.BLUE, "double": plotting.RED}[method]

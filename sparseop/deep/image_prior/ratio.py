@@ -10,7 +10,7 @@ import math
 from torch import Tensor
 
 from sparseop.deep.image_prior.corruption import median_filter
-from sparseop.errors import between, positive
+from sparseop.errors import InputError, between, positive
 
 JUMP = 0.2  # an entry further than this from its median counts as corrupted
 #: the rule lam = LAM exp(-DECAY level), fitted by hand to the best of four ratios each on two photographs (flower, china; 64 x 64,
@@ -52,6 +52,15 @@ def stable(ratio: float, gamma: float, *, entries: int, lr: float, momentum: flo
     The curvature of a mean loss over m entries along g is at most 8 |s| / m, and gradient descent with momentum b is stable up to
     2 (1 + b) over it, so ratio * lr < (1 + b) m / 4; on the way residuals are larger than at the end, and less than half of that is
     taken. A larger ratio gives way to that one with a larger gamma.
+
+    Raises
+    ------
+    InputError : lr so large that no gamma below 1 is left.
     """
     largest = 0.1 * (1 + momentum) * entries / lr
-    return (ratio, gamma) if ratio <= largest else (largest, math.exp(-2 * largest * matching(ratio, gamma)))
+    if ratio <= largest:
+        return ratio, gamma
+    raised = math.exp(-2 * largest * matching(ratio, gamma))
+    if raised == 1:
+        raise InputError(f"training.lr must be lower for g and h to be stable on an image of {entries:,} entries, got {lr:g}.")
+    return largest, raised

@@ -9,7 +9,7 @@ A run is a folder::
     summary.json        each method at its last and at its best measurement, and the median filters
     clean.png, corrupted.png, recovered_METHOD.png, corruption.png (grey: s = 0)
     recovery.npz        the same as float32 arrays (C, H, W)
-    recovery.png, .pdf, .svg    the picture of all that
+    recovery.png, .pdf, .svg, dark/recovery.png     the picture of all that
 
 A run that was killed goes on from its checkpoint bit by bit as if it had not been.
 """
@@ -115,45 +115,30 @@ class _Run:
     def _advance(self, fit: Fit, index: int, record: Record, watch: Watch | None) -> None:
         training, saved = self.recipe.training, time.monotonic()
 
-        def measured(f: Tensor, s: Tensor | None) -> None:
-            row = self._measure(fit, fit.iteration, f, s)
-            record.rows.append(row)
-            self._keep(fit.method, f, s)
+        def measured() -> None:
+            f, s = fit.output(), fit.corruption()
+            if fit.iteration == training.iterations:
+                _require_finite(fit, f)
+            record.rows.append({"method": fit.method, "iteration": fit.iteration, "loss": fit.loss, **fit.measure(f, s, self.clean)})
+            self.recovered[fit.method] = f.cpu().clamp(0, 1)
+            self.s = self.s if s is None else s.cpu()
             if watch is not None:
-                watch(row, training.iterations)
+                watch(record.rows[-1], training.iterations)
 
         if fit.iteration == 0:
             self._save(record, index, fit.state_dict())
         while fit.iteration < training.iterations:
             due = fit.iteration % training.every == 0
-            f, s = (fit.output(), fit.corruption()) if due else (None, None)
-            if f is not None:
-                measured(f.cpu(), None if s is None else s.cpu())
+            if due:
+                measured()
             fit.step()
-            if due and not math.isfinite(fit.loss):
-                raise InputError(
-                    f"the loss of method {fit.method!r} was not finite after {fit.iteration} iterations; the last checkpoint is kept. "
-                    "A lower training.lr" + (" or sparse.ratio" if fit.method == "double" else "") + " may help.")
-            if due and time.monotonic() - saved > SAVE_SECONDS:
-                self._save(record, index, fit.state_dict())
-                record.write()
-                saved = time.monotonic()
-        s = fit.corruption()
-        measured(fit.output().cpu(), None if s is None else s.cpu())
-
-    def _measure(self, fit: Fit, iteration: int, f: Tensor, s: Tensor | None) -> Row:
-        row: Row = {"method": fit.method, "iteration": iteration, "loss": fit.loss,
-                    "psnr": math.nan if self.clean is None else corruption.psnr(f, self.clean), "held_out": fit.held_out_error(f.to(self.device))}
-        if s is not None:
-            row["found"] = float((s.abs() > corruption.VISIBLE).float().mean())
-            if self.clean is not None:
-                row["precision"], row["recall"] = corruption.detection(s, self.y - self.clean)
-        return row
-
-    def _keep(self, method: str, f: Tensor, s: Tensor | None) -> None:
-        self.recovered[method] = f.clamp(0, 1)
-        if s is not None:
-            self.s = s
+            if due:
+                _require_finite(fit)
+                if time.monotonic() - saved > SAVE_SECONDS:
+                    self._save(record, index, fit.state_dict())
+                    record.write()
+                    saved = time.monotonic()
+        measured()
 
     def _save(self, record: Record, method: int, fit: dict[str, Any]) -> None:
         checkpoint.save(record.folder / CHECKPOINT, {
@@ -183,6 +168,13 @@ class _Run:
         return summary
 
 
+def _require_finite(fit: Fit, f: Tensor | None = None) -> None:
+    if not math.isfinite(fit.loss) or (f is not None and not bool(f.isfinite().all())):
+        raise InputError(
+            f"the loss of method {fit.method!r} was not finite after {fit.iteration} iterations; the last checkpoint is kept. "
+            "A lower training.lr" + (" or sparse.ratio" if fit.method == "double" else "") + " may help.")
+
+
 def summarise(rows: list[Row], clean: Tensor | None, y: Tensor, recipe: ImageRecipe, level: float, lam: float) -> dict[str, Any]:
     """Return last and best measurement of each method, and what the filters that know nothing of networks reach."""
     summary: dict[str, Any] = {"image": recipe.image, "noise": recipe.noise, "noise_kind": recipe.noise_kind, "seed": recipe.seed,
@@ -196,14 +188,5 @@ def summarise(rows: list[Row], clean: Tensor | None, y: Tensor, recipe: ImageRec
         summary["methods"][method] = {"last": last, "best": None if best is None else {key: best[key] for key in ("iteration", "psnr")}}
     if clean is not None:
         summary["psnr_corrupted"] = corruption.psnr(y, clean)
-        summary["filters"] = filters(y, clean)
+        summary["filters"] = corruption.filters(y, clean)
     return summary
-
-
-def filters(y: Tensor, clean: Tensor) -> dict[str, float]:
-    """Return the PSNR of median filters: two plain ones, and one that knows that impulses are exactly 0 or 1."""
-    return {
-        "median 3 x 3": corruption.psnr(corruption.median_filter(y, 3), clean),
-        "median 5 x 5": corruption.psnr(corruption.median_filter(y, 5), clean),
-        "median of entries not 0 or 1": corruption.psnr(corruption.median_of_moderate(y, 3), clean),
-    }

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from sparseop.deep.data import seed_for
+from sparseop.deep.loop import generator
 from sparseop.errors import between, choice
 
 STARTS = ("constant", "normal")
@@ -34,7 +34,7 @@ class SparsePart(nn.Module):
         if choice("start", start, STARTS) == "constant":
             first = torch.full((2, *shape), gamma)
         else:
-            first = gamma * torch.randn(2, *shape, generator=torch.Generator().manual_seed(seed_for(seed, "sparse part")))
+            first = gamma * torch.randn(2, *shape, generator=generator("cpu", seed, "sparse part"))
         self.g, self.h = nn.Parameter(first[0].clone()), nn.Parameter(first[1].clone())
 
     def forward(self) -> Tensor:

@@ -7,6 +7,7 @@ from sparseop.deep.image_prior.corruption import corrupt, psnr
 from sparseop.deep.image_prior.fit import Fit
 from sparseop.deep.image_prior.images import load_image
 from sparseop.deep.image_prior.ratio import estimated_level, matching, ratio_for
+from sparseop.errors import InputError
 
 
 @pytest.fixture(autouse=True)
@@ -49,6 +50,11 @@ def test_without_g_and_h_nothing_is_fitted_to_choose():
     chosen = choose(corrupt(smooth(), 0.2), made("sparse.ratio=held-out", 'methods=["absolute"]'), tell=lines.append)
     assert lines == []
     assert isinstance(chosen.sparse.ratio, float)
+
+
+def test_no_candidate_is_chosen_where_none_can_be_judged():
+    with pytest.raises(InputError, match="found no ratio with a finite error"):
+        choose(corrupt(smooth(), 0.2), made("sparse.ratio=held-out", "training.holdout=1e-9"))
 
 
 @pytest.mark.slow

@@ -5,9 +5,16 @@ import pytest
 import torch
 from scipy import ndimage
 
-from sparseop.deep.image_prior.corruption import corrupt, detection, median_filter, median_of_moderate, psnr
+from sparseop.deep.image_prior.corruption import (
+    LARGEST_WINDOW,
+    corrupt,
+    detection,
+    median_filter,
+    median_of_moderate,
+    psnr,
+)
 from sparseop.deep.image_prior.images import load_image
-from sparseop.deep.image_prior.ratio import estimated_level, matching, ratio_for, resolve
+from sparseop.deep.image_prior.ratio import estimated_level, matching, ratio_for, resolve, stable
 from sparseop.errors import InputError
 from sparseop.linear import matching_alpha, matching_lam
 
@@ -72,6 +79,16 @@ def test_median_of_moderate_leaves_the_rest_alone(clean):
     assert torch.equal(median_of_moderate(everything, 3), everything)
 
 
+def test_of_wide_white_ground_only_the_edge_is_replaced():
+    """Windows that grew with the ground would take the square of its side in memory for every entry."""
+    image = torch.ones(1, 300, 300)
+    image[..., :10] = 0.5
+    found = median_of_moderate(image, 3)
+    reach = 10 + LARGEST_WINDOW // 2
+    assert (found[..., :reach] == 0.5).all()
+    assert (found[..., reach:] == 1).all()
+
+
 @pytest.mark.parametrize("kind", ["salt-and-pepper", "uniform"])
 @pytest.mark.parametrize("name", ["flower", "china"])
 def test_the_level_is_estimated_without_the_truth(name, kind):
@@ -93,6 +110,8 @@ def test_the_rule():
     assert 30 < ratios[0] < ratios[-1] < 500
     # what counts is lam: another gamma, another ratio, the same lam
     assert matching(ratio_for(0.25, 1e-2), 1e-2) == pytest.approx(matching(ratio_for(0.25, 1e-8), 1e-8))
+    with pytest.raises(InputError, match=r"training\.lr must be lower for g and h to be stable on an image of 768 entries, got 1e\+30"):
+        stable(100, 1e-5, entries=768, lr=1e30, momentum=0.9)
     with pytest.raises(InputError, match="level must lie in"):
         ratio_for(1.5, 1e-5)
     with pytest.raises(InputError, match="noise must lie in"):

@@ -14,7 +14,7 @@ from sparseop.errors import InputError
 Image = pytest.importorskip("PIL.Image")
 TINY = ["network.width=4", "network.scales=2", "network.depth=4", "training.iterations=12", "training.every=4", "training.threads=1", "size=16"]
 FILES = {"recipe.toml", "run.json", "metrics.csv", "last.pt", "summary.json", "clean.png", "corrupted.png", "corruption.png", "recovery.npz",
-         "recovery.png", "recovery.pdf", "recovery.svg", *(f"recovered_{m}.png" for m in recipe.METHODS)}
+         "recovery.png", "recovery.pdf", "recovery.svg", "dark/recovery.png", *(f"recovered_{m}.png" for m in recipe.METHODS)}
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +48,7 @@ def rows(folder):
 
 def test_what_a_run_leaves(tmp_path, drawn):
     summary = run.train(made(), tmp_path / "run", device="cpu")
-    assert {p.name for p in (tmp_path / "run").iterdir() if p.is_file()} == FILES
+    assert {p.relative_to(tmp_path / "run").as_posix() for p in (tmp_path / "run").rglob("*") if p.is_file()} == FILES
     table = rows(tmp_path / "run")
     assert [(row["method"], int(row["iteration"])) for row in table] == [(m, i) for m in recipe.METHODS for i in (0, 4, 8, 12)]
     assert float(table[-1]["psnr"]) == pytest.approx(summary["methods"]["double"]["last"]["psnr"], rel=1e-5)
@@ -87,6 +87,23 @@ def test_an_interrupted_run_keeps_what_it_has_and_goes_on_to_the_last_bit(tmp_pa
     assert resumed["methods"]["double"]["last"]["psnr"] == whole["methods"]["double"]["last"]["psnr"]
     run.resume(tmp_path / "run", device="cpu")  # finished: says again how it ended
     assert (tmp_path / "run" / "summary.json").read_bytes() == (tmp_path / "whole" / "summary.json").read_bytes()
+
+
+@pytest.mark.parametrize("at", [1, 2, 4])
+def test_a_run_that_is_killed_goes_on_also_where_every_step_is_measured(at, tmp_path, monkeypatch):
+    """The loss of a measurement is that of the step before, which a run that goes on has not taken itself."""
+    chosen = made("training.every=1", "training.iterations=4", 'methods=["double"]')
+    run.train(chosen, tmp_path / "whole", device="cpu")
+    monkeypatch.setattr(run, "SAVE_SECONDS", 0.0)
+
+    def kill(row, total):
+        if row["iteration"] == at:
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        run.train(chosen, tmp_path / "run", device="cpu", watch=kill)
+    run.resume(tmp_path / "run", device="cpu")
+    assert (tmp_path / "run" / "metrics.csv").read_bytes() == (tmp_path / "whole" / "metrics.csv").read_bytes()
 
 
 def test_an_image_that_is_corrupted_already_has_no_psnr(tmp_path, capsys):
@@ -138,6 +155,8 @@ def test_a_grey_image(tmp_path):
     (["sparse.gamma=1"], "sparse.gamma must lie in (0, 1)"),
     (["noise_kind=pepper"], "noise_kind must be one of 'salt-and-pepper', 'uniform'"),
     (["sparse.ratio=1e9", 'methods=["double"]', "training.iterations=40"], "the loss of method 'double' was not finite after"),
+    (["sparse.ratio=1e8", 'methods=["double"]', "training.iterations=40", "training.every=100"], "the loss of method 'double' was not finite after 40"),
+    (["size=2"], "the image must have more than 2 pixels on a side, got 2 x 2"),
 ])
 def test_one_sentence_and_status_2(arguments, message, capsys, tmp_path):
     (tmp_path / "letter.txt").write_text("Dear Sir or Madam")
