@@ -8,6 +8,7 @@ of F^T F. The variants take turns; the best of ``repeats`` rounds counts; one th
 """
 
 import argparse
+import sys
 import time
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from numba import njit
 from threadpoolctl import threadpool_limits
 
 from benchmarks.record import keep
-from sparseop import provenance
+from sparseop import cli, provenance
+from sparseop.errors import integer
 from sparseop.linear import _blas
 
 SIZES = (20, 40, 60, 80, 100, 160, 300, 400, 600, 1000)
@@ -69,16 +71,21 @@ def measure(repeats: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def main() -> None:
+def main() -> int:
     """Measure, print, and keep the table with its provenance."""
     parser = argparse.ArgumentParser("python -m benchmarks.cholesky", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--out", type=Path, default=provenance.ROOT / "figures", help="keep the table in DIR/data")
     options = parser.parse_args()
-    print(provenance.hardware()["processor"])
-    with threadpool_limits(1):
-        keep(measure(options.repeats), "bench_cholesky", options.out)
+
+    def body() -> None:
+        integer("--repeats", options.repeats, 1)
+        print(provenance.hardware()["processor"])
+        with threadpool_limits(1):
+            keep(measure(options.repeats), "bench_cholesky", options.out)
+
+    return cli.run("benchmarks.cholesky", body)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -8,6 +8,7 @@ busy machine disturbs all alike. CVXPY's time includes building the program, as 
 """
 
 import argparse
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,8 @@ import scipy.sparse as sp
 from threadpoolctl import threadpool_limits
 
 from benchmarks.record import keep
-from sparseop import provenance
+from sparseop import cli, provenance
+from sparseop.errors import integer
 from sparseop.linear import LinearProblem, gaussian_problem, solve_convex
 
 CELLS = ((5, 5), (20, 10), (20, 40), (50, 20), (60, 20), (90, 50))
@@ -75,12 +77,17 @@ def measure(repeats: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def main() -> None:
+def main() -> int:
     """Print the table and the geometric means."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser("python -m benchmarks.convex", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--out", type=Path, default=provenance.ROOT / "figures", help="keep the table in DIR/data")
     options = parser.parse_args()
+    return cli.run("benchmarks.convex", lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> None:
+    integer("--repeats", options.repeats, 1)
     with threadpool_limits(1):
         table = measure(options.repeats)
     print(table.to_markdown(index=False, floatfmt=".3g"))
@@ -92,4 +99,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

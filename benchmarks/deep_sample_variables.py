@@ -7,6 +7,7 @@ of a row update does not depend on the number of samples N; dense gradients cost
 """
 
 import argparse
+import sys
 import time
 from collections.abc import Callable
 
@@ -14,7 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss, normalize, one_hot
 
+from sparseop import cli
 from sparseop.deep.methods import SOP
+from sparseop.errors import integer
 
 BATCH = 128
 SIZES = ((50_000, 10), (50_000, 100), (1_000_000, 14), (1_000_000, 100))
@@ -50,11 +53,15 @@ def seconds(call: Callable[[Tensor, Tensor, Tensor], object], n: int, k: int) ->
     return time.perf_counter() - started
 
 
-def main() -> None:
+def main() -> int:
     """Print milliseconds a step."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser("python -m benchmarks.deep_sample_variables", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=20)
     repeats = parser.parse_args().repeats
+    return cli.run("benchmarks.deep_sample_variables", lambda: _run(integer("--repeats", repeats, 1)))
+
+
+def _run(repeats: int) -> None:
     torch.set_num_threads(1)
     print(f"{'N':>10}{'K':>6}{'rows (ms)':>12}{'dense (ms)':>12}{'ratio':>8}")
     for n, k in SIZES:
@@ -68,4 +75,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,6 +1,6 @@
 """Speed of the refinery's descent: 5,000 steps at n=500, d=20, k=500 on one core, in at most 3 s in single precision.
 
-    python benchmarks/refinery.py
+    python -m benchmarks.refinery
 
 The bar is a time on an idle core; the ratio to plain float64 numpy, measured in the same minute, is what to compare across
 machines. The lower table says what bounds a step: both products have an inner dimension of only d = 20, so they run at a

@@ -8,6 +8,7 @@ and prints the slopes of log(time) on log(N) by least squares, for a solve and f
 """
 
 import argparse
+import sys
 import time
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from matplotlib.figure import Figure
 from threadpoolctl import threadpool_limits
 
 from benchmarks.record import keep
-from sparseop import plotting, provenance
+from sparseop import cli, plotting, provenance
+from sparseop.errors import integer
 from sparseop.linear import gaussian_problem, solve_convex
 
 SIZES = (100, 300, 1_000, 3_000, 10_000, 30_000, 100_000)
@@ -67,12 +69,17 @@ def draw(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def main() -> None:
+def main() -> int:
     """Measure, print, draw."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser("python -m benchmarks.scaling", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path, default=provenance.ROOT / "figures")
     options = parser.parse_args()
+    return cli.run("benchmarks.scaling", lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> None:
+    integer("--rounds", options.rounds, 1)
     with threadpool_limits(1):
         table = measure(options.rounds)
     print(table.to_markdown(index=False, floatfmt=".3g"))
@@ -83,4 +90,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
