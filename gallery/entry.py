@@ -76,6 +76,16 @@ class Verdict:
     beside: list[tuple[str, str, str]] = field(default_factory=list)
 
 
+def claim(text: str, holds: Any) -> str:
+    """Return a sentence that does not follow the numbers by itself, marked where they no longer bear it out."""
+    return text if holds else f"**No longer so, by the data:** {text}"
+
+
+def compared(why: str, beside: list[tuple[str, str, str]], *, holds: Any) -> Verdict:
+    """Return the verdict on something that the paper shows: reproduced where it ``holds`` here."""
+    return Verdict(REPRODUCED if holds else DIFFERS, claim(why, holds), beside)
+
+
 @dataclass(frozen=True)
 class Entry:
     """One figure or table of a paper, or one study beyond them.

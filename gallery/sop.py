@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from gallery.entry import DIFFERS, NEEDS_GPU, REPRODUCED, Entry, Evidence, Verdict
+from gallery.entry import DIFFERS, NEEDS_GPU, REPRODUCED, Entry, Evidence, Verdict, compared
 from gallery.published import cells
 from gallery.words import share, sig, spread
 
@@ -24,7 +24,7 @@ def figure1(evidence: Evidence) -> Verdict:
     runs = [run for run in evidence.runs if 'table = "fig1"' in run["recipe"]]
     paper = f"{len(runs)} runs of the paper's PreActResNet18 on CIFAR-10 are committed." if runs else \
         "The paper's PreActResNet18 on CIFAR-10 has not been run: that takes a GPU."
-    return Verdict(NEEDS_GPU, f"{paper} The effect itself is there on digits, three seeds, and on CIFAR-10 with a small ConvNet: CE memorises the wrong labels, SOP "
+    return Verdict(NEEDS_GPU, f"{paper} The effect itself is there on digits, {table['seed'].nunique()} seeds, and on CIFAR-10 with a small ConvNet: CE memorises the wrong labels, SOP "
                               f"stays near the share of right ones and loses {drop['SOP']:.1f} points at the end where CE loses {drop['CE']:.1f}.", beside)
 
 
@@ -38,11 +38,10 @@ def figure2(evidence: Evidence) -> Verdict:
     beside = [(f"median relative difference of {symbol} on the curve", "small (colour map)", f"{sig(on[column].median())}; away from it {sig(off[column].median())}")
               for symbol, column in (("θ", "theta_descent"), ("s", "s_descent"))]
     beside.append(("largest relative difference of θ on the curve where the truth is recovered (α < α₀/2)", "", sig(found["theta_descent"].max())))
-    good = on["theta_descent"].median() < 0.05 < off["theta_descent"].median()
-    return Verdict(REPRODUCED if good else DIFFERS,
-                   "Descent and the convex program agree along the curve and nowhere else, but for the block where both recover the truth. What is left on the curve, up to "
-                   f"{sig(on['theta_descent'].max())}, is the initialisation error at γ = exp(-8): the flow's exact limit shows the same {sig(on['theta_limit'].max())}, and the "
-                   "decomposition below it tells step-size from initialisation error.", beside)
+    return compared(
+        "Descent and the convex program agree along the curve and nowhere else, but for the block where both recover the truth. What is left on the curve, up to "
+        f"{sig(on['theta_descent'].max())}, is the initialisation error at γ = exp(-8): the flow's exact limit shows the same {sig(on['theta_limit'].max())}, and the "
+        "decomposition below it tells step-size from initialisation error.", beside, holds=on["theta_descent"].median() < 0.05 < off["theta_descent"].median())
 
 
 def figure3(evidence: Evidence) -> Verdict:
@@ -56,10 +55,8 @@ def figure3(evidence: Evidence) -> Verdict:
     beside += [(f"threshold λ₀, r = {r}, k = {k}: range over trials", "varies with r and k",
                 f"{sig(part['lam_0'].min())} to {sig(part['lam_0'].max())}" if np.isfinite(part["lam_0"]).all() else "none: no weight recovers")
                for (r, k), part in trials.groupby(["rank", "sparsity"])]
-    good = above.max() < 1e-6 < below.min()
-    return Verdict(REPRODUCED if good else DIFFERS,
-                   f"Each of the {len(finite)} trials that can be recovered has a sharp threshold, which a linear program gives exactly; in the other {len(trials) - len(finite)} "
-                   "no weight recovers.", beside)
+    return compared(f"Each of the {len(finite)} trials that can be recovered has a sharp threshold, which a linear program gives exactly; in the other "
+                    f"{len(trials) - len(finite)} no weight recovers.", beside, holds=above.max() < 1e-6 < below.min())
 
 
 def figure4(evidence: Evidence) -> Verdict:
@@ -73,9 +70,8 @@ def figure4(evidence: Evidence) -> Verdict:
               ("largest duality gap of a program", "ECOS's tolerance", sig(table["largest_gap"].max()))]
     small = table[(table["r"] <= 10) & (table["k"] <= 10)]["success_theta"].min()
     large = table[(table["r"] >= 70) & (table["k"] >= 70)]["success_theta"].max()
-    return Verdict(REPRODUCED if small == 1 and large == 0 else DIFFERS,
-                   f"Recovery for small r and k, failure for large ones, and a sharp line between; where it runs, a formula without free parameter predicts. {int(table['trials'].sum()):,} "
-                   "certified programs.", beside)
+    return compared("Recovery for small r and k, failure for large ones, and a sharp line between; where it runs, a formula without free parameter predicts. "
+                    f"{int(table['trials'].sum()):,} certified programs.", beside, holds=small == 1 and large == 0)
 
 
 def table1_small(evidence: Evidence) -> str:

@@ -150,6 +150,11 @@ def test_a_figure_that_stops_reproducing_says_so(tmp_path):
     table.loc[table["where"] == "above", "theta_error"] = 0.01
     table.to_csv(path, index=False)
     assert sop.figure3(evidence).kind == DIFFERS
+    assert sop.figure3(evidence).why.startswith("**No longer so")
+
+
+def test_no_claim_of_the_committed_page_is_one_that_its_data_contradict(text):
+    assert "No longer so" not in text
 
 
 def test_one_entry_is_all_a_study_needs_and_nothing_made_goes_unseen(made_up, monkeypatch):
