@@ -108,6 +108,14 @@ def test_the_readmes_speed_claims_are_the_committed_measurements():
         assert row["a solve"] <= (1.1 if row["sparsity"] == "k = 20" else 1.15)
 
 
+def test_the_readmes_time_of_the_full_phase_diagram_is_the_records():
+    record = json.loads((ROOT / "figures" / "data" / "fig4_full.json").read_text())
+    drawing, solving = (record["totals"][f"{name}_seconds"] for name in ("generation", "solve"))
+    assert record["totals"]["programs"] == 202_000
+    assert 1 < (drawing + solving) / record["hardware"]["cores"] / 60 < 3
+    assert 0.4 < drawing / (drawing + solving) < 0.6
+
+
 def test_every_lesson_is_in_the_teachers_list():
     page = (ROOT / "docs" / "classroom.md").read_text()
     for path in (ROOT / "demos").glob("*.py"):
