@@ -13,6 +13,7 @@ import sys
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from scipy.special import log_softmax
 
 from sparseop import plotting, study
 from sparseop.refinery.data import corrupted_dataset, crop
@@ -20,6 +21,7 @@ from sparseop.refinery.generalization import (
     label_lipschitz,
     lower_constant,
     realising_cosine,
+    two_class_labels,
     two_class_risks,
     upper_bound,
 )
@@ -46,16 +48,10 @@ def construction_cell(y0: float, shift: float, sharper: bool) -> study.Row:
     risks = two_class_risks(y0, y0_star)
     cosine = realising_cosine(y0, TEMPERATURE)
     features = np.array([[1.0, 0.0], [cosine, np.sqrt(1 - cosine**2)]])
-    log_h = np.array([_log_softmax(np.array([1.0, *(features @ features[i])]) / TEMPERATURE) for i in (0, 1)])
-    y = np.array([[y0, y0, 1 - 2 * y0], [y0, 1 - 2 * y0, y0]])
-    y_star = np.array([[y0_star, y0_star, 1 - 2 * y0_star], [y0_star, 1 - 2 * y0_star, y0_star]])
+    log_h = log_softmax(np.column_stack([np.ones(2), features @ features.T]) / TEMPERATURE, axis=1)
+    moved = two_class_labels(y0_star) - two_class_labels(y0)
     return {**row, "gap": risks.gap, "discrepancy": risks.discrepancy, "constant": risks.constant,
-            "simulated_gap": -((y_star - y) * log_h).sum(axis=1).mean(), "lipschitz": label_lipschitz(log_h)[1]}
-
-
-def _log_softmax(z: np.ndarray) -> np.ndarray:
-    z = z - z.max(axis=-1, keepdims=True)
-    return z - np.log(np.exp(z).sum(axis=-1, keepdims=True))
+            "simulated_gap": -(moved * log_h).sum(axis=1).mean(), "lipschitz": label_lipschitz(log_h)[1]}
 
 
 def draw_construction(table: pd.DataFrame) -> Figure:
@@ -107,12 +103,12 @@ def run_cell(share: float, samples: int, seed: int) -> study.Row:
     A = np.eye(DIM)
     for _ in range(STEPS):
         u, size = _normalise(train[0] @ A.T)
-        pulled = _probabilities(u, train[1], dictionary) - y
+        pulled = np.exp(_log_probabilities(u, train[1], dictionary)) - y
         back = (pulled[:, :1] * train[1] + pulled[:, 1:] @ dictionary) / TEMPERATURE
         back -= (back * u).sum(axis=1, keepdims=True) * u
         A -= STEP_SIZE * (back / size).T @ train[0] / samples
-    log_h = np.log(_probabilities(_normalise(train[0] @ A.T)[0], train[1], dictionary))
-    log_test = np.log(_probabilities(_normalise(test[0] @ A.T)[0], test[1], dictionary))
+    log_h = _log_probabilities(_normalise(train[0] @ A.T)[0], train[1], dictionary)
+    log_test = _log_probabilities(_normalise(test[0] @ A.T)[0], test[1], dictionary)
     losses = -(train[2] * log_h).sum(axis=1)
     discrepancy = float(np.linalg.norm(y - train[2], axis=1).mean())
     printed, sharp = label_lipschitz(log_h)
@@ -141,8 +137,8 @@ def _normalise(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return x / size, size
 
 
-def _probabilities(u: np.ndarray, positive: np.ndarray, dictionary: np.ndarray) -> np.ndarray:
-    return np.exp(_log_softmax(np.column_stack([(u * positive).sum(axis=1), u @ dictionary.T]) / TEMPERATURE))
+def _log_probabilities(u: np.ndarray, positive: np.ndarray, dictionary: np.ndarray) -> np.ndarray:
+    return np.asarray(log_softmax(np.column_stack([(u * positive).sum(axis=1), u @ dictionary.T]) / TEMPERATURE, axis=1))
 
 
 def draw_run(table: pd.DataFrame) -> Figure:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparseop.errors import FloatArray, InputError, array, between, choice, integer
+from sparseop.errors import FloatArray, InputError, array, between, choice, integer, nonnegative
 from sparseop.refinery.streams import Seed, stream
 
 IntArray = NDArray[np.intp]
@@ -234,7 +234,7 @@ def crop(centres: Any, eps: float, rng: np.random.Generator) -> Any:
 
 
 def _fitting(delta: float, classes: int, widest: float) -> float:
-    if not 0 < delta <= widest * (1 + 1e-12):
+    if not 0 < nonnegative("delta", delta) <= widest * (1 + 1e-12):
         raise InputError(
             f"delta must lie in (0, {widest:g}] for n_classes={classes}, so that the labels fit into [-1, 1], got {delta!r}."
         )

@@ -143,9 +143,10 @@ def refine(
             # the last state has no step of its own; it is judged with the last step's alpha
             a = float(alphas[min(t, steps - 1)])
             f, ybar = descent.evaluate(a)
-            if len(rows) < len(at) and at[len(rows)] == t:
-                if not np.isfinite(descent.W).all():
-                    raise InputError(f"eta={eta:g} is too large, the weights were infinite at step {t}; take a smaller one.")
+            due = len(rows) < len(at) and at[len(rows)] == t
+            if (due or t == steps) and not np.isfinite(descent.W).all():
+                raise InputError(f"eta={eta:g} is too large, the weights were infinite at step {t}; take a smaller one.")
+            if due:
                 predicted = data.nearest(network.at(descent.W)(test))
                 rows.append((t, a, eta * float(np.sum(1 - alphas[:t])), *_quantities(data, f.astype(float), ybar.astype(float)),
                              float(np.mean(predicted == data.centre_labels[test_labels])),

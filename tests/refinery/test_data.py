@@ -95,6 +95,7 @@ def test_seed_decides_and_differs_from_the_networks():
 @pytest.mark.parametrize(("changes", "words"), [
     ({"delta": 1.01}, "delta must lie in (0, 1] for n_classes=3"),
     ({"delta": 0}, "delta must lie in"),
+    ({"delta": "wide"}, "delta must be a real number, got 'wide'."),
     ({"rho": 0.5}, "rho must lie in [0, 0.5)"),
     ({"rho": -0.1}, "rho must lie in"),
     ({"rho": 0.1, "n_classes": 1}, "a single class has no wrong label"),

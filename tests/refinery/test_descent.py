@@ -202,6 +202,8 @@ def test_divergence_is_an_error_not_a_result():
     data, network = problem(activation="softplus")
     with pytest.raises(InputError, match="eta=1e\\+200 is too large, the weights were infinite at step"):
         refine(data, network, steps=10, eta=1e200)
+    with pytest.raises(InputError, match="the weights were infinite at step 10"):  # also where the end is not recorded
+        refine(data, network, steps=10, eta=1e200, record=[0])
 
 
 def test_mismatched_network_and_single_crops():
