@@ -1,6 +1,5 @@
-"""Every code block of the README and the docs runs, every link leads somewhere, every quoted number is the measured one."""
+"""Every code block of the README and the docs runs, every link leads somewhere; test_quotes.py holds the numbers."""
 
-import json
 import os
 import re
 import subprocess
@@ -95,25 +94,6 @@ def test_links_lead_somewhere(page):
 def test_files_named_in_the_text_exist(page):
     for name in re.findall(r"`((?:sparseop|theory|deep|figures|tests|demos|benchmarks|docs|gallery)/[\w./+-]+\.\w+)`", page.read_text()):
         assert (ROOT / name).exists(), f"{page.name} names {name}"
-
-
-def test_the_readmes_speed_claims_are_the_committed_measurements():
-    data = ROOT / "figures" / "data"
-    convex = json.loads((data / "bench_convex.json").read_text())
-    assert convex["x ECOS"]["least"] > 60
-    assert 190 < convex["x ECOS"]["geometric mean"] < 230
-    assert convex["x Clarabel"]["least"] > 20
-    for row in json.loads((data / "bench_scaling.json").read_text())["slopes"]:
-        assert row["an iteration"] <= 1.1
-        assert row["a solve"] <= (1.1 if row["sparsity"] == "k = 20" else 1.15)
-
-
-def test_the_readmes_time_of_the_full_phase_diagram_is_the_records():
-    record = json.loads((ROOT / "figures" / "data" / "fig4_full.json").read_text())
-    drawing, solving = (record["totals"][f"{name}_seconds"] for name in ("generation", "solve"))
-    assert record["totals"]["programs"] == 202_000
-    assert 1 < (drawing + solving) / record["hardware"]["cores"] / 60 < 3
-    assert 0.4 < drawing / (drawing + solving) < 0.6
 
 
 def test_every_lesson_is_in_the_teachers_list():

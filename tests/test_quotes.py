@@ -1,0 +1,169 @@
+"""The numbers typed into the README and the docs are those of the committed records."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sparseop.deep.image_prior.ratio import DECAY, LAM
+from sparseop.provenance import ROOT
+
+DATA = ROOT / "figures" / "data"
+
+
+def says(page, sentence, *values):
+    """Assert that a page has this sentence with these numbers in it; line breaks do not count."""
+    text = re.sub(r"\s+", " ", (ROOT / page).read_text(encoding="utf-8"))
+    assert sentence.format(*values) in text
+
+
+def record(stem):
+    return json.loads((DATA / f"{stem}.json").read_text(encoding="utf-8"))
+
+
+def rows(stem):
+    return pd.read_csv(DATA / f"{stem}.csv")
+
+
+def test_speed():
+    convex, table = record("bench_convex"), rows("bench_convex")
+    assert convex["x ECOS"]["least"] > 60
+    assert 190 < convex["x ECOS"]["geometric mean"] < 230
+    assert convex["x Clarabel"]["least"] > 20
+    first, last = record("bench_scaling")["slopes"]
+    assert max(first["an iteration"], last["an iteration"]) <= 1.1
+    says("README.md", "a solve's is {:.2f} at k = 20, and {:.2f} at k = N/10", first["a solve"], last["a solve"])
+    says("docs/how-to-choose.md", "{:.0f} to {:.0f} iterations in `make bench`", table["iterations"].min(), table["iterations"].max())
+    assert table["x ECOS"].between(70, 620).all()
+    solves = table["factor of a given J (ms)"] / table["solve_convex (ms)"]
+    says("docs/how-to-choose.md", "as much as {:.0f} (r = 90) to {:.0f} (r = 5) solves", solves[table["r"] == 90].item(), solves[table["r"] == 5].item())
+    step = rows("bench_contrastive_cpu").set_index("variant")["x MoCo"]
+    says("docs/contrastive.md", "SANE's step takes {:.2f} times MoCo's", step["SANE"])
+    says("docs/contrastive.md", "refined labels alone cost {:.0f} %", 100 * (step["p and q, no mixup"] - 1))
+
+
+def test_how_long_the_figures_take():
+    assert sum(record(stem)["seconds"] for stem in ("fig2", "fig2_decomposition", "fig3", "fig4")) < 180
+    full = record("fig4_full")
+    drawn, solved, cores = full["totals"]["generation_seconds"], full["totals"]["solve_seconds"], full["hardware"]["cores"]
+    says("README.md", "{:,.0f} certified programs, takes about {} minutes on {} cores, half of it spent drawing the instances", full["totals"]["programs"],
+         {1: "one", 2: "two", 3: "three"}[round((drawn + solved) / cores / 60)], cores)
+    assert drawn / (drawn + solved) == pytest.approx(0.5, abs=0.05)
+
+
+def test_where_condition_28_holds():
+    table = rows("fig4_full")
+    holds = table[(table["covered"] > 0) & (table["k"] > 0)].groupby("k")["r"].max()
+    assert holds.index.tolist() == [1, 2]
+    says("docs/errata.md", "it holds for k = 1 and r up to {}, now and then for k = 2 and r up to {}, and nowhere else", holds[1], holds[2])
+
+
+def test_refinery():
+    table = rows("refinery_descent")
+    end = table[table["step"] == table["steps"]].groupby("method").mean(numeric_only=True)
+    best = table.groupby(["method", "seed"])["test_accuracy"].max().groupby("method").mean()
+    says("docs/refinery.md", "gradient descent is right on {:.1f} % of fresh crops at its best and on {:.0f} % after 5000 steps, having fitted {:.0f} % of the wrong labels",
+         100 * best["descent"], 100 * end.loc["descent", "test_accuracy"], 100 * end.loc["descent", "noise_fitted"])
+    says("docs/refinery.md", "ends at {:.0f} % with none fitted; after as much effective time as descent, at {:.2f} % with none fitted",
+         100 * end.loc["cluster", "test_accuracy"], 100 * end.loc["long", "test_accuracy"])
+    assert end.loc[["cluster", "long"], "noise_fitted"].tolist() == [0, 0]
+    diagram = rows("refinery_diagram")
+    right = diagram["test_accuracy"] > 0.999
+    says("docs/refinery.md", "rho <= delta/32 covers {:.0f} % of the successes", 100 * (right & (diagram["rho"] <= diagram["delta"] / 32)).sum() / right.sum())
+    constants = rows("refinery_constants")
+    assert constants["width_min"].min() > 4e16
+    assert constants["eps_max"].max() < 3e-5
+    says("docs/refinery.md", "ask for k >= 4e16 and eps <= 3e-5")
+    hot = rows("theorem1_run").query("share == 0")
+    assert round((hot["label"] / hot["gap"]).mean()) == 5
+    assert round((hot["label_printed"] / hot["gap"]).mean()) == 12
+
+
+def test_image_recovery():
+    page, table = "docs/image-recovery.md", rows("image_recovery")
+    psnr = table[table["filter"].isna() & table["psnr"].notna()].sort_values("iteration").groupby(["kind", "noise", "image", "seed", "method"])["psnr"]
+    runs = pd.DataFrame({"best": psnr.max(), "last": psnr.last()})
+    assert (runs["best"] - runs["last"]).xs("double", level="method").max() < 0.3
+    mean = runs.groupby(["kind", "noise", "method", "image"]).mean()
+    at = mean.loc["salt-and-pepper"]
+    says(page, "At 30 % it ends at {:.1f} dB (flower) and {:.1f} dB (china), where the absolute loss falls from {:.1f} to {:.1f} and from {:.1f} to {:.1f} dB",
+         at.loc[(0.3, "double", "flower"), "last"], at.loc[(0.3, "double", "china"), "last"], *at.loc[(0.3, "absolute", "flower")], *at.loc[(0.3, "absolute", "china")])
+    says(page, "at 50 % at {:.1f} and {:.1f} dB", *at.loc[(0.5, "double"), "last"].loc[["flower", "china"]])
+    fall = (at["best"] - at["last"]).loc[0.1, "absolute"]
+    says(page, "hardly begun to fall by 800 iterations (by {:.1f} and {:.1f} dB) and ends level on one image and {:.1f} dB higher on the other", *sorted(fall),
+         (at.loc[(0.1, "absolute"), "last"] - at.loc[(0.1, "double"), "last"]).max())
+    assert (at["best"].xs("absolute", level="method") - at["last"].xs("double", level="method")).abs().max() < 2
+    uniform = mean.loc["uniform", 0.3]
+    says(page, "s ends at {:.1f} and {:.1f} dB at 30 %", *uniform.loc["double", "last"].loc[["flower", "china"]])
+    says(page, "and {:.1f} and {:.1f} dB below the absolute loss stopped by an oracle", *(uniform.loc["absolute", "best"] - uniform.loc["double", "last"]).loc[["flower", "china"]])
+
+
+def test_gamma_and_alpha_at_the_same_lam():
+    page, table = "docs/image-recovery.md", rows("image_recovery_matched")
+    psnr = table.pivot_table(index="lam", columns="gamma", values="psnr")
+    assert set(psnr.idxmax()) == {0.04}
+    alpha = np.log(1 / psnr.columns) / 0.08
+    says(page, "the best alpha runs from {:.0f} to {:.0f}, and the best lam of the grid is 0.04 every time, where the PSNR differs by {:.1f} dB",
+         alpha.min(), alpha.max(), np.ptp(psnr.loc[0.04]))
+    says(page, "matched pairs differ by up to {:.1f} dB", (psnr.max(axis=1) - psnr.min(axis=1)).max())
+    loss = psnr.loc[0.04] - psnr.loc[0.01]
+    says(page, "{:.0f} to {:.0f} dB at a quarter of the best lam", loss.min(), loss.max())
+
+
+def test_the_choice_of_lam():
+    page, key = "docs/image-recovery.md", ["image", "noise", "seed"]
+    table, rule = rows("image_recovery_choice"), rows("image_recovery_rule")
+    double = table[table["method"] == "double"]
+    oracle, held = (double.loc[where].set_index(key) for where in (double.groupby(key)["psnr"].idxmax(), double.groupby(key)["held_out"].idxmin()))
+    assert (oracle["lam"] == held["lam"]).all()
+    says(page, "the held-out entries chose the oracle's lam in all {} cases", len(oracle))
+    away = double.assign(away=np.abs(np.log(double["lam"] / (LAM * np.exp(-DECAY * double["level"])))))
+    says(page, "lam = {} exp(-{} level)", LAM, DECAY)
+    assert (away.loc[away.groupby(key)["away"].idxmin()].set_index(key)["lam"] == oracle["lam"]).all()
+    own = rule[rule["factor"] == 1].set_index(key)["psnr"]
+    cost = pd.concat([rule, double])[[*key, "psnr"]].groupby(key)["psnr"].max().reindex(own.index) - own
+    says(page, "costs {:.2f} dB on average and {:.1f} dB at most against the best of eight lam", cost.mean(), cost.max())
+    absolute = table[table["method"] == "absolute"].set_index(key)
+    last, stopped, best = (float((oracle["psnr"] - absolute[name]).mean()) for name in ("psnr", "psnr_stopped", "psnr_best"))
+    says(page, "stopped by held-out entries ends {:.1f} dB below, by an oracle {:.1f} dB below, not stopped {:.1f} dB", stopped, best, last)
+
+
+def test_low_rank():
+    page = "docs/image-recovery.md"
+    median = rows("low_rank_gamma").groupby(["rank", "corruption", "gamma"])[["difference", "gap_flow", "error_flow", "error_convex"]].median()
+    easy = median.loc[(2, 0.1)]
+    says(page, "a relative difference of {:.2f} at gamma = 1e-2, {} at 1e-4, {} at 1e-6, {} at 1e-12", easy.loc[1e-2, "difference"],
+         *(f"{easy.loc[gamma, 'difference']:.0e}".replace("e-0", "e-") for gamma in (1e-4, 1e-6, 1e-12)))
+    hard = pd.concat([median.loc[place] for place in ((4, 0.5), (6, 0.3))])
+    small = hard[hard.index < 1e-3]
+    says(page, "{:.0f} to {:.0f} % away at every gamma below 1e-3", 100 * small["difference"].min(), 100 * small["difference"].max())
+    says(page, "not optimal by {:.1f} to {:.1f} %", 100 * small["gap_flow"].min(), 100 * small["gap_flow"].max())
+    nearer = median.loc[(6, 0.3, 1e-12)]
+    says(page, "at rank 6, 30 % corrupted, {:.2f} against {:.2f}", nearer["error_flow"], nearer["error_convex"])
+
+
+def test_contrastive():
+    page, plain, sane = "docs/contrastive.md", "none (MoCo)", "p+q+MM (SANE)"
+
+    def knn(stem):
+        table = rows(stem)
+        return table[table["epoch"] == table["epochs"]].pivot_table(index="seed", columns="variant", values="knn")
+
+    def paired(table, name, other):
+        off = table[name] - table[other]
+        return f"{off.mean():+.1f} ({', '.join(f'{value:+.1f}' for value in off)})"
+
+    shapes, long = knn("sane_shapes"), knn("sane_time")
+    mean, later = shapes.mean(), long.mean()
+    says(page, "MoCo {:.1f} %, momentum mixup {:.1f}, SANE {:.1f}. SANE minus MoCo {}, momentum mixup minus MoCo {}.", mean[plain], mean["MM"], mean[sane],
+         paired(shapes, sane, plain), paired(shapes, "MM", plain))
+    says(page, "{:.1f} %. SANE minus that {}.", mean["MoCo for SANE's time"], paired(shapes, sane, "MoCo for SANE's time"))
+    says(page, "p {}, q {}, both {}.", *(paired(shapes, name, plain) for name in ("p", "q", "p+q")))
+    says(page, "{:.1f} %. SANE minus the control {}.", mean["uniform instead of p+q, MM"], paired(shapes, sane, "uniform instead of p+q, MM"))
+    says(page, "{:.1f} at 0.25, {:.1f} at 0.5, {:.1f} at 0.75, {:.1f} at 1.", *mean[["lambda = 0.25", sane, "lambda = 0.75", "lambda = 1"]])
+    says(page, "momentum {:.1f} and vanilla {:.1f} with weak views, {:.1f} and {:.1f} with strong ones", *mean[["MM", "mixup", "MM, strong", "mixup, strong"]])
+    says(page, "MoCo {:.1f} %, momentum mixup {:.1f}, SANE {:.1f}, the uniform control {:.1f}; MoCo for 27 epochs, SANE's time, {:.1f}.",
+         *later[[plain, "MM", sane, "uniform instead of p+q, MM", "MoCo for SANE's time"]])
+    assert (long["MoCo for SANE's time"] > long.drop(columns="MoCo for SANE's time").max(axis=1)).all()
