@@ -205,7 +205,7 @@ def draw_matched(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def matched_tables(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def table_matched(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return the last PSNR, a row a lam and a column a gamma; pairs in a row are matched."""
     grid = table.groupby(["lam", "gamma"])["psnr"].agg(mean_std).unstack()
     grid.columns = [f"gamma = {gamma:g}" for gamma in grid.columns]
@@ -215,7 +215,7 @@ def matched_tables(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
 # ---- a choice without the truth ------------------------------------------------------------------------------------------
 
 
-def choices(table: pd.DataFrame) -> pd.DataFrame:
+def table_choices(table: pd.DataFrame) -> pd.DataFrame:
     """Return one row a fitted image: the PSNR that each way to choose lam ends at."""
     rows = []
     double = table[table["method"] == "double"]
@@ -238,9 +238,9 @@ def choices(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def choice_tables(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def table_costs(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return the oracle's PSNR and what every choice without the truth costs against it, in dB."""
-    found = choices(table)
+    found = table_choices(table)
     ways = [name for name in found.columns if name not in ("image", "noise", "seed", "oracle")]
     rows = []
     for (image, noise), part in [*found.groupby(["image", "noise"], sort=False), (("all", math.nan), found)]:
@@ -249,7 +249,7 @@ def choice_tables(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {"": pd.DataFrame(rows)}
 
 
-def rule_tables(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def table_rule(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return the PSNR at the rule's lam and beside it, and what the best of the three would have gained."""
     rows = []
     for (image, noise), part in [*table.groupby(["image", "noise"], sort=False), (("all", math.nan), table)]:
@@ -262,7 +262,7 @@ def rule_tables(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 def draw_choice(table: pd.DataFrame) -> Figure:
     """Draw PSNR against lam with the choices on it, and the costs."""
-    found, double = choices(table), table[table["method"] == "double"]
+    found, double = table_choices(table), table[table["method"] == "double"]
     images = list(dict.fromkeys(table["image"]))
     figure = Figure(figsize=(4.3 * (len(images) + 1), 4.4))
     axes = figure.subplots(1, len(images) + 1, width_ratios=[1] * len(images) + [0.9])
@@ -319,10 +319,10 @@ STUDIES = (
     Study("image_recovery", cell, {"paper": _curves(IMAGES, NOISES, SEEDS), "quick": _curves(("flower",), (0.3,), (0,))}, draw, tables,
           packages=PACKAGES, files=(RECIPE,)),
     Study("image_recovery_matched", matched_cell, {"paper": _pairs(GAMMAS, SEEDS[:2]), "quick": _pairs((1e-2, 1e-6), (0,))},
-          draw_matched, matched_tables, packages=PACKAGES, files=(RECIPE,)),
+          draw_matched, table_matched, packages=PACKAGES, files=(RECIPE,)),
     Study("image_recovery_choice", choice_cell, {"paper": _choices(IMAGES, NOISES, SEEDS), "quick": _choices(("flower",), (0.3,), (0,))},
-          draw_choice, choice_tables, packages=PACKAGES, files=(RECIPE,)),
-    Study("image_recovery_rule", rule_cell, {"paper": _beside(IMAGES, NOISES, SEEDS[:1]), "quick": _beside(("flower",), (0.3,), (0,))}, tables=rule_tables,
+          draw_choice, table_costs, packages=PACKAGES, files=(RECIPE,)),
+    Study("image_recovery_rule", rule_cell, {"paper": _beside(IMAGES, NOISES, SEEDS[:1]), "quick": _beside(("flower",), (0.3,), (0,))}, tables=table_rule,
           packages=PACKAGES, files=(RECIPE,)),
 )
 

@@ -116,7 +116,8 @@ def draw_gamma(table: pd.DataFrame) -> Figure:
             axis.loglog(middle.index, middle, **style)
             spread = part.groupby("gamma")[column]
             axis.fill_between(middle.index, spread.min(), spread.max(), color=style["color"], alpha=0.12, lw=0)
-        axes[1].loglog(*_xy(part.groupby("gamma")["gap_own"].median()), color=style["color"], lw=1, ls=":")
+        own = part.groupby("gamma")["gap_own"].median()
+        axes[1].loglog(own.index, own, color=style["color"], lw=1, ls=":")
         axes[2].axhline(part["error_convex"].median(), color=style["color"], lw=1, ls=":")
     for axis, title, label in zip(axes, ("flow against the convex program", "how far from optimal, certified", "error against the truth"),
                                   (r"$\|X_{\rm flow} - X_{\rm convex}\|_F\,/\,\|X_{\rm convex}\|_F$", "relative duality gap of the flow's $X$",
@@ -133,10 +134,6 @@ def draw_gamma(table: pd.DataFrame) -> Figure:
         f"{table['gap_convex'].max():.0e}; the flow fits Y to {TOL:.0e} max|Y|. Where (P) recovers the truth, the flow approaches it like a power of γ, down to "
         "the tolerance. Where it does not, the flow's limit is another matrix, not the convex program's, and need not approach it: the proof is for commuting matrices."))
     return figure
-
-
-def _xy(series: pd.Series) -> tuple[FloatArray, FloatArray]:
-    return series.index.to_numpy(dtype=float), series.to_numpy(dtype=float)
 
 
 def draw_match(table: pd.DataFrame) -> Figure:
@@ -197,12 +194,12 @@ def draw_width(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def gamma_tables(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def table_gamma(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return difference, gap and errors at a few gammas, medians over trials."""
     part = table[table["gamma"].isin([1e-2, 1e-4, 1e-6, 1e-8, 1e-12])]
     columns = ["difference", "gap_flow", "gap_own", "error_flow", "error_convex"]
-    return {"": part.groupby(["rank", "corruption", "gamma"])[columns].median().sort_index(level="gamma", ascending=False, sort_remaining=False).sort_index(
-        level=["rank", "corruption"], sort_remaining=False).reset_index()}
+    middle = part.groupby(["rank", "corruption", "gamma"])[columns].median()
+    return {"": middle.reset_index().sort_values(["rank", "corruption", "gamma"], ascending=[True, True, False])}
 
 
 GAMMA_GRIDS = {mode: [{"rank": r, "corruption": c, "trial": t} for r, c in chosen for t in range(trials)]
@@ -214,7 +211,7 @@ PHASE_GRIDS = {mode: [{"rank": r, "corruption": c / 100, "trials": trials} for r
 WIDTH_GRIDS = {mode: [{"width": w, "sparse": s, "trial": t} for s in (True, False) for w in WIDTHS for t in range(trials)]
                for mode, trials in (("paper", 3), ("quick", 1), ("full", 10))}
 STUDIES = (
-    study.Study("low_rank_gamma", gamma_cell, GAMMA_GRIDS, draw_gamma, gamma_tables),
+    study.Study("low_rank_gamma", gamma_cell, GAMMA_GRIDS, draw_gamma, table_gamma),
     study.Study("low_rank_match", match_cell, MATCH_GRIDS, draw_match),
     study.Study("low_rank_phase", phase_cell, PHASE_GRIDS, draw_phase),
     study.Study("low_rank_width", width_cell, WIDTH_GRIDS, draw_width),

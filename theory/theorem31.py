@@ -104,7 +104,7 @@ def draw(table: pd.DataFrame) -> Figure:
         _draw_chain(axis, table, symbol)
         axis.set(xscale="log", yscale="log", xlim=ENDS, ylim=(FLOOR / 2, 1e2), xlabel=r"$\alpha\,/\,\alpha_0$  ($= \lambda_0\,/\,\lambda$)",
                  ylabel=rf"$\|{name} - {name}_\star\|_2 \,/\, \|{name}_\star\|_2$", title=f"recovery error of ${name}$")
-    axes[0].legend(handles=_legend(), loc="upper left", fontsize=8.8)
+    axes[0].legend(handles=_draw_legend(), loc="upper left", fontsize=8.8)
     _draw_end(axes[2], ends)
     run = table[table.status != "not run"]
     trials = table.trial.nunique()
@@ -138,7 +138,7 @@ def _draw_chain(axis: Axes, table: pd.DataFrame, symbol: str) -> None:
     axis.axvline(1, color=plotting.GREY, ls=":", lw=1.2)
 
 
-def _legend() -> list[Line2D]:
+def _draw_legend() -> list[Line2D]:
     handles = [Line2D([], [], color="black", lw=2.6, label="convex program (26)")]
     for index, scale in enumerate(LOG_SCALES):
         handles.append(Line2D([], [], color=plotting.COLORS[index], ls=plotting.DASHES[index], lw=2,

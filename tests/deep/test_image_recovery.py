@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from deep import image_recovery
-from deep.image_recovery import FILTERS, STUDIES, choices
+from deep.image_recovery import FILTERS, STUDIES, table_choices
 from sparseop import provenance, study
 from sparseop.deep.image_prior.ratio import matching, ratio_for
 
@@ -67,7 +67,7 @@ def test_choices_pick_by_what_they_may_know():
                  for lam in (0.08, 0.04, 0.02)]
         rows.append({"method": "absolute", "lam": 0.0, "image": image, "noise": noise, "seed": 0, "level": 0.24, "psnr": 12.0, "held_out": 0.2,
                      "found": np.nan, "psnr_best": 25.0, "psnr_stopped": 24.5})
-    found = choices(pd.DataFrame(rows)).set_index("image")
+    found = table_choices(pd.DataFrame(rows)).set_index("image")
     flower, china = found.loc["flower"], found.loc["china"]
     assert (flower["oracle"], china["oracle"]) == (26.0, 24.0)
     assert flower["held out"] == 24.0
@@ -110,7 +110,7 @@ def test_what_the_docs_say_of_the_curves():
 
 
 def test_what_the_docs_say_of_the_choices():
-    found = choices(committed("image_recovery_choice"))
+    found = table_choices(committed("image_recovery_choice"))
     assert len(found) == 18
     for way in ("held out", "rule", "best of the other image"):
         assert (found[way] == found["oracle"]).all()
