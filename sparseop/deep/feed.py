@@ -16,7 +16,7 @@ class Feed:
 
     Parameters
     ----------
-    images : uint8 (N, C, H, W), or lazily decoded.
+    images : uint8 (N, C, H, W), or lazily decoded. (Any tensor of one row a sample, such as features, will do.)
     device : where the batches go; a tensor moves there whole, once.
     """
 
@@ -27,19 +27,25 @@ class Feed:
 
     def batches(self, parts: list[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield (index, images) for each index tensor of ``parts``, both on the device."""
+        # one transfer for the whole epoch: a copy from pageable memory would make every step wait
+        indices = torch.split(torch.cat(parts).to(self.device), [len(part) for part in parts])
         if self.resident is not None:
-            # one transfer for the whole epoch: a copy from pageable memory would make every step wait
-            for index in torch.split(torch.cat(parts).to(self.device), [len(part) for part in parts]):
+            for index in indices:
                 yield index, self.resident.index_select(0, index)
             return
-        assert self.lazy is not None
         with ThreadPoolExecutor(AHEAD) as pool:
-            waiting = [pool.submit(self.lazy.fetch, part) for part in parts[:AHEAD]]
-            for number, part in enumerate(parts):
+            waiting = [pool.submit(self._fetch, part) for part in parts[:AHEAD]]
+            for number, index in enumerate(indices):
                 images = waiting.pop(0).result()
                 if number + AHEAD < len(parts):
-                    waiting.append(pool.submit(self.lazy.fetch, parts[number + AHEAD]))
-                yield part.to(self.device), images.to(self.device, non_blocking=True)
+                    waiting.append(pool.submit(self._fetch, parts[number + AHEAD]))
+                yield index, images.to(self.device, non_blocking=True)
+
+    def _fetch(self, part: Tensor) -> Tensor:
+        """Return decoded images, for CUDA in pinned memory: a copy from there goes on behind the step."""
+        assert self.lazy is not None
+        images = self.lazy.fetch(part)
+        return images.pin_memory() if self.device.type == "cuda" else images
 
 
 def epoch_order(samples: Tensor, batch_size: int, generator: Generator, *, drop_last: bool, rank: int = 0, world: int = 1) -> list[Tensor]:
