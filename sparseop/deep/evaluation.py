@@ -93,13 +93,11 @@ def auroc(score: Tensor, positive: Tensor) -> float:
 
 def average_precision(score: Tensor, positive: Tensor) -> float:
     """Return sum_t (R_t - R_{t-1}) P_t over the distinct scores t from high to low; nan without positives."""
-    n_positive = int(positive.sum())
-    if n_positive == 0:
+    hits, seen = _found(score, positive)
+    if not len(hits) or not hits[-1]:
         return math.nan
-    values, place, count = torch.unique(score, return_inverse=True, return_counts=True)
-    hits = torch.zeros(len(values), dtype=torch.float64, device=score.device).index_add_(0, place, positive.double())
-    hits, seen = hits.flip(0), count.flip(0).cumsum(0)
-    return float((hits * hits.cumsum(0) / seen).sum() / n_positive)
+    gained = hits.diff(prepend=hits.new_zeros(1))
+    return float(((gained * hits).double() / seen).sum() / hits[-1])
 
 
 def interpolated_precision(score: Tensor, positive: Tensor, points: int = 11) -> float:
@@ -108,17 +106,21 @@ def interpolated_precision(score: Tensor, positive: Tensor, points: int = 11) ->
     The average precision of the PASCAL VOC challenge of 2007 (Everingham et al. 2010, section 4.2). Equal scores fall together.
     """
     _same_length("score", score, "positive", positive)
-    n_positive = int(positive.sum())
-    if n_positive == 0:
+    hits, seen = _found(score, positive)
+    if not len(hits) or not hits[-1]:
         return math.nan
-    values, place, count = torch.unique(score, return_inverse=True, return_counts=True)
-    hits = torch.zeros(len(values), dtype=torch.float64, device=score.device).index_add_(0, place, positive.double()).flip(0).cumsum(0)
-    precision = hits / count.flip(0).cumsum(0)
-    best = precision.flip(0).cummax(0).values.flip(0)  # the largest at this recall or a higher one
+    best = (hits.double() / seen).flip(0).cummax(0).values.flip(0)  # the largest precision at this recall or a higher one
     # a recall k/n is reached with k hits; in whole numbers, since 0.1 is none
-    wanted = (torch.arange(points, device=score.device) * n_positive + points - 2).div(points - 1, rounding_mode="floor")
-    reached = torch.searchsorted(hits, wanted.double())
-    return float(best[reached].mean())
+    wanted = (torch.arange(points, device=score.device) * hits[-1] + points - 2).div(points - 1, rounding_mode="floor")
+    return float(best[torch.searchsorted(hits, wanted)].mean())
+
+
+def _found(score: Tensor, positive: Tensor) -> tuple[Tensor, Tensor]:
+    """Return, for each distinct score from the highest down, how many positives and how many samples have it or a higher one."""
+    _, place, count = torch.unique(score, return_inverse=True, return_counts=True)
+    # in whole numbers: sums of floats have no deterministic kernel on CUDA
+    hits = torch.zeros_like(count).index_add_(0, place, positive.long())
+    return hits.flip(0).cumsum(0), count.flip(0).cumsum(0)
 
 
 def calibration_error(probabilities: Tensor, labels: Tensor, *, bins: int = 15) -> float:

@@ -104,6 +104,7 @@ def fake_cuda(patch):
     patch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
     patch.setattr(torch.cuda.amp.common, "amp_definitely_not_available", lambda: False)
     patch.setattr(torch.backends.cudnn, "benchmark", torch.backends.cudnn.benchmark)  # a run sets it
+    patch.setattr(FakeTensorMode, "avoid_device_init", True)  # as without CUDA
     patch.setattr(nn.Module, "_apply", _apply)
     patch.setattr(nn.Parameter, "__deepcopy__", lambda self, _: nn.Parameter(self.detach().clone(), self.requires_grad))  # torch's reads memory
     patch.setattr(Tensor, "__deepcopy__", lambda self, _: self.detach().clone())
