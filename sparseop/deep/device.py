@@ -25,7 +25,7 @@ def choose(name: str) -> torch.device:
             if not torch.cuda.is_available():
                 raise RuntimeError("torch sees no CUDA device")
             torch.cuda.set_device(device)
-        torch.zeros((), device=device)
+        torch.zeros((), device=device).item()  # what cannot be read cannot be trained on, as on "meta"
     except (RuntimeError, AssertionError) as error:
         reason = str(error).split("\n")[0]
         raise InputError(f"device {name!r} cannot be used: {reason}") from None

@@ -91,7 +91,7 @@ def synchronise_batch_norm(network: nn.Module) -> nn.Module:
     """Return the network with batch normalisation over the global batch."""
     if world() == 1:
         return network
-    if any(parameter.is_cuda for parameter in network.parameters()):
+    if dist.get_backend() == "nccl":  # the network may still be on its way to the device
         converted: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
         return converted
     for name, child in network.named_children():
@@ -114,7 +114,8 @@ class _GlobalBatchNorm(_BatchNorm):
         if not self.training:
             return super().forward(images)
         over = [d for d in range(images.ndim) if d != 1]
-        moments = mean(torch.stack([images.mean(over), images.square().mean(over)]))
+        exact = images.float()  # under autocast they come with eight bits
+        moments = mean(torch.stack([exact.mean(over), exact.square().mean(over)]))
         centre, variance = moments[0], moments[1] - moments[0].square()
         with torch.no_grad():
             count = images.numel() / images.shape[1] * world()
@@ -127,7 +128,7 @@ class _GlobalBatchNorm(_BatchNorm):
             self.num_batches_tracked += 1
         scale = self.weight * torch.rsqrt(variance + self.eps)
         shape = (-1, *(1 for _ in over[1:]))
-        return images * scale.view(shape) + (self.bias - centre * scale).view(shape)
+        return (exact * scale.view(shape) + (self.bias - centre * scale).view(shape)).to(images.dtype)
 
     def _check_input_dim(self, images: Tensor) -> None:
         """Features (B, C) and images (B, C, H, W) are both welcome."""

@@ -55,6 +55,7 @@ def test_a_recipe_by_path(tmp_path, capsys):
     (["digits_sym40_ce", "--set", "data.name=cifar10", "--data-root", "nowhere"], "nowhere"),
     (["digits_sym40_ce", "--seed", "-1"], "--seed must be >= 0"),
     (["digits_sym40_ce", "--device", "cuda:99"], "device 'cuda:99' cannot be used"),
+    (["digits_sym40_ce", "--device", "meta"], "device 'meta' cannot be used"),
     (["--resume", "nothing"], "there is no run in 'nothing'"),
     (["--resume", "nothing", "--seed", "1"], "--resume takes no --set and no --seed"),
 ])
