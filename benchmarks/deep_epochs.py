@@ -10,8 +10,11 @@ table 5: 1.11 and 2.33). Needs torch and numpy only.
 """
 
 import argparse
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 
@@ -23,38 +26,86 @@ from sparseop.deep.recipe import parse
 
 METHODS = ("ce", "sop", "sop+", "elr", "coteaching")
 BATCH = 128
+T = TypeVar("T")
 
 
-def random_samples(n: int, n_classes: int = 10) -> Samples:
-    """Return ``n`` random images of 32 x 32 with symmetric noise."""
+@dataclass(frozen=True)
+class Turn:
+    """What one epoch took: seconds, and bytes of device memory at its peak (0 on a CPU)."""
+
+    seconds: float
+    peak: int = 0
+
+
+class Stopwatch:
+    """Takes the time and the peak memory of one of several contestants that lie on the device together.
+
+    Seconds are the process's own, with its workers', on a CPU and the clock's on a GPU. What the other contestants hold on the
+    device is not counted.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.held = 0
+
+    def __call__(self, work: Callable[[], T]) -> tuple[T, Turn]:
+        """Return what ``work()`` returns, and what it took."""
+        if self.device.type != "cuda":
+            started = _own_seconds()
+            return work(), Turn(_own_seconds() - started)
+        torch.cuda.synchronize(self.device)
+        before = torch.cuda.memory_allocated(self.device)
+        torch.cuda.reset_peak_memory_stats(self.device)
+        started = time.perf_counter()
+        result = work()
+        torch.cuda.synchronize(self.device)
+        seconds = time.perf_counter() - started
+        others = before - self.held
+        self.held = torch.cuda.memory_allocated(self.device) - others
+        return result, Turn(seconds, torch.cuda.max_memory_allocated(self.device) - others)
+
+
+def _own_seconds() -> float:
+    children = os.times()
+    return time.process_time() + children.children_user + children.children_system
+
+
+def random_dataset(n: int, n_classes: int = 10) -> Dataset:
+    """Return ``n`` random images of 32 x 32."""
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (n, 3, 32, 32), dtype=torch.uint8, generator=generator)
     labels = torch.randint(0, n_classes, (n,), generator=generator)
-    dataset = Dataset("random", images, labels, images[:BATCH], labels[:BATCH], tuple(map(str, range(n_classes))),
-                      (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
-    return Samples(dataset, noise.corrupt(labels, n_classes, "symmetric", 0.4), torch.arange(n), torch.arange(0))
+    return Dataset("random", images, labels, images[:BATCH], labels[:BATCH], tuple(map(str, range(n_classes))),
+                   (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+
+
+def contestant(dataset: Dataset, overrides: Sequence[str], target: torch.device) -> Callable[[int], Turn]:
+    """Return a function that trains the given epoch, from 0, of the engine's run of a recipe on ``dataset``, 40 % of its labels noisy."""
+    recipe = parse("", name="bench", overrides=["training.milestones=[]", *overrides])
+    n = len(dataset.train_labels)
+    samples = Samples(dataset, noise.corrupt(dataset.train_labels, dataset.n_classes, "symmetric", 0.4), torch.arange(n), torch.arange(0))
+    watch = Stopwatch(target)
+    run, _ = watch(lambda: engine._Run(recipe, samples, target))
+    return lambda epoch: watch(lambda: run._epoch(epoch, None))[1]
+
+
+def turns(contestants: Mapping[str, Callable[[int], Turn]], rounds: int) -> dict[str, Turn]:
+    """Let all take turns, an epoch each, and return the best of ``rounds`` of each; a first one more finds kernels and allocates."""
+    taken: dict[str, list[Turn]] = {name: [] for name in contestants}
+    for epoch in range(rounds + 1):
+        for name, contestant in contestants.items():
+            taken[name].append(contestant(epoch))
+    return {name: min(own[1:], key=lambda turn: turn.seconds) for name, own in taken.items()}
 
 
 def measure(network: str, overrides: list[str], *, rounds: int, batches: int, device: str,
             methods: Sequence[str] = METHODS) -> dict[str, float]:
     """Return the seconds a batch of each of ``methods``, the best of ``rounds``."""
-    samples = random_samples(batches * BATCH)
+    dataset = random_dataset(batches * BATCH)
     target = devices.choose(device)
-    runs = {}
-    for method in methods:
-        recipe = parse("", name="bench", overrides=[f"method.name={method}", f"network.name={network}",
-                                                    f"training.epochs={rounds + 1}", "training.milestones=[]", *overrides])
-        runs[method] = engine._Run(recipe, samples, target)
-    best = dict.fromkeys(methods, float("inf"))
-    for epoch in range(rounds + 1):
-        for method, run in runs.items():
-            started = time.process_time()
-            seconds = run._epoch(epoch, None)["seconds"]
-            if target.type == "cpu":
-                seconds = time.process_time() - started
-            if epoch > 0:  # the first finds kernels and allocates
-                best[method] = min(best[method], seconds / batches)
-    return best
+    shared = (f"network.name={network}", f"training.epochs={rounds + 1}", *overrides)
+    best = turns({method: contestant(dataset, (f"method.name={method}", *shared), target) for method in methods}, rounds)
+    return {method: turn.seconds / batches for method, turn in best.items()}
 
 
 def main() -> None:

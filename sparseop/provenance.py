@@ -31,13 +31,13 @@ def hardware() -> dict[str, Any]:
     }
 
 
-def commit() -> dict[str, Any]:
-    """Return the checkout's git commit and whether tracked files differed from it ('unknown' outside a checkout)."""
-    head = _git("rev-parse", "HEAD")
+def commit(root: Path = ROOT) -> dict[str, Any]:
+    """Return the git commit of this checkout, or of that in ``root``, and whether tracked files differed from it ('unknown' outside one)."""
+    head = _git(root, "rev-parse", "HEAD")
     if head is None:
         return {"commit": "unknown", "dirty": None}
     # figures and records are outputs: a study that rewrites them must not call its own code dirty
-    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!figures", ":!deep/results")
+    changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", ":!figures", ":!deep/results")
     return {"commit": head, "dirty": bool(changed)}
 
 
@@ -46,9 +46,9 @@ def now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
-def _git(*arguments: str) -> str | None:
+def _git(root: Path, *arguments: str) -> str | None:
     try:
-        done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, timeout=20, check=True)
+        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=20, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()

@@ -1,11 +1,12 @@
 """What several tests of the trainers stand on."""
 
-import importlib
+import contextlib
 import json
 
 import pytest
 import torch
 
+from benchmarks.official import large
 from sparseop.deep import checkpoint
 from sparseop.deep.contrastive import recipe as contrastive_recipes
 from sparseop.deep.contrastive.encoder import Encoder
@@ -13,28 +14,13 @@ from sparseop.deep.contrastive.encoder import Encoder
 
 @pytest.fixture(scope="session")
 def large_packages():
-    """Return which of torchvision and timm can be imported; also where torchvision is the wheel for CUDA and torch is not.
-
-    There its compiled operators do not load, and its import stops at the fake versions of two of them, for object detection,
-    which no network here calls. Declared, it goes on.
-    """
-    library = torch.library.Library("torchvision", "FRAGMENT")
+    """Return which of torchvision and timm can be imported."""
     found = set()
     for package in ("torchvision", "timm"):
-        for declare in (False, True):
-            try:
-                importlib.import_module(package)
-                found.add(package)
-                break
-            except ModuleNotFoundError:
-                break
-            except RuntimeError as error:
-                if declare or "operator torchvision::" not in str(error):
-                    break
-                for name in ("nms", "qnms"):
-                    library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    yield found
-    del library  # its definitions go with it
+        with contextlib.suppress(ModuleNotFoundError, RuntimeError):
+            large.load(package)
+            found.add(package)
+    return found
 
 
 @pytest.fixture(scope="session")
