@@ -2,11 +2,13 @@
 
     python -m deep.runs --data-root DIR                       go on with the first run that has no committed record
     python -m deep.runs --data-root DIR --minutes 30 --jobs 4  stop after half an hour; four runs share the device
+    python -m deep.runs --data-root DIR --official SOP        on a GPU: first what a step and an epoch take, beside the released code
     python -m deep.runs --data-root DIR --task contrastive    MoCo and SANE instead: first how long an epoch takes, then the runs
     python -m deep.runs --plan                                print the list and what is done
 
 Each run is a process of ``sparseop.deep.train`` in ``runs/plan``; one that the time did not suffice for is resumed by the
-next call. A finished one leaves recipe, provenance, metrics and summary in ``deep/results``, to be committed.
+next call. A finished one leaves recipe, provenance, metrics and summary in ``deep/results``, to be committed. What is measured first on
+a GPU counts in the minutes; of the labels' tables it is left out where this checkout has it.
 """
 
 import argparse
@@ -19,10 +21,11 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.official import checkout
 from sparseop import cli
 from sparseop.deep import recipe as recipes
 from sparseop.deep.contrastive import recipe as contrastive_recipes
-from sparseop.errors import integer, positive
+from sparseop.errors import InputError, integer, positive
 from sparseop.provenance import ROOT
 
 RESULTS = ROOT / "deep" / "results"
@@ -124,6 +127,19 @@ def work(runs: list[Run], scratch: Path, data_root: Path | None, *, device: str,
             print(f"stopped {run.name}: goes on with the next call", flush=True)
 
 
+def measurements(task: str, device: str, official: Path | None) -> list[list[str]]:
+    """Return the modules and arguments to run on a GPU before the runs: how long they take."""
+    if task == "contrastive":
+        return [["benchmarks.contrastive", "--device", device]]
+    wanted = []
+    if not any((RESULTS / "table5").glob("preact_resnet18-cuda-*.json")):
+        wanted.append(["deep.table5", "--measure", "--network", "preact_resnet18", "--batches", "100", "--set", "engine.precision=bfloat16",
+                       "--device", device])
+    if official is not None and not (ROOT / "figures" / "data" / "bench_official_sop_cuda.csv").exists():
+        wanted.append(["benchmarks.official_sop", "--device", device, "--official", str(official.resolve())])
+    return wanted
+
+
 def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser("python -m deep.runs", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -133,6 +149,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=1e9)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--task", choices=("labels", "contrastive"), default="labels")
+    parser.add_argument("--official", type=Path, metavar="DIR", help="a checkout of SOP's released code, to be timed beside this project on a GPU")
     parser.add_argument("--plan", action="store_true", help="print the list")
     options = parser.parse_args()
 
@@ -141,10 +158,16 @@ def main() -> int:
             for run in plan(options.task):
                 print(f"{'done' if (run.record / 'summary.json').exists() else '    '}  {run.name}")
             return
-        if options.task == "contrastive" and (torch.cuda.is_available() or options.device.startswith("cuda")):
-            subprocess.run([sys.executable, "-m", "benchmarks.contrastive", "--device", options.device], cwd=ROOT, check=True)
+        begun = time.monotonic()
+        minutes, jobs = positive("--minutes", options.minutes), integer("--jobs", options.jobs, 1)
+        if options.official is not None:
+            checkout.identify(options.official)
+        if options.device.startswith("cuda") or (options.device == "auto" and torch.cuda.is_available()):
+            for command in measurements(options.task, options.device, options.official):
+                if subprocess.run([sys.executable, "-m", *command], cwd=ROOT, check=False).returncode:
+                    raise InputError(f"{command[0]} could not measure, and has said why; nothing was run.")
         work(plan(options.task), options.scratch, options.data_root, device=options.device,
-             minutes=positive("--minutes", options.minutes), jobs=integer("--jobs", options.jobs, 1))
+             minutes=minutes - (time.monotonic() - begun) / 60, jobs=jobs)
 
     return cli.run("deep.runs", body)
 

@@ -1,9 +1,13 @@
-"""The plan of real runs: what it holds, and that a run stopped by the clock is taken up again."""
+"""The plan of real runs: what it holds, what is measured first, and that a run stopped by the clock is taken up again."""
+
+import sys
+from types import SimpleNamespace
 
 import pytest
 
 from deep import runs
 from sparseop.deep import recipe as recipes
+from tests.benchmarks import fake_official
 
 
 def test_the_plan_names_recipes_that_exist_and_no_record_twice():
@@ -12,6 +16,37 @@ def test_the_plan_names_recipes_that_exist_and_no_record_twice():
     assert len({run.record for run in plan}) == len(plan)
     for run in plan:
         recipes.read(recipes.find(run.recipe), run.changes)
+
+
+def test_a_gpu_is_timed_first_and_only_once(tmp_path, monkeypatch, capsys):
+    done, status = [], {}
+    monkeypatch.setattr(runs, "ROOT", tmp_path)
+    monkeypatch.setattr(runs, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(runs.subprocess, "run", lambda words, **_: done.append(words[2:]) or SimpleNamespace(returncode=status.get(words[2], 0)))
+    monkeypatch.setattr(runs, "work", lambda *_, **__: done.append(["the runs"]))
+
+    def modules(*arguments, ends=0):
+        done.clear()
+        monkeypatch.setattr(sys, "argv", ["runs", *map(str, arguments)])
+        assert runs.main() == ends
+        return [words[0] for words in done]
+
+    official = fake_official.write(tmp_path / "official")
+    monkeypatch.setattr(runs.torch.cuda, "is_available", lambda: False)
+    assert modules("--official", official) == ["the runs"]
+    monkeypatch.setattr(runs.torch.cuda, "is_available", lambda: True)
+    assert modules("--device", "cpu", "--official", official) == ["the runs"]
+    assert modules("--task", "contrastive") == ["benchmarks.contrastive", "the runs"]
+    assert modules() == ["deep.table5", "the runs"]
+    assert modules("--official", official) == ["deep.table5", "benchmarks.official_sop", "the runs"]
+    status["benchmarks.official_sop"] = 2
+    assert modules("--official", official, ends=2) == ["deep.table5", "benchmarks.official_sop"]
+    for path in ("results/table5/preact_resnet18-cuda-1.json", "figures/data/bench_official_sop_cuda.csv"):
+        (tmp_path / path).parent.mkdir(parents=True)
+        (tmp_path / path).touch()
+    assert modules("--official", official) == ["the runs"]
+    assert modules("--official", tmp_path / "nowhere", ends=2) == []
+    assert "there is no folder" in capsys.readouterr().err
 
 
 @pytest.mark.slow
