@@ -211,6 +211,8 @@ def typed(what: str, value: Any, wanted: Any) -> Any:
 
 
 def _name_of(wanted: Any) -> str:
+    if typing.get_origin(wanted) is Literal:
+        return "one of " + ", ".join(map(repr, typing.get_args(wanted)))
     return {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}.get(wanted, str(wanted))
 
 

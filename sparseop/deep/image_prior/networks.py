@@ -8,7 +8,7 @@ Batch normalisation works on the one image there is, and always in training mode
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -126,7 +126,7 @@ def signature(name: str) -> inspect.Signature:
     return whole.replace(parameters=[p for p in whole.parameters.values() if p.kind is p.KEYWORD_ONLY])
 
 
-def build(name: str, channels: int, size: tuple[int, int], **options: int) -> Prior:
+def build(name: str, channels: int, size: Sequence[int], **options: int) -> Prior:
     """Return a freshly initialised network for images (channels, *size).
 
     Raises

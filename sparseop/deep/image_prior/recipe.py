@@ -10,7 +10,7 @@ from typing import Literal
 from sparseop.deep import schema
 from sparseop.deep.image_prior import networks
 from sparseop.deep.image_prior.corruption import KINDS
-from sparseop.deep.image_prior.sparse import STARTS
+from sparseop.deep.image_prior.sparse import SMALLEST, STARTS
 from sparseop.deep.recipe import RECIPES
 from sparseop.deep.schema import Component, Kind, Schema
 from sparseop.errors import InputError, between, choice, integer, nonnegative, positive
@@ -133,7 +133,7 @@ def _consistent(recipe: ImageRecipe) -> None:
     integer("training.threads", training.threads, 0)
     if not isinstance(sparse.ratio, str):
         positive("sparse.ratio", sparse.ratio)
-    between("sparse.gamma", sparse.gamma, 0, 1)
+    between("sparse.gamma", sparse.gamma, SMALLEST, 1, ends="[)")
     choice("sparse.start", sparse.start, STARTS)
 
 

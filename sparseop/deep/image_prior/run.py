@@ -27,7 +27,7 @@ from torch import Tensor
 
 from sparseop.deep import checkpoint
 from sparseop.deep import device as devices
-from sparseop.deep.image_prior import corruption, images
+from sparseop.deep.image_prior import corruption, images, networks
 from sparseop.deep.image_prior import recipe as recipes
 from sparseop.deep.image_prior.choose import choose
 from sparseop.deep.image_prior.fit import Fit
@@ -83,6 +83,7 @@ class _Run:
         given = images.load_image(recipe.image, recipe.size, root)
         self.clean = given if recipe.noise > 0 else None
         self.y = given if self.clean is None else corruption.corrupt(given, recipe.noise, kind=recipe.noise_kind, seed=recipe.seed)
+        networks.build(recipe.network.name, len(self.y), self.y.shape[1:], **recipe.network.options)  # refuses before anything is written
         self.level = estimated_level(self.y)
         self.recipe = choose(self.y, recipe, device, tell)
         self.lam = matching(float(self.recipe.sparse.ratio), self.recipe.sparse.gamma)

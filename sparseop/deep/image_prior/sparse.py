@@ -7,6 +7,7 @@ from sparseop.deep.loop import generator
 from sparseop.errors import between, choice
 
 STARTS = ("constant", "normal")
+SMALLEST = 1e-30  # start: below, products with residuals and rates underflow in float32, and s would stay 0 for ever
 
 
 class SparsePart(nn.Module):
@@ -22,7 +23,7 @@ class SparsePart(nn.Module):
     Parameters
     ----------
     shape : of the image.
-    gamma : scale of the start, in (0, 1).
+    gamma : scale of the start, in [1e-30, 1).
     start : "constant": g = h = gamma, as in the theory; "normal": gamma times standard normal numbers, as in the released
         code, on average as if gamma were smaller by the factor exp(E log |N(0, 1)|) = 0.53.
     seed : of "normal".
@@ -30,7 +31,7 @@ class SparsePart(nn.Module):
 
     def __init__(self, shape: torch.Size | tuple[int, ...], *, gamma: float, start: str = "constant", seed: int = 0) -> None:
         super().__init__()
-        between("gamma", gamma, 0, 1)
+        between("gamma", gamma, SMALLEST, 1, ends="[)")
         if choice("start", start, STARTS) == "constant":
             first = torch.full((2, *shape), gamma)
         else:

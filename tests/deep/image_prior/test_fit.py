@@ -161,7 +161,7 @@ def test_the_released_network():
     (lambda: networks.build("skipp", 3, (64, 64)), "Did you mean 'skip'?"),
     (lambda: Fit(smooth(), "doubel", made()), "Did you mean 'double'?"),
     (lambda: Fit(smooth(), "double", made("sparse.ratio=auto")), "sparse.ratio must be a number here, got 'auto'"),
-    (lambda: SparsePart((2, 2), gamma=1.0), "gamma must lie in (0, 1), got 1.0."),
+    (lambda: SparsePart((2, 2), gamma=1.0), "gamma must lie in [1e-30, 1), got 1.0."),
 ])
 def test_what_is_refused(call, words):
     with pytest.raises(InputError) as caught:

@@ -152,11 +152,14 @@ def test_a_grey_image(tmp_path):
     (["methods=[]"], "methods must name at least one of"),
     (['methods=["dop"]'], "methods must be one of 'squared', 'absolute', 'double', got 'dop'"),
     (["sparse.ratio=0"], "sparse.ratio must be a finite number > 0"),
-    (["sparse.gamma=1"], "sparse.gamma must lie in (0, 1)"),
+    (["sparse.gamma=1"], "sparse.gamma must lie in [1e-30, 1)"),
+    (["sparse.gamma=1e-60"], "sparse.gamma must lie in [1e-30, 1), got 1e-60"),
+    (["sparse.ratio=held"], "sparse.ratio must be a number or one of 'auto', 'held-out', got 'held'"),
+    (["network.scales=0"], "network.scales must be >= 1, got 0"),
     (["noise_kind=pepper"], "noise_kind must be one of 'salt-and-pepper', 'uniform'"),
     (["sparse.ratio=1e9", 'methods=["double"]', "training.iterations=40"], "the loss of method 'double' was not finite after"),
     (["sparse.ratio=1e8", 'methods=["double"]', "training.iterations=40", "training.every=100"], "the loss of method 'double' was not finite after 40"),
-    (["size=2"], "the image must have more than 2 pixels on a side, got 2 x 2"),
+    (["size=2"], "needs an image of at least 8 pixels, got 2 x 2"),
 ])
 def test_one_sentence_and_status_2(arguments, message, capsys, tmp_path):
     (tmp_path / "letter.txt").write_text("Dear Sir or Madam")
@@ -165,6 +168,7 @@ def test_one_sentence_and_status_2(arguments, message, capsys, tmp_path):
     assert len(err) == 1
     assert err[0].startswith("sparseop.deep.train: error: ")
     assert message in err[0]
+    assert ("was not finite" in message) == (tmp_path / "runs").exists()  # but for a loss that only the run can show, nothing is begun
 
 
 def test_resuming_what_cannot_be(tmp_path, capsys):
