@@ -78,6 +78,7 @@ def test_images_decoded_ahead(monkeypatch):
 @pytest.mark.parametrize(("base", "changes"), [
     ("moco", ["engine.precision=bfloat16", "method.symmetric=sum"]), ("sane", ["engine.precision=bfloat16", "training.optimiser=adamw"]),
     ("sane", ["method.mix_sizes=[8]", "training.splits=4", "training.clip=1.0", *HARD_VIEWS]),
+    ("sane", ["method.terms=either", "method.partner=uniform"]),
     ("sane", ["method.mix_strength=weak", "method.mixup=vanilla", "method.teacher=online", "method.refinement=uniform", "method.weights=batch",
               "method.theta=batch", "method.partner=uniform"]),
 ])
