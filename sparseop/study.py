@@ -142,8 +142,7 @@ def redraw(study: Study, folder: Path, *, stem: str | None = None) -> None:
     if not path.exists():
         raise InputError(f"--redraw needs '{path}', which is not there; run without --redraw first.")
     content = path.read_bytes()
-    recorded = json.loads(path.with_suffix(".json").read_text()) if path.with_suffix(".json").exists() else {}
-    if recorded.get("csv_sha256") != sha256(content):
+    if _recorded(path).get("csv_sha256") != sha256(content):
         raise InputError(f"'{path}' is not the file that its provenance describes; run without --redraw.")
     _publish(study, pd.read_csv(io.BytesIO(content)), folder, stem)
 
@@ -157,16 +156,23 @@ def write(study: Study, table: pd.DataFrame, record: Row, folder: Path, *, stem:
     content = table.to_csv(index=False, float_format="%.17g").encode()
     path = folder / "data" / f"{stem}.csv"
     record = {**record, "csv_sha256": sha256(content)}
-    beside = path.with_suffix(".json")
-    with contextlib.suppress(OSError, ValueError):
-        old = json.loads(beside.read_text())
-        better = old.get("dirty") and record.get("dirty") is False
-        if not better and all(old.get(k) == record[k] for k in ("csv_sha256", "code_sha256", "mode", "versions")):
-            record = old
+    old = _recorded(path)
+    better = old.get("dirty") and record.get("dirty") is False
+    if not better and all(old.get(k) == record[k] for k in ("csv_sha256", "code_sha256", "mode", "versions")):
+        record = old
     write_atomic(path, content)
-    write_atomic(beside, (json.dumps(record, indent=1) + "\n").encode())
+    write_atomic(path.with_suffix(".json"), (json.dumps(record, indent=1) + "\n").encode())
     # drawn from what was written, so that --redraw gives the same bytes
     _publish(study, pd.read_csv(io.BytesIO(content)), folder, stem)
+
+
+def _recorded(path: Path) -> Row:
+    """Return the provenance beside a CSV; nothing where it is missing or unreadable."""
+    with contextlib.suppress(OSError, ValueError):
+        found = json.loads(path.with_suffix(".json").read_text())
+        if isinstance(found, dict):
+            return found
+    return {}
 
 
 def main(module: str, arguments: Sequence[str] | None = None) -> int:

@@ -231,6 +231,12 @@ def test_redraw_needs_the_data_its_provenance_describes(squares, capsys):
     (squares / "figures/data/squares.csv").write_text("x,square\n1,2\n")
     assert run(squares, "--redraw") == 2
     assert "is not the file that its provenance describes" in capsys.readouterr().err
+    for broken in ("{", "[]"):
+        (squares / "figures/data/squares.json").write_text(broken)
+        assert run(squares, "--redraw") == 2
+        assert "is not the file that its provenance describes" in capsys.readouterr().err
+    assert run(squares) == 0
+    assert run(squares, "--redraw") == 0
 
 
 def test_mistakes_are_one_sentence_and_status_2(squares, capsys):
