@@ -24,6 +24,7 @@ CUDA = torch.device("cuda:0")
 #: operation itself, and the derivative of others
 REFUSED = re.compile(r"nll_loss2d_forward|max_unpool2d|put_?|histc|median|kthvalue")
 REFUSED_BACKWARD = re.compile(r"(Adaptive(Avg|Max)Pool2D|Upsample\w*(Linear|Cubic)\w*|ReflectionPad\dD|GridSampler2D)Backward\d")
+NO_KERNEL = ("_sample_dirichlet", "_standard_gamma")
 COPIES = ("_to_copy", "copy_", "copy")
 
 
@@ -36,8 +37,8 @@ class Stream(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs, name = kwargs or {}, func._overloadpacket.__name__
-        # two operations have no fake kernel
-        made = None if name.startswith("_fused_") else torch.empty_like(args[0]) if name == "_sample_dirichlet" else func(*args, **kwargs)
+        # operations that have no fake kernel (the gamma's since torch 2.13)
+        made = None if name.startswith("_fused_") else torch.empty_like(args[0]) if name in NO_KERNEL else func(*args, **kwargs)
         if self.watching:
             self.seen += 1
             self.faults += self._judge(name, tree_leaves((args, kwargs)), made)
