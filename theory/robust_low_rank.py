@@ -124,6 +124,7 @@ def draw_gamma(table: pd.DataFrame) -> Figure:
                                    r"$\|X - X_\star\|_F\,/\,\|X_\star\|_F$"), strict=True):
         axis.set(xlabel=r"scale of the start $\gamma$", ylabel=label, title=title)
         axis.invert_xaxis()
+    axes[0].set_ylim(bottom=5e-7)  # room for the legend
     axes[2].set_ylim(bottom=1e-6)
     axes[0].legend(fontsize=8, loc="lower left")
     axes[1].legend(handles=[Line2D([], [], color="black", lw=1.5, label="by the dual point of (P)"),
