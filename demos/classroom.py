@@ -1,8 +1,7 @@
 """What the notebooks share: how one opens, its controls, how a figure is shown, and what a number that can't be used leads to.
 
-Every notebook is built alike: an opening, the ``controls``, one cell that turns them into ``parameters``, ``solve`` (numbers only),
-``draw`` (a figure of these numbers), ``tell`` (these numbers in words), one cell that shows both. Tests replace ``parameters`` and
-read what ``solve`` found.
+Every notebook is built alike: an opening, the ``controls``, ``solve`` (numbers only), ``draw`` (a figure of these numbers), ``tell``
+(these numbers in words), one cell that shows both. Tests replace the ``controls`` and read what ``solve`` found.
 """
 
 import html
@@ -31,7 +30,7 @@ def slider(start: float, stop: float, step: float, value: float, label: str) -> 
 
 
 def controls(*, instance: dict[str, Any], button: str | None = None, **named: Any) -> Any:
-    """Return the controls of a notebook, whose ``chosen`` values are the arguments of its ``solve``.
+    """Return the controls of a notebook, whose values are the arguments of its ``solve``.
 
     Parameters
     ----------
@@ -46,12 +45,6 @@ def controls(*, instance: dict[str, Any], button: str | None = None, **named: An
     return both if button is None else both.form(submit_button_label=button, bordered=False)
 
 
-def chosen(controls: Any) -> dict[str, Any]:
-    """Return the controls' values; of those with a button, the first ones until it is pressed."""
-    values: dict[str, Any] = controls.element.value if controls.value is None else controls.value
-    return values
-
-
 def whole(name: str, value: Any, low: int, high: int | None = None, *, why: str = "") -> int:
     """Return a whole number, of which a text field holds the digits; the other arguments are those of ``errors.integer``."""
     try:
@@ -61,11 +54,12 @@ def whole(name: str, value: Any, low: int, high: int | None = None, *, why: str 
     return integer(name, number, low, high, why=why)
 
 
-def attempt(solve: Callable[..., Any], **parameters: Any) -> tuple[Any, mo.Html | None]:
-    """Return (result, None), or (None, a friendly sentence) where a parameter can't be used or a package is missing."""
+def attempt(solve: Callable[..., Any], controls: Any) -> tuple[Any, mo.Html | None]:
+    """Return (what is found at the controls' values, None), or (None, a friendly sentence) where one can't be used or a package is missing."""
+    values = controls.element.value if controls.value is None else controls.value  # a button that nobody has pressed yet
     try:
         with threadpool_limits(1):  # at these sizes a second thread only waits, and on a busy machine for long
-            return solve(**parameters), None
+            return solve(**values), None
     except InputError as error:
         return None, mo.callout(mo.md(f"**That can't be computed.** {error} Move a control, and it goes on."), kind="warn")
     except ModuleNotFoundError as missing:
@@ -74,13 +68,13 @@ def attempt(solve: Callable[..., Any], **parameters: Any) -> tuple[Any, mo.Html 
         return None, mo.callout(mo.md(f"**This lesson needs {missing.name}**, which is not installed: `pip install 'sparseop[deep,image]'`."), kind="warn")
 
 
-def show(trouble: mo.Html | None, draw: Callable[..., Figure], tell: Callable[..., str], *found: Any, alt: str) -> mo.Html:
+def show(trouble: mo.Html | None, draw: Callable[..., Figure], tell: Callable[..., str], *found: Any) -> mo.Html:
     """Return the figure that ``draw`` makes of what was found, and below it what ``tell`` says of it; the trouble, where there was some."""
-    return mo.vstack([picture(draw, *found, alt=alt), mo.md(tell(*found))]) if trouble is None else trouble
+    return mo.vstack([picture(draw, *found), mo.md(tell(*found))]) if trouble is None else trouble
 
 
-def picture(draw: Callable[..., Figure], *found: Any, alt: str) -> mo.Html:
-    """Return the figure that ``draw`` makes of what was found as part of the page, sharp at any size and in the page's own ink; ``alt`` says in words what it shows.
+def picture(draw: Callable[..., Figure], *found: Any) -> mo.Html:
+    """Return the figure as part of the page, sharp at any size and in the page's own ink; ``draw``'s docstring says in words what it shows.
 
     Black becomes the page's text colour and white paper the page itself, so that one drawing serves light and dark pages.
     """
@@ -94,7 +88,7 @@ def picture(draw: Callable[..., Figure], *found: Any, alt: str) -> mo.Html:
     svg = buffer.getvalue()
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg"):], flags=re.DOTALL).replace("#000000", "currentColor")
     size = re.search(r'width="([\d.]+)pt" height="([\d.]+)pt"', svg)
-    head = f'<svg role="img" aria-label="{html.escape(alt)}" fill="currentColor" style="width: 100%; height: auto; max-width: {1.6 * float(size[1]):.0f}px"'
+    head = f'<svg role="img" aria-label="{html.escape(str(draw.__doc__))}" fill="currentColor" style="width: 100%; height: auto; max-width: {1.6 * float(size[1]):.0f}px"'
     return mo.Html(head + svg[4:].replace(size[0], "", 1))
 
 

@@ -8,9 +8,7 @@ import marimo
 
 app = marimo.App(width="medium", app_title="The label refinery")
 
-
-@app.cell
-def _():
+with app.setup:
     import marimo as mo
     import numpy as np
     from matplotlib.figure import Figure
@@ -21,11 +19,9 @@ def _():
     from sparseop.refinery.descent import largest_step, log_steps, refine
     from sparseop.refinery.network import OneHiddenLayer
 
-    return Figure, OneHiddenLayer, classroom, corrupted_dataset, largest_step, log_steps, mo, np, plotting, refine
-
 
 @app.cell
-def _(classroom):
+def _():
     classroom.opening(
         "Can a network correct the labels it learns from?",
         r"""10 points, 30 random crops of each within $\varepsilon$ of it, a share $\rho$ of the labels wrong. A one-hidden-layer network learns by gradient
@@ -39,7 +35,7 @@ def _(classroom):
 
 
 @app.cell
-def _(classroom, mo):
+def _():
     controls = classroom.controls(
         rho=classroom.slider(0.0, 0.48, 0.02, 0.3, r"share of wrong labels $\rho$"),
         eps=classroom.slider(0.0, 0.6, 0.05, 0.3, r"radius of the crops $\varepsilon$"),
@@ -52,71 +48,56 @@ def _(classroom, mo):
     return (controls,)
 
 
-@app.cell
-def _(classroom, controls):
-    parameters = classroom.chosen(controls)
-    return (parameters,)
+@app.function
+def solve(rho, eps, alpha, positive, steps=1000, width=100, seed=0):
+    """Both runs from the same data and the same weights."""
+    steps = classroom.whole("steps", steps, 1, 20000)
+    width = classroom.whole("width", width, 2, 2000)
+    seed = classroom.whole("seed", seed, 0)
+    rng = np.random.default_rng(seed)
+    data = corrupted_dataset(10, 20, 30, rho=rho, eps=eps, seed=rng)
+    network = OneHiddenLayer.gaussian(width, 20, seed=rng)
+    eta, record = largest_step(data, network), log_steps(steps, 30)
+    common = {"steps": steps, "record": record, "precision": "single", "seed": seed, "test_crops": 30}
+    # on S+ the refinery steps as eta (1 - alpha): with another crop its step may be longer, so that both runs cover the same way
+    longer = 1 / (1 - alpha) if positive != "self" and 0 <= alpha < 1 else 1.0
+    return {"rho": rho, "alpha": alpha, "descent": refine(data, network, eta=eta, **common),
+            "refinery": refine(data, network, eta=eta * longer, alpha=alpha, positive_from=positive, **common)}
+
+
+@app.function
+def draw(found):
+    """Test accuracy, memorised labels and right refined labels of gradient descent and of the refinery."""
+    figure = Figure(figsize=(12, 4))
+    axes = figure.subplots(1, 3, sharey=True)
+    panels = (("test_accuracy", "test accuracy on fresh crops"), ("noise_fitted", "share of wrong labels fitted"),
+              ("label_recovery", r"refined labels $\bar y_t$ that are right"))
+    for axis, (name, title) in zip(axes, panels, strict=True):
+        for run, color, dash, label in (("descent", plotting.RED, "--", "gradient descent"), ("refinery", plotting.BLUE, "-", "refinery")):
+            axis.plot(found[run].step, getattr(found[run], name), dash, color=color, lw=2.2, label=label)
+        axis.set(xscale="symlog", xlabel="step $t$", title=title, ylim=(-0.03, 1.05))
+        axis.yaxis.set_tick_params(labelleft=True)
+    axes[0].legend(loc="lower left")
+    axes[2].text(0.04, 0.06, rf"$\alpha$ = {found['alpha']:.2f}; needed: $1/(2-2\rho)$ = {1 / (2 - 2 * found['rho']):.2f}", transform=axes[2].transAxes,
+                 fontsize=9.5)
+    return figure
+
+
+@app.function
+def tell(found):
+    """Where both runs end."""
+    plain, refined = found["descent"], found["refinery"]
+    fitted = {name: f" and has fitted {100 * found[name].noise_fitted[-1]:.0f} % of the wrong labels" if np.isfinite(found[name].noise_fitted[-1]) else ""
+              for name in ("descent", "refinery")}
+    return (f"After {plain.step[-1]} steps gradient descent is right on {100 * plain.test_accuracy[-1]:.1f} % of fresh crops "
+            f"({100 * plain.test_accuracy.max():.1f} % at its best){fitted['descent']}; the refinery is right on {100 * refined.test_accuracy[-1]:.1f} %"
+            f"{fitted['refinery']}. {100 * refined.label_recovery[-1]:.1f} % of its refined labels are right.")
 
 
 @app.cell
-def _(OneHiddenLayer, classroom, corrupted_dataset, largest_step, log_steps, np, refine):
-    def solve(rho, eps, alpha, positive, steps=1000, width=100, seed=0):
-        """Both runs from the same data and the same weights."""
-        steps = classroom.whole("steps", steps, 1, 20000)
-        width = classroom.whole("width", width, 2, 2000)
-        seed = classroom.whole("seed", seed, 0)
-        rng = np.random.default_rng(seed)
-        data = corrupted_dataset(10, 20, 30, rho=rho, eps=eps, seed=rng)
-        network = OneHiddenLayer.gaussian(width, 20, seed=rng)
-        eta, record = largest_step(data, network), log_steps(steps, 30)
-        common = {"steps": steps, "record": record, "precision": "single", "seed": seed, "test_crops": 30}
-        # on S+ the refinery steps as eta (1 - alpha): with another crop its step may be longer, so that both runs cover the same way
-        longer = 1 / (1 - alpha) if positive != "self" and 0 <= alpha < 1 else 1.0
-        return {"rho": rho, "alpha": alpha, "descent": refine(data, network, eta=eta, **common),
-                "refinery": refine(data, network, eta=eta * longer, alpha=alpha, positive_from=positive, **common)}
-
-    return (solve,)
-
-
-@app.cell
-def _(Figure, plotting):
-    def draw(found):
-        """Test accuracy, wrong labels fitted, refined labels that are right, against the step."""
-        figure = Figure(figsize=(12, 4))
-        axes = figure.subplots(1, 3, sharey=True)
-        panels = (("test_accuracy", "test accuracy on fresh crops"), ("noise_fitted", "share of wrong labels fitted"),
-                  ("label_recovery", r"refined labels $\bar y_t$ that are right"))
-        for axis, (name, title) in zip(axes, panels, strict=True):
-            for run, color, dash, label in (("descent", plotting.RED, "--", "gradient descent"), ("refinery", plotting.BLUE, "-", "refinery")):
-                axis.plot(found[run].step, getattr(found[run], name), dash, color=color, lw=2.2, label=label)
-            axis.set(xscale="symlog", xlabel="step $t$", title=title, ylim=(-0.03, 1.05))
-            axis.yaxis.set_tick_params(labelleft=True)
-        axes[0].legend(loc="lower left")
-        axes[2].text(0.04, 0.06, rf"$\alpha$ = {found['alpha']:.2f}; needed: $1/(2-2\rho)$ = {1 / (2 - 2 * found['rho']):.2f}", transform=axes[2].transAxes,
-                     fontsize=9.5)
-        return figure
-
-    return (draw,)
-
-
-@app.cell
-def _(np):
-    def tell(found):
-        """Where both runs end."""
-        plain, refined = found["descent"], found["refinery"]
-        fitted = {name: f" and has fitted {100 * found[name].noise_fitted[-1]:.0f} % of the wrong labels" if np.isfinite(found[name].noise_fitted[-1]) else ""
-                  for name in ("descent", "refinery")}
-        return (f"After {plain.step[-1]} steps gradient descent is right on {100 * plain.test_accuracy[-1]:.1f} % of fresh crops "
-                f"({100 * plain.test_accuracy.max():.1f} % at its best){fitted['descent']}; the refinery is right on {100 * refined.test_accuracy[-1]:.1f} %"
-                f"{fitted['refinery']}. {100 * refined.label_recovery[-1]:.1f} % of its refined labels are right.")
-
-    return (tell,)
-
-
-@app.cell
-def _(classroom, draw, parameters, solve, tell):
-    found, trouble = classroom.attempt(solve, **parameters)
-    classroom.show(trouble, draw, tell, found, alt="Test accuracy, memorised labels and right refined labels of gradient descent and of the refinery.")
+def _(controls):
+    found, trouble = classroom.attempt(solve, controls)
+    classroom.show(trouble, draw, tell, found)
     return found, trouble
 
 

@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ def one_thread():
 def run(name, **parameters):
     """Run a notebook with these parameters in place of its controls; return (everything shown as text, its variables)."""
     notebook = importlib.import_module(f"demos.{name}")
-    outputs, names = notebook.app.run(defs={"parameters": parameters} if parameters else {})
+    outputs, names = notebook.app.run(defs={"controls": SimpleNamespace(value=parameters)} if parameters else {})
     return "\n".join(output.text for output in outputs if hasattr(output, "text")), names
 
 
