@@ -89,7 +89,7 @@ def measure(folder: Path, dataset: Dataset, *, network: str, device: str, rounds
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory())).resolve()
         files = cifar.write(scratch / "data", dataset.train_images, dataset.train_labels, dataset.classes)  # type: ignore[arg-type]
         job = driver.Job(folder.resolve(), scratch, scratch / "data", files, arch, target.type, BATCH, workers, threads)
-        pool = stack.enter_context(ProcessPoolExecutor(1, get_context("spawn"), driver.quiet, (scratch / "log.txt",)))
+        pool = stack.enter_context(ProcessPoolExecutor(1, get_context("spawn"), driver.begin, (scratch / "log.txt",)))
 
         def there(function: Callable[..., Any], *arguments: object) -> Any:
             try:

@@ -14,6 +14,7 @@ import contextlib
 import importlib
 import importlib.util
 import json
+import multiprocessing
 import os
 import random
 import sys
@@ -69,8 +70,9 @@ class _Here:
     watches: dict[str, Stopwatch]
 
 
-def quiet(log: Path) -> None:
-    """Send what this process prints to a file."""
+def begin(log: Path) -> None:
+    """Make this process what ``python train.py`` would be, but that it prints to a file."""
+    multiprocessing.set_start_method(None, force=True)  # it was spawned, and would spawn the loader's processes every epoch
     stream = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for number in (1, 2):
         os.dup2(stream, number)

@@ -39,6 +39,7 @@ class ConfigParser:
 ''',
     "trainer/__init__.py": "from .trainer import *\n",
     "trainer/trainer.py": '''
+import multiprocessing
 import os
 import torch
 
@@ -60,7 +61,7 @@ class Trainer:
             seen += len(index)
         with open(os.environ["FAKE_LOG"], "a") as log:
             name, ratio = self.config["name"], self.config["train_loss"]["args"]["ratio_consistency"]
-            print(epoch, name, ratio, seen, self.data_loader.checksum, torch.get_num_threads(), file=log)
+            print(epoch, name, ratio, seen, self.data_loader.checksum, torch.get_num_threads(), multiprocessing.get_start_method(), file=log)
 ''',
     "model/__init__.py": "",
     "model/model.py": '''
@@ -90,7 +91,8 @@ class CIFAR10DataLoader(torch.utils.data.DataLoader):
         data = torchvision.datasets.CIFAR10(config["data_loader"]["args"]["data_dir"])
         images, labels = torch.from_numpy(data.data), torch.tensor(data.targets)
         self.checksum = int(images.sum())
-        super().__init__([(x, x, y, i) for i, (x, y) in enumerate(zip(images, labels))], batch_size=config["data_loader"]["args"]["batch_size"])
+        options = {name: config["data_loader"]["args"][name] for name in ("batch_size", "num_workers", "pin_memory")}
+        super().__init__([(x, x, y, i) for i, (x, y) in enumerate(zip(images, labels))], **options)
 ''',
     "torchvision/__init__.py": "from . import datasets\n",
     "torchvision/datasets.py": '''

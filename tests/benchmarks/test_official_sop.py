@@ -1,6 +1,7 @@
 """The released code beside the engine: driven in a made checkout of the same interfaces, and what can be wrong with a checkout."""
 
 import json
+import multiprocessing
 import runpy
 import subprocess
 import sys
@@ -13,7 +14,8 @@ import torch
 from benchmarks import deep_epochs, official_sop
 from benchmarks.deep_epochs import Stopwatch, Turn
 from benchmarks.official import busy, checkout, cifar, driver, large
-from sparseop.deep import datasets
+from sparseop.deep import datasets, networks
+from sparseop.deep.recipe import parse
 from sparseop.errors import InputError
 from tests.benchmarks import fake_official
 
@@ -38,13 +40,13 @@ def small(monkeypatch, folder, *arguments):
 
 def test_both_take_turns_on_the_same_images(official, tmp_path, monkeypatch, capsys):
     before = {path: path.read_bytes() for path in official.rglob("*") if path.is_file()}
-    assert small(monkeypatch, official) == 0, capsys.readouterr().err
+    assert small(monkeypatch, official, "--workers", 1) == 0, capsys.readouterr().err
     assert "seconds an epoch" in capsys.readouterr().out
 
     checksum = int(official_sop.images(None, 256).train_images.sum())
     lines = [line.split() for line in (tmp_path / "log.txt").read_text().splitlines()]
     assert [line[:3] for line in lines] == [["1", "sop", "0"], ["1", "sopplus", "0.9"], ["2", "sop", "0"], ["2", "sopplus", "0.9"]]
-    assert {tuple(line[3:]) for line in lines} == {("256", str(checksum), "1")}
+    assert {tuple(line[3:]) for line in lines} == {("256", str(checksum), "1", multiprocessing.get_start_method())}
     assert {path: path.read_bytes() for path in official.rglob("*") if path.is_file()} == before
 
     rows = pd.read_csv(tmp_path / "figures" / "data" / "bench_official_sop_cpu.csv")
@@ -60,7 +62,7 @@ def test_both_take_turns_on_the_same_images(official, tmp_path, monkeypatch, cap
 
 @pytest.mark.parametrize(("changed", "says"), [
     ({"trainer": fake_official.FILES["trainer/trainer.py"].replace("seen = 0", "raise RuntimeError('no luck')")},
-     "does not run here: trainer/trainer.py line 16: RuntimeError: no luck"),
+     "does not run here: trainer/trainer.py line 17: RuntimeError: no luck"),
     ({"loss": fake_official.FILES["model/loss.py"].replace("super()", "__import__('os')._exit(1)")}, "ended by itself"),
     ({"datasets": "raise ModuleNotFoundError('No module named torchvision')"}, "needs torchvision, which cannot be imported here"),
 ], ids=["raises", "dies", "no torchvision"])
@@ -153,6 +155,13 @@ def test_torchvision_reads_the_files_and_checks_them(tmp_path):
     path.write_bytes(path.read_bytes()[:-1] + b"!")
     with pytest.raises(RuntimeError, match="corrupted"):
         ours(str(tmp_path))
+
+
+@pytest.mark.parametrize(("name", "released"), [("resnet34", 21_282_122), ("resnet18", 11_173_962), ("preact_resnet18", 11_171_274)])
+def test_the_networks_are_as_large_as_the_released_ones(name, released):
+    settings = [f"network.name={name}", *official_sop.NETWORKS[name][1]]
+    network = parse("", name="bench", overrides=settings).network
+    assert sum(p.numel() for p in networks.build(name, 10, 3, **network.options).parameters()) == released
 
 
 def test_ratios_stand_beside_their_goals():
