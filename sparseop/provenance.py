@@ -46,6 +46,11 @@ def now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
+def stamp(*packages: str) -> dict[str, Any]:
+    """Return what a record says of where it comes from: time, commit, versions, hardware."""
+    return {"when": now(), **commit(), "versions": versions(*packages), "hardware": hardware()}
+
+
 def _git(root: Path, *arguments: str) -> str | None:
     try:
         done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=20, check=True)

@@ -15,9 +15,14 @@ from torch.distributed.nn.functional import all_reduce
 from torch.nn.modules.batchnorm import _BatchNorm
 
 
+def announced() -> int:
+    """Return the number of processes that torchrun has started, whether they have met or not."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def start(device: torch.device) -> None:
     """Join the process group that torchrun announces in the environment; nothing to do without one."""
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
+    if announced() > 1 and not dist.is_initialized():
         if device.type == "cuda":
             dist.init_process_group("nccl", device_id=device)
         else:

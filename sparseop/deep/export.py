@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from sparseop import cli, provenance
-from sparseop.deep import trained
+from sparseop.deep import judging, trained
 from sparseop.deep.networks.resnet import BasicBlock, Bottleneck, ResNet
 from sparseop.errors import InputError, choice
 from sparseop.files import require_writable, sha256, write_atomic
@@ -154,8 +154,7 @@ def export(run: Path, out: Path, *, kind: str = "torchvision", which: str = "onl
     record = {
         "format": kind, "recipe": found.recipe.name, "network": f"ResNet-{depth(found.network)}", "weights": which, "epoch": found.epoch,
         "input": {"range": [0, 1], "order": "RGB", "mean": list(found.mean), "std": list(found.std)},
-        "load": _how(kind, found, out.name), "sha256": sha256(buffer.getvalue()), "when": provenance.now(), **provenance.commit(),
-        "versions": provenance.versions("sparseop", "torch"),
+        "load": _how(kind, found, out.name), "sha256": sha256(buffer.getvalue()), **provenance.stamp("sparseop", "torch"),
     }
     write_atomic(about, (json.dumps(record, indent=1) + "\n").encode())
     write_atomic(out, buffer.getvalue())
@@ -186,11 +185,9 @@ def _first(network: nn.Module) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
-    parser = argparse.ArgumentParser("python -m sparseop.deep.export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path, metavar="RUN", help="folder of a run")
+    parser = judging.parser("export", __doc__)
     parser.add_argument("out", type=Path, metavar="OUT", help="file to write, *.pth")
     parser.add_argument("--format", default="torchvision", metavar="|".join(FORMATS), help="layout (default: torchvision)")
-    parser.add_argument("--network", default="online", metavar="online|momentum", help="which network of a contrastive run (default: online)")
     options = parser.parse_args(arguments)
     return cli.run("sparseop.deep.export", lambda: _run(options))
 

@@ -19,7 +19,6 @@ goes on where it stopped when the same command is given again.
 """
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -30,9 +29,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sparseop import cli, provenance
-from sparseop.deep import checkpoint, datasets, distributed, probe, trained
-from sparseop.deep import device as devices
+from sparseop import cli
+from sparseop.deep import checkpoint, datasets, judging, probe
 from sparseop.deep import recipe as label_recipes
 from sparseop.deep.augment.views import Views
 from sparseop.deep.contrastive import recipe as contrastive_recipes
@@ -42,7 +40,6 @@ from sparseop.deep.feed import Feed, epoch_order
 from sparseop.deep.progress import print_columns, watcher
 from sparseop.deep.trained import Trained
 from sparseop.errors import InputError, between, choice, integer
-from sparseop.files import require_writable, write_atomic
 
 
 @dataclass(frozen=True)
@@ -85,22 +82,20 @@ def evaluate(found: Trained, dataset: Dataset, protocol: Protocol, *, device: to
         result[name] = 100 * probe.knn(train, labels, test, test_labels, classes, k=min(k, len(labels)), temperature=temperature)
     if protocol.solver == "ridge":
         return result | {"linear": 100 * probe.linear_probe(train, labels, test, test_labels, classes)}
-    feed = Feed(dataset.train_images if crops else train[:, :, None, None], device)
+    feed = Feed(dataset.train_images if crops else train, device)
     views = _views(found, dataset) if crops else None
 
     def batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         order = epoch_order(torch.arange(len(labels)), protocol.batch, torch.Generator().manual_seed(seed_for(seed, "linear", epoch)), drop_last=False)
         draws = torch.Generator(device).manual_seed(seed_for(seed, "linear views", epoch))
-        for index, images in feed.batches(order):
-            if views is None:
-                yield images[:, :, 0, 0], labels[index]
-            else:
+        for index, features in feed.batches(order):
+            if views is not None:  # they were images
                 with torch.no_grad():
-                    features = found.network(views(images, draws)[0]).float()
-                yield features, labels[index]  # not inside the block, which would reach out to whoever asks
+                    features = found.network(views(features, draws)[0]).float()
+            yield features, labels[index]  # not inside the block, which would reach out to whoever asks
 
     begun = None
-    settings = {**asdict(protocol), "seed": seed, "train": len(labels), "classes": classes}
+    settings = {**asdict(protocol), "seed": seed, "classes": classes, "features": judging.mark(train)}
     if state is not None and state.is_file():
         kept = checkpoint.load(state)
         begun = kept["state"] if kept["settings"] == settings else None
@@ -132,22 +127,18 @@ def _views(found: Trained, dataset: Dataset) -> Views:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
-    parser = argparse.ArgumentParser("python -m sparseop.deep.linear", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path, metavar="RUN", help="folder of a run")
+    parser = judging.parser("linear", __doc__, data="the data")
     parser.add_argument("--protocol", default="ridge", metavar="NAME", help=f"one of {', '.join(PROTOCOLS)} (default: ridge)")
     parser.add_argument("--epochs", type=int, help="instead of the protocol's")
     parser.add_argument("--lr", type=float, help="instead of the protocol's")
     parser.add_argument("--batch", type=int, help="instead of the protocol's 256")
     parser.add_argument("--no-crops", action="store_true", help="train on features of the images as they are: computed once")
-    parser.add_argument("--network", default="online", metavar="online|momentum", help="which network of a contrastive run (default: online)")
     parser.add_argument("--features", default="backbone", metavar="backbone|head", help="of a contrastive run; MoCo's CIFAR demo judges the head's")
     parser.add_argument("--set", action="extend", nargs="+", default=[], metavar="data.KEY=VALUE", dest="overrides", help="other data than the run's")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
-    parser.add_argument("--data-root", type=Path, metavar="DIR", help="folder that holds the data (default: $SPARSEOP_DATA)")
     options = parser.parse_args(arguments)
     with cli.plain_warnings():
-        return cli.run("sparseop.deep.linear", lambda: _run(options), kept="give the same command again to go on")
+        return cli.run("sparseop.deep.linear", lambda: _run(options), kept=judging.KEPT)
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -164,29 +155,22 @@ def _run(options: argparse.Namespace) -> None:
     for item in options.overrides:
         if not item.startswith("data."):
             raise InputError(f"--set changes the data alone, as in --set data.name=cifar10, got {item!r}.")
-    found = trained.load(options.run, options.network, options.features)
-    device = devices.choose(options.device)
-    devices.prepare(device, deterministic=False, threads=found.recipe.engine.threads)
-    if distributed.world() > 1:
-        raise InputError(f"the linear evaluation runs in one process, got {distributed.world()}.")
+    found, device = judging.open_run(options, options.features)
     reader = contrastive_recipes if isinstance(found.recipe, contrastive_recipes.Recipe) else label_recipes
     data = reader.read(options.run / "recipe.toml", options.overrides).data
     stem = f"linear-{name}" + (f"-{data.name}" if data != found.recipe.data else "") + "".join(
         f"-{given}" for given, usual in ((options.network, "online"), (options.features, "backbone")) if given != usual)
-    require_writable(options.run)
     dataset = datasets.load(data.name, options.data_root, **data.options)
     started = time.perf_counter()
     result = evaluate(found, dataset, protocol, device=device, seed=options.seed, state=options.run / f"{stem}.pt")
-    record = {"run": found.recipe.name, "epoch": found.epoch, "network": options.network, "features": options.features, "dataset": dataset.name, "data": dict(data.options),
-              "protocol": {"name": name, **asdict(protocol)}, "seed": options.seed, **result, "seconds": round(time.perf_counter() - started, 1),
-              "when": provenance.now(), **provenance.commit(), "versions": provenance.versions("sparseop", "torch"),
-              "hardware": provenance.hardware(), "notes": list(dataset.notes)}
-    write_atomic(options.run / f"{stem}.json", (json.dumps(record, indent=1) + "\n").encode())
+    entries = {"features": options.features, "dataset": dataset.name, "data": dict(data.options), "protocol": {"name": name, **asdict(protocol)},
+               "seed": options.seed, **result, "notes": list(dataset.notes)}
+    path = judging.write(options, found, stem, entries, started)
     print_columns((f"{dataset.name}, {len(dataset.test_labels)} test images", ""), [
         (f"kNN, k = {probe.MOCO_KNN[0]}, T = {probe.MOCO_KNN[1]:g}", f"{result['knn']:.1f} %"),
         (f"kNN, k = {probe.SANE_KNN[0]}, T = {probe.SANE_KNN[1]:g}", f"{result['knn_50']:.1f} %"),
         (f"linear classifier ({name})", f"{result['linear']:.1f} %")])
-    print(options.run / f"{stem}.json")
+    print(path)
 
 
 if __name__ == "__main__":

@@ -47,13 +47,10 @@ class Record:
     def begin(cls, folder: Path, recipe: str, device: torch.device, about: dict[str, Any]) -> "Record":
         """Start the record of a new run on whatever data; ``about`` goes into run.json, behind versions and hardware."""
         if distributed.rank() == 0:
-            general = {
-                "when": provenance.now(), **provenance.commit(),
-                "versions": provenance.versions("sparseop", "torch", "numpy"), "hardware": provenance.hardware() | _accelerator(device),
-                "threads": torch.get_num_threads(),
-            }
+            general = provenance.stamp("sparseop", "torch", "numpy")
+            general["hardware"] |= _accelerator(device)
             folder.mkdir(parents=True, exist_ok=True)
-            _write_json(folder / "run.json", general | about)
+            _write_json(folder / "run.json", general | {"threads": torch.get_num_threads()} | about)
             write_atomic(folder / "recipe.toml", recipe.encode())
         return cls(folder, [])
 

@@ -14,7 +14,6 @@ a class that is present. SANE's table 3 says "accuracy" and not which; the field
 """
 
 import argparse
-import json
 import sys
 import time
 import warnings
@@ -27,16 +26,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sparseop import cli, provenance
-from sparseop.deep import checkpoint, distributed, probe, trained
-from sparseop.deep import device as devices
+from sparseop import cli
+from sparseop.deep import checkpoint, judging, probe
 from sparseop.deep.data import seed_for
 from sparseop.deep.datasets.voc import CLASSES, load_split
 from sparseop.deep.evaluation import average_precision, interpolated_precision
-from sparseop.deep.feed import epoch_order
+from sparseop.deep.feed import Feed, epoch_order
 from sparseop.deep.progress import print_columns, watcher
 from sparseop.errors import InputError, choice, integer
-from sparseop.files import require_writable, write_atomic
 
 CLASSIFIERS = ("svm", "sgd")
 COSTS = (0.01, 0.1, 1.0, 10.0)
@@ -90,12 +87,12 @@ def svm_scores(train: Tensor, labels: Tensor, test: Tensor, *, kept: dict[str, A
 
 def sgd_scores(train: Tensor, labels: Tensor, test: Tensor, *, epochs: int = 100, seed: int = 0) -> Tensor:
     """Return the scores (N, K) of the test features by one linear layer; ``labels`` (N, K) holds 1, -1 and 0."""
-    targets = labels.to(train.device)
+    feed, targets = Feed(train, train.device), labels.to(train.device)
 
     def batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         draws = torch.Generator().manual_seed(seed_for(seed, "voc07", epoch))
-        for part in epoch_order(torch.arange(len(train)), 256, draws, drop_last=False):
-            yield train[part.to(train.device)], targets[part.to(train.device)]
+        for index, features in feed.batches(epoch_order(torch.arange(len(train)), 256, draws, drop_last=False)):
+            yield features, targets[index]
 
     def loss(logits: Tensor, wanted: Tensor) -> Tensor:
         each = functional.binary_cross_entropy_with_logits(logits, (wanted > 0).float(), reduction="none")
@@ -128,26 +125,18 @@ def judge(scores: Tensor, labels: Tensor) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
-    parser = argparse.ArgumentParser("python -m sparseop.deep.voc07", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path, metavar="RUN", help="folder of a run")
+    parser = judging.parser("voc07", __doc__, data="VOCdevkit")
     parser.add_argument("--classifier", default="svm", metavar="svm|sgd", help="(default: svm)")
     parser.add_argument("--epochs", type=int, default=100, help="of sgd (default: 100)")
-    parser.add_argument("--network", default="online", metavar="online|momentum", help="which network of a contrastive run (default: online)")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
-    parser.add_argument("--data-root", type=Path, metavar="DIR", help="folder that holds VOCdevkit (default: $SPARSEOP_DATA)")
     options = parser.parse_args(arguments)
     with cli.plain_warnings():
-        return cli.run("sparseop.deep.voc07", lambda: _run(options), kept="give the same command again to go on")
+        return cli.run("sparseop.deep.voc07", lambda: _run(options), kept=judging.KEPT)
 
 
 def _run(options: argparse.Namespace) -> None:
     name = choice("--classifier", options.classifier, CLASSIFIERS)
     integer("--epochs", options.epochs, 1)
-    found = trained.load(options.run, options.network)
-    if distributed.world() > 1:
-        raise InputError(f"VOC07 is classified in one process, got {distributed.world()}.")
-    device = devices.choose(options.device)
-    require_writable(options.run)
+    found, device = judging.open_run(options)
     # the shorter side is 8/7 of the window: 256 of 224
     side = round((found.size or 224) * 8 / 7)
     train, test = (load_split(options.data_root, split, side) for split in ("trainval", "test"))
@@ -160,22 +149,19 @@ def _run(options: argparse.Namespace) -> None:
     else:
         scores = sgd_scores(features[0], train.labels, features[1], epochs=options.epochs)
     result = judge(scores.cpu(), test.labels)
-    record = {"run": found.recipe.name, "epoch": found.epoch, "network": options.network, "classifier": name,
-              "epochs": options.epochs if name == "sgd" else None, "costs": costs, "images": [len(train.labels), len(test.labels)],
-              **{key: value for key, value in result.items() if key != "classes"},
-              "classes": {key: None if np.isnan(value) else value for key, value in zip(CLASSES, result["classes"], strict=True)},
-              "seconds": round(time.perf_counter() - started, 1), "when": provenance.now(), **provenance.commit(),
-              "versions": provenance.versions("sparseop", "torch", "scikit-learn"), "hardware": provenance.hardware()}
-    write_atomic(options.run / f"{stem}.json", (json.dumps(record, indent=1) + "\n").encode())
+    entries = {"classifier": name, "epochs": options.epochs if name == "sgd" else None, "costs": costs,
+               "images": [len(train.labels), len(test.labels)], **result,
+               "classes": {key: None if np.isnan(value) else value for key, value in zip(CLASSES, result["classes"], strict=True)}}
+    path = judging.write(options, found, stem, entries, started, "scikit-learn")
     print_columns((f"VOC07, {len(test.labels)} test images, {name}", ""), [
         ("mean average precision, 11 points", f"{result['map_11']:.1f} %"), ("mean average precision", f"{result['map']:.1f} %"),
         ("best class is present", f"{result['top1']:.1f} %")])
-    print(options.run / f"{stem}.json")
+    print(path)
 
 
 def _machines(features: list[Tensor], labels: Tensor, state: Path) -> Scores:
     """Return ``svm_scores``, keeping what is found after each class: all of them take minutes to hours."""
-    mark = f"{len(labels)} {float(features[0].double().sum()):.9e} {float(features[1].double().sum()):.9e}"
+    mark = judging.mark(*features)
     kept = None
     if state.is_file():
         before = checkpoint.load(state)

@@ -37,7 +37,7 @@ def test_the_command_is_the_probes_on_frozen_features(run, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("shapes, 100 test images")
     assert lines[3].split() == ["linear", "classifier", "(ridge)", f"{got['linear']:.1f}", "%"]
-    assert got["data"] == {"train": 200, "test": 100, "size": 16, "seed": 0}
+    assert got["data"] == {"train": 200, "test": 100, "size": 16, "classes": 10, "seed": 0}
 
 
 @pytest.mark.parametrize("protocol", [
@@ -91,11 +91,22 @@ def test_an_interrupted_evaluation_goes_on(run, monkeypatch, capsys):
     monkeypatch.setattr(checkpoint, "save", interrupted)
     assert linear.main(arguments) == 130
     assert "give the same command again to go on" in capsys.readouterr().err
+    begun = (run / "linear-sane-shapes.pt").read_bytes()
     seen = []
     monkeypatch.setattr(checkpoint, "save", lambda path, state: (save(path, state), seen.append(state["state"]["epoch"])))
     assert linear.main(arguments) == 0
     assert seen == [3]
     assert record(run, "sane-shapes")["linear"] == whole
+    (run / "linear-sane-shapes.pt").write_bytes(begun)  # of the same kind of data, but others: they begin anew
+    assert linear.main([*arguments, "--set", "data.seed=1"]) == 0
+    assert seen == [3, 1, 2, 3]
+
+
+def test_several_processes_are_refused(run, monkeypatch, capsys):
+    """None of them joins a group, and each would write the record."""
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert linear.main([str(run), *SMALL]) == 2
+    assert "a run is judged in one process, got 2" in capsys.readouterr().err
 
 
 def test_what_is_refused(run, tmp_path, capsys):
