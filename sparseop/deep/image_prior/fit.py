@@ -58,7 +58,7 @@ class Fit:
         self.z = AMPLITUDE * torch.rand(shape, generator=generator("cpu", self.seed, "input")).to(self.device)
         kept = torch.rand(self.y.shape, generator=generator("cpu", self.seed, "held out")) >= training.holdout
         self.seen = kept.float().to(self.device)
-        self.share = float(self.seen.mean())
+        self.share = self.seen.mean()
         groups: list[dict[str, Any]] = [{"params": list(self.network.parameters())}]
         self.sparse: SparsePart | None = None
         if method == "double":
@@ -106,7 +106,7 @@ class Fit:
         is (1 - p) mean |f - x| + p/2: the error against the truth x, but for a constant.
         """
         hidden = 1 - self.seen[0]
-        return float(((f - self.y[0]).abs() * hidden).sum() / hidden.sum()) if self.share < 1 else math.nan
+        return float(((f - self.y[0]).abs() * hidden).sum() / hidden.sum())
 
     def measure(self, f: Tensor, s: Tensor | None, clean: Tensor | None) -> dict[str, float]:
         """Return PSNR (nan where no clean image is known) and held-out error of f; of s the share found, and precision and recall."""

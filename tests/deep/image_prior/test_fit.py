@@ -2,6 +2,7 @@
 
 import copy
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from sparseop.deep.image_prior.images import load_image
 from sparseop.deep.image_prior.ratio import estimated_level, matching, ratio_for
 from sparseop.deep.image_prior.sparse import SparsePart
 from sparseop.errors import InputError
+from tests.deep.fake_cuda import CUDA, fake_cuda
 
 TINY = ["network.width=4", "network.scales=2", "network.depth=4", "sparse.ratio=300", "sparse.gamma=0.01"]
 
@@ -87,6 +89,19 @@ def test_all_methods_start_from_the_same_network():
     assert torch.equal(fits[0].output(), fits[1].output())
     assert torch.equal(fits[0].output(), fits[2].output())
     assert not torch.equal(fits[0].output(), Fit(smooth(), "squared", made("seed=1")).output())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reaches into Linux's libraries")
+@pytest.mark.parametrize("method", recipe.METHODS)
+def test_a_step_waits_for_no_device(method, monkeypatch):
+    with fake_cuda(monkeypatch) as stream:
+        fit = Fit(smooth(), method, made("training.input_noise=0.03", "training.holdout=0.1"), CUDA)
+        fit.step()
+        stream.watching = True
+        fit.step()
+        fit.step()
+    assert stream.seen > 100
+    assert [fault for fault in stream.faults if "deterministic" not in fault] == []  # no run asks for that here
 
 
 @pytest.mark.parametrize("method", ["absolute", "double"])
