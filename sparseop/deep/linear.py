@@ -99,7 +99,7 @@ def evaluate(found: Trained, dataset: Dataset, protocol: Protocol, *, device: to
     if state is not None and state.is_file():
         kept = checkpoint.load(state)
         begun = kept["state"] if kept["settings"] == settings else None
-    told = watcher("linear classifier", protocol.epochs, begun["epoch"] if begun else 0)
+    told = watcher("linear classifier", protocol.epochs)
     started = time.perf_counter()
 
     def after(epoch: int, loss: float, current: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from sparseop.deep import distributed
 LINES = 20  # of a run's log, at most
 
 
-def watcher(title: str, epochs: int, done: int = 0) -> Callable[[int, int, dict[str, Any] | None], None]:
+def watcher(title: str, epochs: int) -> Callable[[int, int, dict[str, Any] | None], None]:
     """Return a function for ``engine.train(watch=...)`` that shows the progress of one run on standard error."""
     if distributed.rank() > 0 or not sys.stderr.isatty():
         every = -(-epochs // LINES)
@@ -25,10 +25,12 @@ def watcher(title: str, epochs: int, done: int = 0) -> Callable[[int, int, dict[
 
         return log
 
-    bar = tqdm(total=epochs, initial=done, desc=title, unit="epoch", bar_format="{desc}: {n_fmt}/{total_fmt} epochs "
+    bar = tqdm(total=epochs, desc=title, unit="epoch", bar_format="{desc}: {n_fmt}/{total_fmt} epochs "
                "{bar:20} {elapsed}<{remaining}  {postfix}", leave=True)
 
     def live(epoch: int, step: int, row: dict[str, Any] | None) -> None:
+        if bar.n < epoch:  # a run that goes on: what was done before took none of this time
+            bar.initial = bar.n = epoch
         if row is not None:
             bar.set_postfix_str(_brief(row), refresh=False)
             bar.update()
