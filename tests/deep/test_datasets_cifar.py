@@ -1,5 +1,6 @@
 """Tiny files of the official layout, in Python 2's pickles and today's; the true files where SPARSEOP_DATA has them."""
 
+import http.client
 import io
 import os
 import pickle
@@ -233,6 +234,14 @@ def test_download_is_whole_or_not_at_all(tmp_path, monkeypatch):
 
     monkeypatch.setattr(cifar_module.urllib.request, "urlopen", lambda *_, **__: Answer(b"12345"))
     with pytest.raises(InputError, match=r"could not be downloaded \(a: ended after 5 of 10 bytes"):
+        cifar_module.fetch(("a",), tmp_path / "file")
+
+    class Broken(Answer):
+        def read(self, size):
+            raise http.client.IncompleteRead(b"123", 7)
+
+    monkeypatch.setattr(cifar_module.urllib.request, "urlopen", lambda *_, **__: Broken())
+    with pytest.raises(InputError, match=r"could not be downloaded \(a: IncompleteRead\(3 bytes read, 7 more expected\)"):
         cifar_module.fetch(("a",), tmp_path / "file")
     assert not list(tmp_path.iterdir())
     monkeypatch.setattr(cifar_module.urllib.request, "urlopen", lambda *_, **__: Answer(b"1234567890"))

@@ -172,3 +172,6 @@ def test_bad_webvision(tmp_path):
         load("webvision", tmp_path)
     with pytest.raises(InputError, match=r"lacks the class 'n00000002' \(1 of 3 are missing\)"):
         load("webvision", tmp_path, n_classes=3)
+    (tmp_path / "info" / "synsets.txt").write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match=r"synsets.txt' is not a text file"):
+        load("webvision", tmp_path, n_classes=2)

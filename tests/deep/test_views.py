@@ -375,8 +375,8 @@ def test_a_gpu_computes_what_a_processor_computes(colour_space):
 
 
 @pytest.mark.parametrize(("options", "words"), [
-    ({"size": 1}, "size must be >= 2, got 1"), ({"size": 10**20}, "size must be at most 4096, got 1"), ({"strength": "string"}, "Did you mean 'strong'"),
-    ({"count": 0}, "at least one view"), ({"crops": (40,)}, "crops must be at most size = 32, got 40"),
+    ({"size": 1}, "size must be >= 2 and <= 4096, got 1"), ({"size": 10**20}, "size must be >= 2 and <= 4096, got 1"), ({"strength": "string"}, "Did you mean 'strong'"),
+    ({"count": 0}, "at least one view"), ({"crops": (40,)}, "crops must be >= 2 and <= 32 = size, got 40"),
     ({"crop_area": (0.5, 0.2)}, r"crop_area must be two numbers a <= b in \(0, 1\], got \(0.5, 0.2\)"),
     ({"crop_area": (0.0, 1.0)}, "crop_area must be two"), ({"crop_ratio": (1.0,)}, "crop_ratio must be two"),
     ({"blur_sigma": (math.nan, 1.0)}, "blur_sigma must be two"), ({"rotation": -1.0}, r"rotation must lie in \[0, 180\]"),

@@ -58,8 +58,8 @@ class Views:
                  jitter: tuple[float, float, float, float] = (0.4, 0.4, 0.4, 0.1), jitter_chance: float = 0.8,
                  grey_chance: float = 0.2, blur_chance: float = 0.0, blur_sigma: tuple[float, float] = (0.1, 2.0),
                  colour_space: Literal["hsv", "yiq"] = "hsv") -> None:
-        self.size, self.count = integer("size", size, 2), integer("count", count, 0)
-        self.crops = tuple(integer("crops", side, 2) for side in crops)
+        self.size, self.count = integer("size", size, 2, LARGEST), integer("count", count, 0)
+        self.crops = tuple(integer("crops", side, 2, size, why="size") for side in crops)
         if not self.count and not self.crops:
             raise InputError("there must be at least one view: count is 0 and crops is empty.")
         self.strength = choice("strength", strength, STRENGTHS)
@@ -67,11 +67,6 @@ class Views:
         _require_range("crop_area", crop_area, 0, 1)
         _require_range("crop_ratio", crop_ratio, 0, 1e3)
         _require_range("blur_sigma", blur_sigma, 0, 1e3)
-        if size > LARGEST:
-            raise InputError(f"size must be at most {LARGEST}, got {size}.")
-        for side in self.crops:
-            if side > size:
-                raise InputError(f"crops must be at most size = {size}, got {side}.")
         self.area, self.ratio, self.sigma = crop_area, crop_ratio, blur_sigma
         self.rotation = between("rotation", rotation, 0, 180, ends="[]")
         if len(tuple(jitter)) != 4:

@@ -6,6 +6,7 @@ to the checksum, are used with a warning, which also goes into ``Dataset.notes``
 """
 
 import hashlib
+import http.client
 import tarfile
 import urllib.error
 import urllib.request
@@ -89,7 +90,7 @@ def fetch(urls: tuple[str, ...], target: Path) -> None:
                 raise EOFError(f"ended after {part.stat().st_size} of {size} bytes")
             part.replace(target)
             return
-        except (urllib.error.URLError, TimeoutError, ConnectionError, EOFError, ValueError) as error:
+        except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError, EOFError, ValueError) as error:
             part.unlink(missing_ok=True)
             failures.append(f"{url}: {getattr(error, 'reason', error)}")
     raise InputError(f"'{target}' could not be downloaded ({'; '.join(failures)}); get it by another way and put it there.")

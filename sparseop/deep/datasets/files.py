@@ -117,15 +117,19 @@ def class_folders(root: Path, classes: Sequence[str]) -> tuple[list[Path], Tenso
     return paths, torch.tensor(labels, dtype=torch.int64)
 
 
-def read_list(path: Path, columns: int, what: str) -> list[list[str]]:
-    """Return the lines of a list file split at its last blanks into ``columns``, so that names may hold blanks."""
+def read_lines(path: Path, what: str) -> list[str]:
+    """Return the lines of a list file that are not empty."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except FileNotFoundError:
         raise InputError(f"{what}: the list '{path}' is not there.") from None
     except UnicodeDecodeError:
         raise InputError(f"{what}: '{path}' is not a text file.") from None
-    rows = [line.rsplit(maxsplit=columns - 1) for line in lines if line.strip()]
+
+
+def read_list(path: Path, columns: int, what: str) -> list[list[str]]:
+    """Return the lines of a list file split at its last blanks into ``columns``, so that names may hold blanks."""
+    rows = [line.rsplit(maxsplit=columns - 1) for line in read_lines(path, what)]
     for number, row in enumerate(rows, 1):
         if len(row) != columns:
             raise InputError(f"{what}: entry {number} of '{path}' must have {columns} columns, got {' '.join(row)!r}.")

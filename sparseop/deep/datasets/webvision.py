@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from sparseop.deep.datasets.base import Dataset, Images, check_labels, require_root
-from sparseop.deep.datasets.files import ImageFiles, class_folders, read_list, whole_number
+from sparseop.deep.datasets.files import ImageFiles, class_folders, read_lines, read_list, whole_number
 from sparseop.errors import InputError, integer
 
 HOW = "Get WebVision 1.0 from https://data.vision.ee.ethz.ch/cvl/webvision/dataset2017.html (the Google images and info)."
@@ -48,9 +48,7 @@ def load_webvision(root: Path | str | None, *, download: bool = False, size: int
 
 
 def _synsets(path: Path, n_classes: int) -> list[list[str]]:
-    if not path.is_file():
-        raise InputError(f"webvision: the list of classes '{path}' is not there. {HOW}")
-    rows = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    rows = [line.split() for line in read_lines(path, "webvision")]
     if len(rows) < n_classes:
         raise InputError(f"webvision: '{path}' must list at least n_classes = {n_classes} classes, got {len(rows)}.")
     return rows[:n_classes]

@@ -29,7 +29,7 @@ CASES = [
     ("evaluation.labels_every=0", "evaluation.labels_every must be >= 1, got 0"), ("head.dim=1", "head.dim must be >= 2, got 1"),
     ("head.layers=0", "head.layers must be >= 1, got 0"), ("network.width=0", "width must be >= 1, got 0"),
     # views
-    ("views.size=1", "size must be >= 2, got 1"), ("views.size=100000", "size must be at most 4096, got 100000"),
+    ("views.size=1", "size must be >= 2 and <= 4096, got 1"), ("views.size=100000", "size must be >= 2 and <= 4096, got 100000"),
     ("views.crop_area=[0.9, 0.2]", "crop_area must be two numbers a <= b in (0, 1], got (0.9, 0.2)"), ("views.crop_area=[]", "crop_area must be two numbers"),
     ("views.crop_ratio=[nan, 1]", "crop_ratio must be two numbers"), ("views.rotation=181", "rotation must lie in [0, 180], got 181"),
     ("views.flip=2", "flip must lie in [0, 1], got 2"), ("views.jitter=[0.4]", "jitter must be four numbers"),
