@@ -237,7 +237,7 @@ def test_download_is_whole_or_not_at_all(tmp_path, monkeypatch):
         cifar_module.fetch(("a",), tmp_path / "file")
 
     class Broken(Answer):
-        def read(self, size):
+        def read(self, _):
             raise http.client.IncompleteRead(b"123", 7)
 
     monkeypatch.setattr(cifar_module.urllib.request, "urlopen", lambda *_, **__: Broken())

@@ -292,8 +292,8 @@ def test_a_comparison_that_was_killed_goes_on(tmp_path, monkeypatch, capsys):
     changes = sets(item for item in TINY if not item.startswith("evaluation"))
     watched = train.watcher
 
-    def killed_in_the_second_run(title, epochs, done=0):
-        watch = watched(title, epochs, done)
+    def killed_in_the_second_run(title, epochs):
+        watch = watched(title, epochs)
 
         def until(epoch, step, row):
             watch(epoch, step, row)
