@@ -130,6 +130,10 @@ def test_the_choice_of_lam():
     says(page, "stopped by held-out entries ends {:.1f} dB below, by an oracle {:.1f} dB below, not stopped {:.1f} dB", stopped, best, last)
 
 
+def test_the_page_to_hand_out_is_as_small_as_the_teachers_are_told():
+    says("docs/classroom.md", "as one file of {:.0f} KB", (ROOT / "demos" / "index.html").stat().st_size / 1000)
+
+
 def test_low_rank():
     page = "docs/image-recovery.md"
     median = rows("low_rank_gamma").groupby(["rank", "corruption", "gamma"])[["difference", "gap_flow", "error_flow", "error_convex"]].median()

@@ -92,14 +92,15 @@ def test_learning_rates_fail_on_both_sides_of_the_window():
 
 
 def test_phase_transition_knows_its_place():
-    shown, names = run("phase_transition", rank=20, corrupted=20, log10_lam=-1)
+    _, names = run("phase_transition", rank=20, corrupted=20, log10_lam=-1)
     found = names["found"]
-    assert "**recovered**" in shown or "recovered" in shown
+    assert ": **recovered**" in names["tell"](found)
     assert found["error"] < 1e-10
     assert found["interval"].lower < 0.1
     assert np.all(found["errors"][found["lams"] > 1.01 * found["interval"].lower] < 1e-6)
     assert np.all(found["errors"][found["lams"] < 0.99 * found["interval"].lower] > 1e-6)
     beyond = names["solve"](60, 80, -1)
+    assert "**not recovered**" in names["tell"](beyond)
     assert beyond["interval"].lower == np.inf
     assert beyond["predicted"] < 80
 
