@@ -37,7 +37,7 @@ from sparseop.deep.image_prior.recipe import ImageRecipe
 from sparseop.deep.loop import CHECKPOINT, load_checkpoint, require_no_run
 from sparseop.deep.records import Record, Row
 from sparseop.errors import InputError
-from sparseop.files import sha256, write_atomic
+from sparseop.files import require_writable, sha256, write_atomic
 
 SAVE_SECONDS = 3.0
 #: called with the row of a measurement and the number of iterations of all methods together
@@ -55,7 +55,9 @@ def train(recipe: ImageRecipe, folder: Path, *, device: str = "auto", data_root:
     InputError : an image that cannot be used, a loss that is not finite (the last checkpoint stays), a full disk.
     """
     require_no_run(folder)
-    run = _Run(recipe, devices.choose(device), data_root, tell)
+    run = _Run(recipe, devices.choose(device), data_root)
+    require_writable(folder)  # before the fits that a choice by held-out entries takes
+    run.recipe = choose(run.y, recipe, run.device, tell)
     about = {"image_sha256": run.fingerprint, "shape": list(run.y.shape), "estimated_level": run.level,
              "ratio_chosen": recipe.sparse.ratio, "ratio": run.recipe.sparse.ratio}
     return run.fit(Record.begin(folder, recipes.text(run.recipe), run.device, about), None, watch)
@@ -77,16 +79,14 @@ def resume(folder: Path, *, device: str = "auto", data_root: Path | str | None =
 class _Run:
     """The image of a recipe, and what its methods have made of it so far."""
 
-    def __init__(self, recipe: ImageRecipe, device: torch.device, root: Path | str | None, tell: Callable[[str], None] | None = None) -> None:
-        self.device = device
+    def __init__(self, recipe: ImageRecipe, device: torch.device, root: Path | str | None) -> None:
+        self.recipe, self.device = recipe, device
         devices.prepare(device, deterministic=False, threads=recipe.training.threads)
         given = images.load_image(recipe.image, recipe.size, root)
         self.clean = given if recipe.noise > 0 else None
         self.y = given if self.clean is None else corruption.corrupt(given, recipe.noise, kind=recipe.noise_kind, seed=recipe.seed)
         networks.build(recipe.network.name, len(self.y), self.y.shape[1:], **recipe.network.options)  # refuses before anything is written
         self.level = estimated_level(self.y)
-        self.recipe = choose(self.y, recipe, device, tell)
-        self.lam = matching(float(self.recipe.sparse.ratio), self.recipe.sparse.gamma)
         self.fingerprint = sha256(self.y.numpy().tobytes())
         self.recovered: dict[str, Tensor] = {}
         self.s: Tensor | None = None
@@ -162,7 +162,7 @@ class _Run:
         packed = io.BytesIO()
         np.savez_compressed(packed, **{name: image.numpy() for name, image in found.items()})  # type: ignore[arg-type]
         write_atomic(folder / "recovery.npz", packed.getvalue())
-        summary = summarise(record.rows, self.clean, self.y, self.recipe, self.level, self.lam)
+        summary = summarise(record.rows, self.clean, self.y, self.recipe, self.level)
         if finished:
             record.finish(summary, None)
         draw(folder / "recovery", {name: image.numpy() for name, image in found.items()}, record.rows, summary)
@@ -176,10 +176,11 @@ def _require_finite(fit: Fit, f: Tensor | None = None) -> None:
             "A lower training.lr" + (" or sparse.ratio" if fit.method == "double" else "") + " may help.")
 
 
-def summarise(rows: list[Row], clean: Tensor | None, y: Tensor, recipe: ImageRecipe, level: float, lam: float) -> dict[str, Any]:
+def summarise(rows: list[Row], clean: Tensor | None, y: Tensor, recipe: ImageRecipe, level: float) -> dict[str, Any]:
     """Return last and best measurement of each method, and what the filters that know nothing of networks reach."""
+    ratio, gamma = float(recipe.sparse.ratio), recipe.sparse.gamma
     summary: dict[str, Any] = {"image": recipe.image, "noise": recipe.noise, "noise_kind": recipe.noise_kind, "seed": recipe.seed,
-                               "estimated_level": level, "ratio": recipe.sparse.ratio, "gamma": recipe.sparse.gamma, "lam": lam, "methods": {}}
+                               "estimated_level": level, "ratio": ratio, "gamma": gamma, "lam": matching(ratio, gamma), "methods": {}}
     for method in recipe.methods:
         own = [row for row in rows if row["method"] == method]
         if not own:

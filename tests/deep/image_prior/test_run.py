@@ -171,6 +171,13 @@ def test_one_sentence_and_status_2(arguments, message, capsys, tmp_path):
     assert ("was not finite" in message) == (tmp_path / "runs").exists()  # but for a loss that only the run can show, nothing is begun
 
 
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_fitted(capsys, tmp_path, monkeypatch):
+    (tmp_path / "plain").write_text("")
+    monkeypatch.setattr(run, "choose", lambda *_: pytest.fail("fitted"))
+    assert train.main(["image-recovery", "--set", *TINY, "image=mine.png", "sparse.ratio=held-out", "--out", "plain/run"]) == 2
+    assert "plain" in capsys.readouterr().err
+
+
 def test_resuming_what_cannot_be(tmp_path, capsys):
     assert train.main(["image-recovery", "--set", *TINY, "image=mine.png", "--out", "run"]) == 0
     Image.fromarray(np.zeros((24, 24, 3), dtype=np.uint8)).save("mine.png")
