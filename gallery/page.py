@@ -46,12 +46,6 @@ def page(evidence: Evidence | None = None) -> str:
     return "\n".join(part for part in parts if part)
 
 
-def entered() -> tuple[set[str], set[str]]:
-    """Return the figures and the tables that some entry shows."""
-    every = [entry for _, _, entries in SECTIONS for entry in entries]
-    return {stem for entry in every for stem in entry.figures}, {stem for entry in every for stem in entry.tables}
-
-
 def _judge(entry: Entry, evidence: Evidence) -> Verdict:
     try:
         return entry.judge(evidence)
@@ -129,9 +123,9 @@ def _record(record: dict[str, Any]) -> str:
 
 def _strays(evidence: Evidence) -> str:
     """Show what no entry has claimed, so that nothing that was made goes unseen."""
-    figures, tables = entered()
-    pictures = sorted(path.stem for path in (evidence.root / "figures").glob("*.png") if path.stem not in figures)
-    loose = sorted(path.stem for path in (evidence.root / "figures" / "tables").glob("*.md") if path.stem not in tables)
+    every = [entry for _, _, entries in SECTIONS for entry in entries]
+    pictures = sorted({path.stem for path in (evidence.root / "figures").glob("*.png")}.difference(*(entry.figures for entry in every)))
+    loose = sorted({path.stem for path in (evidence.root / "figures" / "tables").glob("*.md")}.difference(*(entry.tables for entry in every)))
     if not pictures and not loose:
         return ""
     return "\n".join(["# Not entered yet\n", *(f"## {stem}\n\n{_picture(stem, stem)}" for stem in pictures), *(f"## {stem}\n\n{_table(stem, evidence)}" for stem in loose)])

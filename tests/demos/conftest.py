@@ -50,10 +50,10 @@ def page(chromium):
 
 
 def drag(page, slider, share: float) -> None:
-    """Drag the handle of a range input or an ARIA slider to ``share`` of its track, by real mouse events."""
+    """Drag the handle of a range input to ``share`` of its track, by real mouse events."""
     slider.scroll_into_view_if_needed()
     box = slider.bounding_box()
-    low, high, value = (float(slider.evaluate("(e, name) => e.getAttribute('aria-value' + name) ?? e[name === 'now' ? 'value' : name]", name)) for name in ("min", "max", "now"))
+    low, high, value = slider.evaluate("e => [e.min, e.max, e.value].map(Number)")
     start = box["x"] + box["width"] * (value - low) / (high - low)
     middle = box["y"] + box["height"] / 2
     page.mouse.move(start, middle)
