@@ -66,7 +66,7 @@ class Record:
             about = json.loads((folder / "run.json").read_text())
         except (OSError, ValueError) as error:
             raise InputError(f"'{folder / 'run.json'}' cannot be read: {error}.") from None
-        if any(about.get(key) != value for key, value in same.items()):
+        if not isinstance(about, dict) or any(about.get(key) != value for key, value in same.items()):
             raise InputError(f"{what} differ from those that the run in '{folder}' began with.")
         if distributed.rank() == 0:
             about.setdefault("resumed", []).append({"when": provenance.now(), "epoch": len(rows), **provenance.commit()})

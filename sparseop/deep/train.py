@@ -178,7 +178,7 @@ def _resume(options: argparse.Namespace) -> None:
         raise InputError("--resume takes no --set and no --seed: a run goes on with the recipe it began with.")
     folder: Path = options.resume
     if (folder / COMPARISON).is_file():
-        options.out, options.overrides = folder, json.loads((folder / COMPARISON).read_text())
+        options.out, options.overrides = folder, _changes(folder / COMPARISON)
         _contrast(options, "")
         return
     if not (folder / "recipe.toml").is_file():
@@ -193,6 +193,17 @@ def _resume(options: argparse.Namespace) -> None:
     summary = resume(folder, device=options.device, data_root=options.data_root, watch=watch)
     if _is_first():
         _report([(recipe, folder, summary, time.perf_counter() - started)])
+
+
+def _changes(plan: Path) -> list[str]:
+    """Return what a comparison was told to change."""
+    try:
+        found = json.loads(plan.read_text())
+    except ValueError as error:
+        raise InputError(f"'{plan}' cannot be read: {error}.") from None
+    if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
+        raise InputError(f"'{plan}' must hold a list of changes, as in [\"training.epochs=10\"].")
+    return found
 
 
 def _is_first() -> bool:

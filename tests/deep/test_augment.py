@@ -129,6 +129,8 @@ def test_no_border_and_no_side_leave_the_images():
 def test_the_central_window():
     images = torch.arange(42, dtype=torch.uint8).reshape(1, 1, 7, 6)
     assert torch.equal(geometry.central_window(images, 3), images[:, :, 2:5, 1:4])
+    with pytest.raises(InputError, match="pad must be at most the side of the images, 5, got 6"):
+        geometry.random_window(torch.zeros((2, 1, 5, 4), dtype=torch.uint8), torch.Generator(), 6)
     with pytest.raises(InputError, match="crop must be at most the side of the images with their border, 7 x 6, got 8"):
         geometry.central_window(images, 8)
     make = augment.build("none", mean=(0.0,), std=(1 / 255,), crop=3)

@@ -65,3 +65,10 @@ def test_one_sentence_and_status_2(arguments, message, capsys):
     assert message in err
     assert err.count("\n") == 1
     assert err.startswith("sparseop.deep.train: error: ")
+
+
+@pytest.mark.parametrize(("content", "message"), [("[", "cannot be read: Expecting value"), ('{"a": 1}', "must hold a list of changes"), ("[1]", "must hold a list")])
+def test_a_damaged_comparison(content, message, tmp_path, capsys):
+    (tmp_path / "comparison.json").write_text(content)
+    assert train.main(["--resume", str(tmp_path)]) == 2
+    assert message in capsys.readouterr().err

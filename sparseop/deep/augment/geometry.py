@@ -13,6 +13,8 @@ def random_window(images: Tensor, generator: Generator, pad: int, side: int = 0)
     The window is ``side`` x ``side``, or as large as the image where ``side`` is 0.
     """
     batch, _, height, width = images.shape
+    if pad > max(height, width):
+        raise InputError(f"pad must be at most the side of the images, {max(height, width)}, got {pad}.")
     tall, wide = (side, side) if side else (height, width)
     _require_room(height + 2 * pad, width + 2 * pad, tall, wide)
     row = torch.randint(height + 2 * pad - tall + 1, (batch,), generator=generator, device=images.device)
