@@ -12,7 +12,8 @@ import sys
 import pandas as pd
 
 from deep import tables
-from deep.published import mean_std, records
+from deep.published import records
+from deep.tables import mean_std
 from sparseop.errors import InputError
 
 RESULTS = ("sym40", "worst")

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from deep import digits, published
+from deep.tables import mean_std
 from sparseop import plotting, study
 from sparseop.study import Row, Study
 
@@ -83,8 +84,8 @@ def tables(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return the accuracies at the last epoch, mean over seeds."""
     last = table[table["epoch"] == table["epoch"].max()]
     columns: dict[str, tuple[str, Callable[[pd.Series], str]]] = {
-        "training accuracy, given labels": ("train", published.mean_std), "test accuracy": ("test", published.mean_std)}
-    best = table.groupby(["method", "rate", "seed"])["test"].max().groupby(["method", "rate"]).apply(published.mean_std)
+        "training accuracy, given labels": ("train", mean_std), "test accuracy": ("test", mean_std)}
+    best = table.groupby(["method", "rate", "seed"])["test"].max().groupby(["method", "rate"]).apply(mean_std)
     found = last.groupby(["method", "rate"]).agg(**columns)  # type: ignore[call-overload]
     found["best test accuracy"] = best
     return {"digits": found.reset_index().assign(rate=lambda t: np.round(100 * t["rate"]).astype(int)).rename(columns={"rate": "noise (%)"})}

@@ -27,7 +27,7 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from deep.published import mean_std
+from deep.tables import mean_std
 from sparseop import plotting, provenance, study
 from sparseop.deep.image_prior import corruption
 from sparseop.deep.image_prior import recipe as recipes

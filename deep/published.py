@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from deep.tables import mean_std
 from sparseop.deep import recipe as recipes
 from sparseop.deep import schema
 from sparseop.deep.contrastive import recipe as contrastive_recipes
@@ -42,13 +43,6 @@ def records(folder: Path = RESULTS, task: str = "labels") -> list[tuple[Any, dic
             recipe = READERS[task].read(run / "recipe.toml")
             found.append((recipe, json.loads((run / "run.json").read_text()), json.loads(path.read_text()), run))
     return found
-
-
-def mean_std(column: "pd.Series[float]", digits: int = 1) -> str:
-    """Return 'mean ± standard deviation (n)', the deviation over n - 1; the mean alone for one value."""
-    if len(column) == 1:
-        return f"{column.iloc[0]:.{digits}f} (1)"
-    return f"{column.mean():.{digits}f} ± {column.std():.{digits}f} ({len(column)})"
 
 
 def beside(table: str, folder: Path = RESULTS) -> pd.DataFrame:

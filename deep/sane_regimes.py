@@ -17,8 +17,8 @@ from functools import partial
 import pandas as pd
 from matplotlib.figure import Figure
 
-from deep.published import mean_std
 from deep.sane_cells import ONE_HOT, RECIPE, train
+from deep.tables import mean_std
 from sparseop import plotting, study
 from sparseop.study import Row, Study
 

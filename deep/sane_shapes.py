@@ -16,8 +16,8 @@ import sys
 import pandas as pd
 from matplotlib.figure import Figure
 
-from deep.published import mean_std
 from deep.sane_cells import RECIPE, VARIANTS, cell
+from deep.tables import mean_std
 from sparseop import plotting, study
 from sparseop.study import Row, Study
 

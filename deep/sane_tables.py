@@ -14,7 +14,8 @@ from typing import Any
 import pandas as pd
 
 from deep import published, tables
-from deep.published import RESULTS, mean_std, values
+from deep.published import RESULTS, values
+from deep.tables import mean_std
 from sparseop.deep.contrastive import recipe as recipes
 
 TABLES = ("sane_table1", "sane_table2", "sane_table3", "sane_table4", "sane_table5", "sane_table6", "moco_demo")

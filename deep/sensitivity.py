@@ -16,7 +16,8 @@ import sys
 import pandas as pd
 from matplotlib.figure import Figure
 
-from deep import digits, published
+from deep import digits
+from deep.tables import mean_std
 from sparseop import plotting, study
 from sparseop.study import Row, Study
 
@@ -55,7 +56,7 @@ def draw(table: pd.DataFrame) -> Figure:
 def tables(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return last and best epoch, mean and deviation over seeds."""
     groups = table.groupby(["lambda_C", "lambda_B"])
-    return {"": groups[["last", "best"]].agg(published.mean_std).reset_index()}
+    return {"": groups[["last", "best"]].agg(mean_std).reset_index()}
 
 
 STUDIES = (

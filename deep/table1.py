@@ -16,6 +16,7 @@ import sys
 import pandas as pd
 
 from deep import digits, published
+from deep.tables import mean_std
 from sparseop import study
 from sparseop.study import Row, Study
 
@@ -52,11 +53,11 @@ def table_digits(table: pd.DataFrame) -> pd.DataFrame:
         for rate in RATES:
             at = part[part["rate"] == rate]
             if len(at):
-                row[f"{rate:.0%} last"] = published.mean_std(at["last"])
-                row[f"{rate:.0%} best"] = published.mean_std(at["best"])
+                row[f"{rate:.0%} last"] = mean_std(at["last"])
+                row[f"{rate:.0%} best"] = mean_std(at["best"])
         worst = part[part["rate"] == part["rate"].max()]
-        row |= {f"memorised at {part['rate'].max():.0%}": published.mean_std(worst["memorised"]),
-                f"AUROC at {part['rate'].max():.0%}": published.mean_std(worst["auroc"], 3)}
+        row |= {f"memorised at {part['rate'].max():.0%}": mean_std(worst["memorised"]),
+                f"AUROC at {part['rate'].max():.0%}": mean_std(worst["auroc"], 3)}
         rows.append(row)
     return pd.DataFrame(rows)
 

@@ -1,4 +1,4 @@
-"""Write a table from committed records: what ``deep.table2`` to ``deep.tableA1`` have in common. Nothing is trained."""
+"""Tables: how one is written from committed records (``deep.table2`` to ``deep.tableA1``; nothing is trained), and how they say a mean."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,3 +19,10 @@ def main(module: str, build: Callable[[], dict[str, pd.DataFrame]], folder: Path
             print(f"{name}: {len(table)} rows")
 
     return cli.run(module, body)
+
+
+def mean_std(column: "pd.Series[float]", digits: int = 1) -> str:
+    """Return 'mean ± standard deviation (n)', the deviation over n - 1; the mean alone for one value."""
+    if len(column) == 1:
+        return f"{column.iloc[0]:.{digits}f} (1)"
+    return f"{column.mean():.{digits}f} ± {column.std():.{digits}f} ({len(column)})"

@@ -1,6 +1,5 @@
 """The samples of a run: images, the labels given to the trainer, the true ones, and which samples train."""
 
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from sparseop.deep import datasets, noise
 from sparseop.deep.datasets import Dataset
 from sparseop.deep.noise import NoisyLabels
 from sparseop.deep.recipe import Recipe
+from sparseop.deep.seeds import seed_for
 from sparseop.errors import InputError
 
 
@@ -39,16 +39,6 @@ def prepare(recipe: Recipe, root: Path | str | None, *, download: bool = False) 
     if len(train) < 2:
         raise InputError(f"training.validation leaves {len(train)} samples to train on; there are {len(dataset.train_labels)}.")
     return Samples(dataset, labels, train, validation)
-
-
-def seed_for(*key: int | str) -> int:
-    """Return a seed that belongs to ``key``, such as ``seed_for(recipe.seed, "order", epoch)``."""
-    state = 0x243F6A8885A308D3
-    for part in key:
-        word = zlib.crc32(part.encode()) if isinstance(part, str) else part
-        state = ((state ^ word) * 0x9E3779B97F4A7C15 + 0x632BE59BD9B4E019) % 2**64
-        state ^= state >> 29
-    return state >> 1  # torch wants at most 63 bits
 
 
 def _labels(recipe: Recipe, dataset: Dataset) -> NoisyLabels:

@@ -23,14 +23,15 @@ from torch import Tensor, nn
 from sparseop.deep import augment, distributed, networks
 from sparseop.deep import device as devices
 from sparseop.deep import recipe as recipes
-from sparseop.deep.data import Samples, prepare, seed_for
+from sparseop.deep.data import Samples, prepare
 from sparseop.deep.examiner import Examiner
 from sparseop.deep.feed import whole_pass
-from sparseop.deep.loop import CHECKPOINT, Loop, Watch, generator
+from sparseop.deep.loop import CHECKPOINT, Loop, Watch
 from sparseop.deep.methods import METHODS, Method, Setting
 from sparseop.deep.recipe import Recipe, Training
 from sparseop.deep.records import Row
 from sparseop.deep.schedule import rates
+from sparseop.deep.seeds import generator, seed_for
 
 __all__ = ["CHECKPOINT", "Watch", "resume", "train"]
 

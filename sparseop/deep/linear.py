@@ -34,10 +34,10 @@ from sparseop.deep import checkpoint, datasets, judging, probe
 from sparseop.deep import recipe as label_recipes
 from sparseop.deep.augment.views import Views
 from sparseop.deep.contrastive import recipe as contrastive_recipes
-from sparseop.deep.data import seed_for
 from sparseop.deep.datasets import Dataset
 from sparseop.deep.feed import Feed, epoch_order
 from sparseop.deep.progress import print_columns, watcher
+from sparseop.deep.seeds import seed_for
 from sparseop.deep.trained import Trained
 from sparseop.errors import InputError, between, choice, integer
 

@@ -18,10 +18,11 @@ from torch.nn.parallel import DistributedDataParallel
 
 from sparseop.deep import checkpoint, distributed
 from sparseop.deep import device as devices
-from sparseop.deep.data import Samples, seed_for
+from sparseop.deep.data import Samples
 from sparseop.deep.feed import Feed, epoch_order
 from sparseop.deep.recipe import Engine
 from sparseop.deep.records import Record, Row
+from sparseop.deep.seeds import generator, seed_for
 from sparseop.errors import InputError
 
 Watch = Callable[[int, int, Row | None], None]
@@ -230,11 +231,6 @@ class Loop(ABC):
         if self.engine.precision == "bfloat16":
             return torch.autocast(self.device.type, dtype=torch.bfloat16)
         return nullcontext()
-
-
-def generator(device: str | torch.device, *key: int | str) -> torch.Generator:
-    """Return the random generator that belongs to ``key``, such as (seed, "augment", epoch)."""
-    return torch.Generator(device).manual_seed(seed_for(*key))
 
 
 def require_no_run(folder: Path) -> None:

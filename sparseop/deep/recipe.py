@@ -24,11 +24,8 @@ from functools import partial
 from typing import Any, Literal
 
 from sparseop.deep import augment, datasets, methods, networks, noise, schema
-from sparseop.deep.schema import Component, Kind, Schema
+from sparseop.deep.schema import RECIPES, Component, Kind, Schema
 from sparseop.errors import InputError, between, choice, integer, nonnegative, positive
-from sparseop.provenance import ROOT
-
-RECIPES = ROOT / "deep" / "recipes"
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 from sparseop.errors import InputError, choice
+from sparseop.provenance import ROOT
 
 R = TypeVar("R")
+RECIPES = ROOT / "deep" / "recipes"  #: those that come with the project
 LARGEST = 2**63 - 1  #: whole number of a recipe, in size
 
 

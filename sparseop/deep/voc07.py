@@ -28,11 +28,11 @@ from torch.nn import functional
 
 from sparseop import cli
 from sparseop.deep import checkpoint, judging, probe
-from sparseop.deep.data import seed_for
 from sparseop.deep.datasets.voc import CLASSES, load_split
 from sparseop.deep.evaluation import average_precision, interpolated_precision
 from sparseop.deep.feed import Feed, epoch_order
 from sparseop.deep.progress import print_columns, watcher
+from sparseop.deep.seeds import seed_for
 from sparseop.errors import InputError, choice, integer
 
 CLASSIFIERS = ("svm", "sgd")

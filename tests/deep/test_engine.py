@@ -12,10 +12,11 @@ from torch.nn.functional import cross_entropy
 
 from sparseop.deep import engine, networks
 from sparseop.deep import recipe as recipes
-from sparseop.deep.data import prepare, seed_for
+from sparseop.deep.data import prepare
 from sparseop.deep.feed import Feed, epoch_order, whole_pass
 from sparseop.deep.methods import METHODS
 from sparseop.deep.schedule import rates
+from sparseop.deep.seeds import seed_for
 from sparseop.errors import InputError
 from tests.deep.runs import StopError, assert_same_state, kill_in_epoch_3, state_of, stop_in, train_on_two_processes
 

@@ -22,9 +22,10 @@ from sparseop.deep.contrastive.examiner import Examiner, Features
 from sparseop.deep.contrastive.moco import Batch, MoCo
 from sparseop.deep.contrastive.recipe import Recipe, Training
 from sparseop.deep.contrastive.schedule import rate
-from sparseop.deep.data import Samples, seed_for
-from sparseop.deep.loop import Loop, generator
+from sparseop.deep.data import Samples
+from sparseop.deep.loop import Loop
 from sparseop.deep.records import Row
+from sparseop.deep.seeds import generator, seed_for
 from sparseop.errors import InputError
 
 __all__ = ["prepare", "resume", "train"]

@@ -12,8 +12,8 @@ from typing import Any, Literal
 from sparseop.deep import contrastive, datasets, networks, schema
 from sparseop.deep.augment.views import Views
 from sparseop.deep.contrastive.moco import require_queue
-from sparseop.deep.recipe import RECIPES, Engine, Source, require_sound
-from sparseop.deep.schema import Component, Kind, Schema
+from sparseop.deep.recipe import Engine, Source, require_sound
+from sparseop.deep.schema import RECIPES, Component, Kind, Schema
 from sparseop.errors import InputError, choice, integer, nonnegative, positive
 
 FOLDER = RECIPES / "contrastive"

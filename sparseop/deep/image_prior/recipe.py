@@ -11,8 +11,7 @@ from sparseop.deep import schema
 from sparseop.deep.image_prior import networks
 from sparseop.deep.image_prior.corruption import KINDS
 from sparseop.deep.image_prior.sparse import SMALLEST, STARTS
-from sparseop.deep.recipe import RECIPES
-from sparseop.deep.schema import Component, Kind, Schema
+from sparseop.deep.schema import RECIPES, Component, Kind, Schema
 from sparseop.errors import InputError, between, choice, integer, nonnegative, positive
 
 TASK = "image-recovery"

@@ -15,7 +15,7 @@ from sparseop.deep.contrastive import recipe as recipes
 from sparseop.deep.contrastive.encoder import Encoder, follow, momentum_copy
 from sparseop.deep.contrastive.queue import Queue
 from sparseop.deep.contrastive.schedule import rate
-from sparseop.deep.data import seed_for
+from sparseop.deep.seeds import seed_for
 from sparseop.errors import InputError
 from tests.deep.runs import (
     StopError,
