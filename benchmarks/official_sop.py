@@ -16,6 +16,7 @@ most 1.05 and SOP+ at most 2.1 times CE. Needs torchvision. Written to figures/d
 """
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -172,7 +173,9 @@ def main() -> int:
             integer(name, default if given is None else given, least)
             for name, given, default, least in zip(("--batches", "--rounds", "--workers"), (options.batches, options.rounds, options.workers),
                                                    DEFAULTS[target.type], (1, 1, 0), strict=True))
+        print(f"released code: {official['commit']}, {'as released' if official['as released'] else 'not a version known here'}")
         dataset = images(options.data_root, batches * BATCH)
+        load = round(os.getloadavg()[0], 1)  # programs that wanted a core when it began: above the number of cores the machine was shared
         overrides = ("engine.compile=true",) if options.compile else ()
         rows, facts = measure(options.official, dataset, network=options.network, device=target.type, rounds=rounds, workers=workers,
                               settings=settings, overrides=overrides)
@@ -183,7 +186,7 @@ def main() -> int:
         record.keep(rows, f"bench_official_sop_{target.type}", ROOT / "figures", packages=("torch", "torchvision", "pillow"), device=name,
                     official=official, network=options.network, batches=batches, batch=BATCH, rounds=rounds, workers=workers,
                     settings={setting: [*SETTINGS[setting], *(overrides if setting != "float32" else ())] for setting in settings},
-                    data=[dataset.name, *dataset.notes], **facts)
+                    data=[dataset.name, *dataset.notes], load=load, **facts)
 
     return cli.run("benchmarks.official_sop", body)
 

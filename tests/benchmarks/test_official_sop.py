@@ -1,10 +1,12 @@
 """The released code beside the engine: driven in a made checkout of the same interfaces, and what can be wrong with a checkout."""
 
+import contextlib
 import json
 import multiprocessing
 import runpy
 import subprocess
 import sys
+import time
 from types import SimpleNamespace
 
 import pandas as pd
@@ -162,6 +164,36 @@ def test_the_networks_are_as_large_as_the_released_ones(name, released):
     settings = [f"network.name={name}", *official_sop.NETWORKS[name][1]]
     network = parse("", name="bench", overrides=settings).network
     assert sum(p.numel() for p in networks.build(name, 10, 3, **network.options).parameters()) == released
+
+
+def test_a_gpu_is_watched_during_each_turn_and_named_in_the_record(official, tmp_path, monkeypatch, capsys):
+    """Everything but the GPU: the device, the two programs and what nvidia-smi says are made up."""
+    def submit(function, *arguments):
+        jobs.append(arguments[0])
+        return SimpleNamespace(result=lambda: {} if function is driver.start else sleep(0))
+
+    def sleep(epoch):
+        time.sleep(0.15)
+        return Turn(0.3, 2**30)
+
+    jobs = []
+    monkeypatch.setattr(official_sop.devices, "choose", lambda _: torch.device("cuda"))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "a card")
+    monkeypatch.setattr(official_sop, "ProcessPoolExecutor", lambda *_: contextlib.nullcontext(SimpleNamespace(submit=submit)))
+    monkeypatch.setattr(official_sop, "contestant", lambda *_: sleep)
+    monkeypatch.setattr(official_sop, "METHODS", ("sop",))
+    monkeypatch.setattr(busy, "question", lambda _: ["echo", "93"])
+    monkeypatch.setattr(busy, "PERIOD", 0.01)
+    monkeypatch.setattr(busy, "LAG", 0)
+    assert command(monkeypatch, "--official", official, "--batches", 1, "--rounds", 1, "--settings", "bfloat16", "--compile") == 0
+    assert "of nvidia-smi" in capsys.readouterr().out
+    assert (jobs[0].device, jobs[0].workers, jobs[1:]) == ("cuda", 8, ["sop", "sop+"] * 2)
+    rows = pd.read_csv(tmp_path / "figures" / "data" / "bench_official_sop_cuda.csv")
+    assert rows["GPU busy %"].tolist() == [93, 93, 93]
+    assert rows["peak GiB"].tolist() == [1, 1, 1]
+    said = json.loads((tmp_path / "figures" / "data" / "bench_official_sop_cuda.json").read_text())
+    assert said["device"] == "a card"
+    assert said["settings"] == {"bfloat16": ["engine.precision=bfloat16", "engine.channels_last=true", "engine.compile=true"]}
 
 
 def test_ratios_stand_beside_their_goals():
