@@ -7,7 +7,7 @@ from PIL import Image
 
 from sparseop.deep.datasets import LazyImages, load
 from sparseop.deep.datasets import folder as folder_module
-from sparseop.deep.datasets.files import ImageFiles
+from sparseop.deep.datasets.files import ImageFiles, read_square
 from sparseop.errors import InputError
 
 
@@ -36,6 +36,24 @@ def test_image_files_are_squares_of_the_centre(tmp_path):
     stretched = ImageFiles([tmp_path / "wide.png"], 10, stretch=True).fetch(torch.tensor([0]))
     assert stretched[0, 1, :, 0].max() < 100 < stretched[0, 1, 5, 5]
     assert files.fetch(torch.tensor([], dtype=torch.int64)).shape == (0, 3, 10, 10)
+
+
+@pytest.mark.parametrize(("width", "height", "side"), [(50, 37, 26), (37, 50, 64), (40, 20, 10), (11, 11, 11)])
+def test_a_square_is_cut_from_the_scaled_image(width, height, side, tmp_path):
+    """As if it were scaled whole, but for pillow's rounding between its two passes."""
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8))
+    image.save(tmp_path / "a.png")
+    wide, tall = (round(length * side / min(width, height)) for length in (width, height))
+    left, top = (wide - side) // 2, (tall - side) // 2
+    expected = image.resize((wide, tall), Image.Resampling.BILINEAR).crop((left, top, left + side, top + side))
+    found = read_square(str(tmp_path / "a.png"), side)
+    torch.testing.assert_close(found.float(), torch.from_numpy(np.array(expected)).permute(2, 0, 1).float(), atol=1, rtol=0)
+
+
+def test_a_strip_does_not_grow(tmp_path):
+    """Scaled whole, it would take ten gigabytes."""
+    picture(tmp_path / "strip.png", (1, 2, 3), (1, 60_000))
+    assert colour_of(read_square(str(tmp_path / "strip.png"), 224)[None]) == [1, 2, 3]
 
 
 def test_bad_images_are_named(tmp_path):

@@ -63,13 +63,13 @@ def read_square(path: str, size: int, *, stretch: bool = False) -> Tensor:
         image.draft("RGB", (2 * size, 2 * size))  # a JPEG far too large is decoded at a fraction
         picture = image.convert("RGB")
     width, height = picture.size
-    if stretch:
-        picture = picture.resize((size, size), image_module.Resampling.BILINEAR)
-    else:
+    box = None
+    if not stretch:  # the window that the central square of the scaled image shows; scaled whole, a strip would take gigabytes
         scale = size / min(width, height)
         wide, tall = max(size, round(width * scale)), max(size, round(height * scale))
         left, top = (wide - size) // 2, (tall - size) // 2
-        picture = picture.resize((wide, tall), image_module.Resampling.BILINEAR).crop((left, top, left + size, top + size))
+        box = (left * width / wide, top * height / tall, (left + size) * width / wide, (top + size) * height / tall)
+    picture = picture.resize((size, size), image_module.Resampling.BILINEAR, box=box)
     return torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8).reshape(size, size, 3).permute(2, 0, 1)
 
 
