@@ -7,6 +7,7 @@ import torch
 from torch import Generator, Tensor
 
 from sparseop.deep.datasets import Images
+from sparseop.errors import InputError
 
 AHEAD = 4  # batches decoded in advance: enough to hide the decoding of one behind the step of another
 
@@ -54,6 +55,10 @@ def epoch_order(samples: Tensor, batch_size: int, generator: Generator, *, drop_
     Every rank draws the same permutation and takes each ``world``-th sample of each global batch, so that all ranks
     together process what one process would. With ``world`` > 1 the last batch loses up to world - 1 samples, so that
     shares are equal. A last batch of a single sample a rank is left out: batch normalisation cannot use it.
+
+    Raises
+    ------
+    InputError : no batch has two samples a rank.
     """
     order = samples[torch.randperm(len(samples), generator=generator)]
     parts: list[Tensor] = []
@@ -63,11 +68,12 @@ def epoch_order(samples: Tensor, batch_size: int, generator: Generator, *, drop_
         share = batch[: len(batch) // world * world][rank::world]
         if len(share) > 1:
             parts.append(share)
+    if not parts:
+        raise InputError(f"a batch must have two samples for each process, {2 * world}, got {min(batch_size, len(samples))}.")
     return parts
 
 
 def whole_pass(samples: Tensor, batch_size: int, *, rank: int = 0, world: int = 1) -> list[Tensor]:
     """Return this rank's share of a pass over all ``samples`` in order; the last share is filled up by wrapping around."""
-    missing = -len(samples) % world
-    filled = torch.cat([samples, samples[:missing]])
-    return list(torch.split(filled[rank::world], batch_size))
+    places = torch.arange(rank, len(samples) + -len(samples) % world, world) % max(len(samples), 1)
+    return list(torch.split(samples[places], batch_size))

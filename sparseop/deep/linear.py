@@ -144,8 +144,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> None:
     name = choice("--protocol", options.protocol, PROTOCOLS)
     given = {key: getattr(options, key) for key in ("epochs", "lr", "batch") if getattr(options, key) is not None}
-    for key in ("epochs", "batch"):
-        integer(f"--{key}", given.get(key, 1), 1)
+    integer("--epochs", given.get("epochs", 1), 1)
+    integer("--batch", given.get("batch", 2), 2)
     between("--lr", given.get("lr", 0.0), 0, 1e38, ends="[]")
     integer("--seed", options.seed, 0)
     if name == "ridge" and (given or options.no_crops):
