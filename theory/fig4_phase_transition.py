@@ -18,7 +18,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from sparseop import plotting, study
-from sparseop.linear import gaussian_problem, incoherence_condition, solve_convex, transition_sparsity
+from sparseop.linear.convex import solve_convex
+from sparseop.linear.incoherence import incoherence_condition
+from sparseop.linear.problem import gaussian_problem
+from sparseop.linear.transition import transition_sparsity
 
 N, P, LAM, TRIALS, SUCCESS = 100, 150, 0.1, 20, 1e-3
 GRIDS = {
