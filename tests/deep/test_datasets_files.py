@@ -56,6 +56,11 @@ def test_a_strip_does_not_grow(tmp_path):
     assert colour_of(read_square(str(tmp_path / "strip.png"), 224)[None]) == [1, 2, 3]
 
 
+def test_a_size_beyond_reason():
+    with pytest.raises(InputError, match="size must be >= 1 and <= 4096, got 100000000"):
+        ImageFiles([], 10**8)
+
+
 def test_bad_images_are_named(tmp_path):
     good = picture(tmp_path / "a.png", (1, 2, 3), (40, 40))
     (tmp_path / "cut.png").write_bytes(good.read_bytes()[:60])

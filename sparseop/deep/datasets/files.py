@@ -15,6 +15,7 @@ from sparseop.errors import InputError, integer
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff"})
 THREADS = 8  # decoding leaves Python's lock
+LARGEST = 4096  # pixels of a side: one such image takes 48 MiB
 
 
 class ImageFiles:
@@ -30,7 +31,7 @@ class ImageFiles:
 
     def __init__(self, paths: Sequence[Path | str], size: int, *, stretch: bool = False, workers: int = 0) -> None:
         self.paths = [str(path) for path in paths]
-        self.size, self.stretch = integer("size", size, 1), stretch
+        self.size, self.stretch = integer("size", size, 1, LARGEST), stretch
         self.shape = (len(self.paths), 3, size, size)
         self.dtype = torch.uint8
         self.decoders = Decoders(workers) if integer("workers", workers, 0) else None

@@ -35,7 +35,7 @@ def build(name: str, n_classes: int, in_channels: int = 3, **options: Any) -> nn
 
     Raises
     ------
-    InputError : an unknown name or option, or a package that the network needs is not installed.
+    InputError : an unknown name or option, a size that memory cannot hold, or a package that the network needs is not installed.
     """
     choice("network", name, NAMES)
     integer("n_classes", n_classes, 2)
@@ -45,7 +45,12 @@ def build(name: str, n_classes: int, in_channels: int = 3, **options: Any) -> nn
         if not known:
             raise InputError(f"network {name!r} takes no option, got {key!r}.")
         choice(f"option of network {name!r}", key, known)
-    network: nn.Module = _function(name)(n_classes, in_channels, **options)
+    try:
+        network: nn.Module = _function(name)(n_classes, in_channels, **options)
+    except RuntimeError as error:
+        if "allocate memory" not in str(error):
+            raise
+        raise InputError(f"network {name!r} with {', '.join(f'{key} = {value}' for key, value in options.items())} does not fit into memory.") from None
     return network
 
 
