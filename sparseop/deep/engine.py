@@ -26,7 +26,7 @@ from sparseop.deep import recipe as recipes
 from sparseop.deep.data import Samples, prepare
 from sparseop.deep.examiner import Examiner
 from sparseop.deep.feed import whole_pass
-from sparseop.deep.loop import CHECKPOINT, Loop, Watch
+from sparseop.deep.loop import CHECKPOINT, Loop, Watch, weakly
 from sparseop.deep.methods import METHODS, Method, Setting
 from sparseop.deep.recipe import Recipe, Training
 from sparseop.deep.records import Row
@@ -78,7 +78,7 @@ class _Run(Loop):
         # 3. The data, and who judges the result.
         self.views = [self._augment(name) for name in (self.training.augment, *self.method.views)]
         self.plain = self._augment("none")
-        self.examiner = Examiner(samples, self.train_feed, self.method, self._plain_logits, self.engine.test_batch)
+        self.examiner = Examiner(samples, self.train_feed, self.method, weakly(self._plain_logits), self.engine.test_batch)
         self.given = self.examiner.given
         self.predicted = torch.full_like(self.given, -1)
 

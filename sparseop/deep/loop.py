@@ -6,11 +6,12 @@ killed goes on bit by bit as if it had not been.
 """
 
 import time
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +28,7 @@ from sparseop.errors import InputError
 
 Watch = Callable[[int, int, Row | None], None]
 CHECKPOINT = "last.pt"
+T = TypeVar("T")
 
 
 class Training(Protocol):
@@ -231,6 +233,22 @@ class Loop(ABC):
         if self.engine.precision == "bfloat16":
             return torch.autocast(self.device.type, dtype=torch.bfloat16)
         return nullcontext()
+
+
+def weakly(method: Callable[..., T]) -> Callable[..., T]:
+    """Return a bound method as a function that does not keep its object alive.
+
+    A part of a run that calls the run back would make a cycle, and networks and data of a finished run would stay in memory,
+    the device's too, until Python happens to look for cycles.
+    """
+    weak = weakref.WeakMethod(method)
+
+    def call(*arguments: Any) -> T:
+        alive = weak()
+        assert alive is not None
+        return alive(*arguments)
+
+    return call
 
 
 def require_no_run(folder: Path) -> None:

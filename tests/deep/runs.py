@@ -1,5 +1,6 @@
 """What tests of training runs share: changed recipes as arguments, runs that are stopped, killed or made by two processes, their states."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -54,6 +55,17 @@ def _flatten(value, key=""):
             yield from _flatten(entry, f"{key}/{i}")
     else:
         yield key, value
+
+
+def assert_nothing_left(engine, train):
+    """Assert that a run's memory is free once it is over, without a search for cycles."""
+    gc.collect()
+    gc.disable()
+    try:
+        train()
+        assert not [run for run in gc.get_objects() if type(run) is engine._Run]
+    finally:
+        gc.enable()
 
 
 def kill_in_epoch_3(recipe, changes, folder):

@@ -18,7 +18,15 @@ from sparseop.deep.methods import METHODS
 from sparseop.deep.schedule import rates
 from sparseop.deep.seeds import seed_for
 from sparseop.errors import InputError
-from tests.deep.runs import StopError, assert_same_state, kill_in_epoch_3, state_of, stop_in, train_on_two_processes
+from tests.deep.runs import (
+    StopError,
+    assert_nothing_left,
+    assert_same_state,
+    kill_in_epoch_3,
+    state_of,
+    stop_in,
+    train_on_two_processes,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ["network.width=4", "training.epochs=3", "training.batch_size=100", "training.augment=weak", "training.pad=1",
@@ -239,6 +247,11 @@ def test_two_processes_are_one(tmp_path):
             torch.testing.assert_close(two[part][key], value, rtol=1e-3, atol=1e-5, msg=lambda text, key=key: f"{key}: {text}")
     assert one["rows"][-1]["loss"] == pytest.approx(two["rows"][-1]["loss"], rel=1e-5)
     assert json.loads((tmp_path / "two" / "run.json").read_text())["processes"] == 2
+
+
+def test_a_finished_run_leaves_no_networks_behind(tmp_path):
+    engine.train(tiny("training.epochs=1"), tmp_path / "first")  # torch itself keeps what called its first optimiser
+    assert_nothing_left(engine, lambda: engine.train(tiny("training.epochs=1"), tmp_path / "second"))
 
 
 # ---- what goes wrong ------------------------------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ classes, which only judge), metrics.csv (loss, kNN, and what the labels over key
 
 import copy
 import math
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from sparseop.deep.contrastive.moco import Batch, MoCo
 from sparseop.deep.contrastive.recipe import Recipe, Training
 from sparseop.deep.contrastive.schedule import rate
 from sparseop.deep.data import Samples
-from sparseop.deep.loop import Loop
+from sparseop.deep.loop import Loop, weakly
 from sparseop.deep.records import Row
 from sparseop.deep.seeds import generator, seed_for
 from sparseop.errors import InputError
@@ -78,7 +77,7 @@ class _Run(Loop):
         self.mix_views = self._mix_views(views, normalise)
         whole = min(dataset.train_images.shape[2:])
         self.plain = augment.build("none", **normalise, crop=size if size < whole else 0)
-        self.examiner = Examiner(samples, self.train_feed, self._features, self._pixels, recipe.evaluation, self.engine.test_batch, self.seed)
+        self.examiner = Examiner(samples, self.train_feed, weakly(self._features), weakly(self._pixels), recipe.evaluation, self.engine.test_batch, self.seed)
         self.classes = self.examiner.labels if dataset.truth_known else None
         self.steps = 0
 
@@ -93,7 +92,7 @@ class _Run(Loop):
         self.online.train()
         self.slow.train()
         self.sums: dict[str, Tensor] = {}
-        self.counts: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=self.device))
+        self.counts: dict[str, Tensor] = {}
         self.steps = 0
         return [generator(self.device, self.seed, "views", epoch, distributed.rank()), generator(self.device, self.seed, "mix", epoch)]
 
@@ -115,7 +114,7 @@ class _Run(Loop):
         for name, value in batch.measures.items():
             valid = value.isfinite()
             self.sums[name] = self.sums.get(name, 0) + torch.where(valid, value, 0)
-            self.counts[name] = self.counts[name] + valid
+            self.counts[name] = self.counts.get(name, 0) + valid
         return loss.detach()
 
     def end_epoch(self, epoch: int) -> Row:

@@ -19,6 +19,7 @@ from sparseop.deep.seeds import seed_for
 from sparseop.errors import InputError
 from tests.deep.runs import (
     StopError,
+    assert_nothing_left,
     assert_same_state,
     kill_in_epoch_3,
     sets,
@@ -228,6 +229,12 @@ def test_two_processes_are_one(overrides, tmp_path):
     assert json.loads((tmp_path / "two" / "run.json").read_text())["processes"] == 2
 
 
+def test_a_finished_run_leaves_no_networks_behind(tmp_path):
+    changes = ["training.epochs=1", "evaluation.baselines=true"]
+    engine.train(tiny(*changes), tmp_path / "first")  # torch itself keeps what called its first optimiser
+    assert_nothing_left(engine, lambda: engine.train(tiny(*changes), tmp_path / "second"))
+
+
 # ---- what goes wrong, and the command -------------------------------------------------------------------------------------
 
 
@@ -246,7 +253,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
     (["method.lam=2"], "method.lam"),
     (["method.mixup=maybe"], "method.mixup must be one of 'momentum', 'vanilla', 'none', got 'maybe'"),
     (["method.lamda=0.5"], "did you mean 'lam'"),
-    (["views.size=0"], "size must be >= 2, got 0"),
+    (["views.size=0"], "size must be >= 2 and <= 4096, got 0"),
     (["evaluation.neighbours=[1, 2]"], "must have the same length"),
     (["task=labels"], "task must be one of 'contrastive', got 'labels'"),
     (["training.batch_size=1000", "method.queue=1000"], "training.batch_size must be at most the number of training images, 200, got 1000"),
