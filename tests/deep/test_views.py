@@ -4,6 +4,7 @@ import colorsys
 import importlib
 import inspect
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from sparseop.deep.augment import clsa, colour, crops, operations
 from sparseop.deep.augment.autoaugment import OPERATIONS
 from sparseop.deep.augment.views import Views
 from sparseop.errors import InputError
+from tests.deep.fake_cuda import CUDA, fake_cuda
 
 PLAIN = {"mean": (0.0,) * 3, "std": (1.0,) * 3}
 STILL = {"flip": 0.0, "jitter_chance": 0.0, "grey_chance": 0.0}
@@ -344,14 +346,17 @@ def test_autocast_does_not_coarsen_the_pixels(rotation):
     assert all(torch.equal(a, b) for a, b in zip(expected, found, strict=True))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reaches into Linux's libraries")
 @pytest.mark.parametrize("options", EVERY)
-def test_nothing_waits_for_the_device(options):
-    """Tensors without content take the path of a device and refuse whatever would have to know a value."""
-    images = torch.empty((8, 3, 32, 32), dtype=torch.uint8, device="meta")
-    found = Views(32, **PLAIN, **options)(images, None)
-    assert all(view.device.type == "meta" and view.shape[0] == 8 for view in found)
-    with pytest.raises((NotImplementedError, RuntimeError)):
-        images.nonzero()
+def test_nothing_waits_for_the_device(options, monkeypatch):
+    """Once the first batch has brought the constants there."""
+    with fake_cuda(monkeypatch) as stream:
+        images, draws, views = torch.zeros((8, 3, 16, 16), dtype=torch.uint8, device=CUDA), torch.Generator(CUDA), Views(32, **PLAIN, **options)
+        views(images, draws)
+        stream.watching = True
+        found = views(images, draws)
+    assert all(view.device == CUDA and view.shape[0] == 8 for view in found)
+    assert not stream.faults
 
 
 @pytest.mark.gpu
