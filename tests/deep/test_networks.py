@@ -71,6 +71,14 @@ def test_the_released_preact_block_adds_the_activated_input():
     torch.testing.assert_close(released(x) - published(x), activated - x)
 
 
+@pytest.mark.parametrize(("stride", "least"), [(1, 4), (2, 7)])
+def test_the_smallest_images_of_the_convnet(stride, least):
+    network = build("convnet", 10, 1, width=2, stride=stride).eval()
+    assert network(torch.zeros(2, 1, least, least + 1)).shape == (2, 10)
+    with pytest.raises(InputError, match=f"takes images of {least} x {least} pixels and more, got {least} x {least - 1}"):
+        network(torch.zeros(2, 1, least, least - 1))
+
+
 def test_what_is_refused():
     with pytest.raises(InputError, match="'resnet34'"):
         build("resnet-34", 10)

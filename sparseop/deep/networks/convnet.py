@@ -3,14 +3,14 @@
 import torch
 from torch import Tensor, nn
 
-from sparseop.errors import integer
+from sparseop.errors import InputError, integer
 
 
 def convnet(n_classes: int, in_channels: int = 3, *, width: int = 32, stride: int = 1) -> nn.Module:
     """Return three 3 x 3 convolutions of widths w, 2w, 4w, each with batch norm and ReLU, the first two max-pooled.
 
-    For images of 8 x 8 pixels and more. ``stride`` 2 in the first convolution quarters the work on 32 x 32 images. Global
-    pooling keeps mean and maximum apart, so that small images lose little.
+    For images of 4 x 4 pixels and more, 7 x 7 with ``stride`` 2, which in the first convolution quarters the work on 32 x 32
+    images. Global pooling keeps mean and maximum apart, so that small images lose little.
     """
     integer("width", width, 1)
     integer("stride", stride, 1, 2)
@@ -20,6 +20,7 @@ def convnet(n_classes: int, in_channels: int = 3, *, width: int = 32, stride: in
 class _ConvNet(nn.Module):
     def __init__(self, n_classes: int, in_channels: int, width: int, stride: int) -> None:
         super().__init__()
+        self.stride = stride
         self.body = nn.Sequential(
             *_stage(in_channels, width, stride), nn.MaxPool2d(2),
             *_stage(width, 2 * width), nn.MaxPool2d(2),
@@ -28,6 +29,9 @@ class _ConvNet(nn.Module):
         self.head = nn.Linear(8 * width, n_classes)
 
     def forward(self, images: Tensor) -> Tensor:
+        if min(images.shape[2:]) <= 3 * self.stride:  # less than 4 pixels a side behind the first convolution
+            raise InputError(f"network 'convnet' takes images of {3 * self.stride + 1} x {3 * self.stride + 1} pixels and more, "
+                             f"got {images.shape[2]} x {images.shape[3]}.")
         x = self.body(images)
         return self.head(torch.cat([x.mean((2, 3)), x.amax((2, 3))], 1))  # type: ignore[no-any-return]
 
