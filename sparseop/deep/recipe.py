@@ -92,7 +92,8 @@ class Engine:
 
     Attributes
     ----------
-    precision : "float32", or "bfloat16": autocast of the network; losses and per-sample variables stay float32.
+    precision : "float32" (on CUDA convolutions multiply with ten bits of mantissa, TF32, as torch does unless told otherwise), or
+        "bfloat16": autocast of the network; losses and per-sample variables stay float32.
     channels_last : memory layout of images and weights.
     compile : torch.compile the network; shapes are static.
     deterministic : only deterministic kernels (slower on a GPU); runs on a CPU are deterministic anyway.
@@ -152,7 +153,7 @@ def require_sound(recipe: Any) -> None:
     """Refuse numbers out of range in what the recipes of all trainers have: seed, ``[training]``'s optimisation, ``[engine]``."""
     training, engine = recipe.training, recipe.engine
     integer("seed", recipe.seed, 0)
-    integer("training.epochs", training.epochs, 1)
+    integer("training.epochs", training.epochs, 1, 10**7)
     integer("training.batch_size", training.batch_size, 2)
     positive("training.lr", training.lr)
     between("training.momentum", training.momentum, 0, 1, ends="[)")

@@ -156,6 +156,9 @@ def _component(table: str, value: Any, where: str, kind: Kind) -> Component:
     options = {key: p.default for key, p in parameters.items() if p.default is not inspect.Parameter.empty}
     for key, entry in given.items():
         options[key] = typed(f"{table}.{key}", entry, parameters[key].annotation)
+    missing = [key for key, p in parameters.items() if key not in options and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+    if missing:
+        raise InputError(f"[{table}] for {table}.name = {name!r} in {where} needs {', '.join(missing)}.")
     return Component(name, {key: tuple(v) if isinstance(v, list) else v for key, v in options.items()})
 
 
