@@ -17,7 +17,7 @@ CASES = [
     ("views.crop_area=['a','b']", "views.crop_area[0] must be a number, got 'a'"), ("training=3", "training"), ("method=sane", "method"),
     ("training.lr=2026-01-01", "training.lr must be a number"), ("data.train={a=1}", "data.train must be a whole number"),
     # out of range
-    ("training.epochs=0", "training.epochs must be >= 1, got 0"), ("training.batch_size=1", "training.batch_size must be >= 2, got 1"),
+    ("training.epochs=0", "training.epochs must be >= 1 and <= 10000000, got 0"), ("training.batch_size=1", "training.batch_size must be >= 2, got 1"),
     ("training.lr=nan", "training.lr must be a finite number > 0, got nan"), ("training.lr=-inf", "training.lr must be a finite number > 0, got -inf"),
     ("training.momentum=1", "training.momentum must lie in [0, 1), got 1"), ("training.weight_decay=nan", "training.weight_decay must be a finite number >= 0"),
     ("training.clip=-1", "training.clip must be a finite number >= 0"), ("training.warmup=-1", "training.warmup must be >= 0, got -1"),

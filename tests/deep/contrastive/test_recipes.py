@@ -96,14 +96,14 @@ def test_a_recipe_takes_a_real_step_with_its_own_network(name, tmp_path, monkeyp
 
 
 @pytest.mark.parametrize(("text", "message"), [
-    ('[method]\nname = "sane"\nmu = 1\n', "unknown key in [method] for method.name = 'sane'"),
-    ('[method]\nname = "simclr"\n', "method.name must be one of 'moco', 'sane', got 'simclr'"),
+    ('[views]\nsize = 16\n[method]\nname = "sane"\nmu = 1\n', "unknown key in [method] for method.name = 'sane'"),
+    ('[views]\nsize = 16\n[method]\nname = "simclr"\n', "method.name must be one of 'moco', 'sane', got 'simclr'"),
     ("[views]\nsize = 16\nmean = 1\n", "unknown key in [views]"),
     ('[views]\nname = "strong"\n', "[views] for views.name = 'strong' in the recipe needs size"),
     ("[training]\nepochs = 100_000_000_000\n[views]\nsize = 16\n", "training.epochs must be >= 1 and <= 10000000, got 100000000000"),
     ("[head]\nwide = 3\n", "unknown key in [head]"),
-    ("[training]\nsplits = 0\n", "training.splits must be >= 1, got 0"),
-    ('[evaluation]\nprobe = "svm"\n', "evaluation.probe must be one of 'ridge', 'adam', 'sgd', 'none', got 'svm'"),
+    ("[views]\nsize = 16\n[training]\nsplits = 0\n", "training.splits must be >= 1, got 0"),
+    ('[views]\nsize = 16\n[evaluation]\nprobe = "svm"\n', "evaluation.probe must be one of 'ridge', 'adam', 'sgd', 'none', got 'svm'"),
     ("[noise]\nrate = 0.4\n", "unknown key in the recipe: 'noise'"),
 ])
 def test_what_is_refused(text, message):
