@@ -35,6 +35,7 @@ VARIANTS: dict[str, tuple[int, tuple[str, ...]]] = {
     "p and q, no mixup": (1, ("method.mixup=none",)),
     "momentum mixup, one-hot": (1, ("method.p=false", "method.q=false")),
     "SANE": (1, ()),
+    "SANE, either term": (1, ("method.terms=either",)),
     "SANE, labels measured every step": (1, ("evaluation.labels_every=1",)),
     "SANE, strong": (1, ("method.mix_strength=strong",)),
     "SANE, teacher online": (1, ("method.teacher=online",)),
