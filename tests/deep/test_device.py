@@ -1,0 +1,46 @@
+"""Devices: what is refused, and memory that stays with the process."""
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+from sparseop.deep import device
+from sparseop.errors import InputError
+
+FAULTS = """
+import resource, sys
+import torch
+from sparseop.deep import device
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(4):
+        torch.ones(2**24)  # 64 MiB, 16,384 pages
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+faults()
+without = faults()
+device.prepare(torch.device("cpu"), deterministic=False)
+faults(), faults()
+print(without, faults())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have other rules")
+def test_freed_memory_stays_with_the_process():
+    done = subprocess.run([sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True)
+    without, kept = map(int, done.stdout.split())
+    assert kept < without / 2  # now and then a block finds its old place taken
+
+
+def test_another_c_library_is_left_alone(monkeypatch):
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
+    assert not device.keep_freed_memory()
+
+
+@pytest.mark.parametrize(("name", "message"), [("abacus", "device 'abacus' cannot be used"), ("meta", "device 'meta' cannot be used")])
+def test_devices_that_are_refused(name, message):
+    with pytest.raises(InputError, match=message):
+        device.choose(name)
