@@ -171,3 +171,14 @@ def test_contrastive():
     says(page, "MoCo {:.1f} %, momentum mixup {:.1f}, SANE {:.1f}, the uniform control {:.1f}; MoCo for 27 epochs, SANE's time, {:.1f}.",
          *later[[plain, "MM", sane, "uniform instead of p+q, MM", "MoCo for SANE's time"]])
     assert (long["MoCo for SANE's time"] > long.drop(columns="MoCo for SANE's time").max(axis=1)).all()
+    says(page, "momentum mixup {:.1f} and SANE {:.1f}, against MoCo's {:.1f}", *later[["MM, either term", "SANE, either term", plain]])
+
+
+def test_regimes():
+    knn = rows("sane_regimes").pivot_table(index=["regime", "seed"], columns="method", values="knn", sort=False)
+    off = (knn["SANE"] - knn["uniform"]).groupby("regime", sort=False)
+    shown = [f"{runs.mean():+.1f} ({', '.join(f'{value:+.1f}' for value in runs)})" for _, runs in off]
+    says("docs/contrastive.md", "as above {}; tau' = 0.4 {}; mu up to 40 {}; a queue of 256 {}; three classes {}; 1,000 images for 64 epochs {}; 24 epochs {}.", *shown)
+    assert off.mean().abs().max() < 1.55
+    purity = rows("sane_regimes").query("method == 'SANE'").groupby("regime")["purity"].mean()
+    says("docs/contrastive.md", "purity {:.2f} after 24 epochs, {:.2f} after 8", purity["24 epochs"], purity["as in sane_shapes"])
