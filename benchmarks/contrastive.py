@@ -11,19 +11,19 @@ loading included. Written to figures/data/bench_contrastive_DEVICE.csv.
 
 import argparse
 import sys
-import time
-from typing import Any
+from collections.abc import Callable
+from functools import partial
 
 import pandas as pd
 import torch
 
 from benchmarks import record
+from benchmarks.deep_epochs import Turn, random_dataset, timed, turns
 from sparseop import cli
 from sparseop.deep import device as devices
 from sparseop.deep.contrastive import engine
 from sparseop.deep.contrastive import recipe as recipes
 from sparseop.deep.data import Samples
-from sparseop.deep.datasets import Dataset
 from sparseop.deep.noise import describe
 from sparseop.errors import integer
 from sparseop.provenance import ROOT
@@ -44,36 +44,25 @@ VARIANTS: dict[str, tuple[int, tuple[str, ...]]] = {
 
 def samples(side: int, n: int) -> Samples:
     """Return ``n`` random images."""
-    generator = torch.Generator().manual_seed(0)
-    images = torch.randint(256, (n, 3, side, side), dtype=torch.uint8, generator=generator)
-    labels = torch.randint(10, (n,), generator=generator)
-    dataset = Dataset("random", images, labels, images[:10], labels[:10], tuple(map(str, range(10))), (0.5,) * 3, (0.25,) * 3)
-    return Samples(dataset, describe(labels, labels, 10), torch.arange(n), torch.arange(0))
+    dataset = random_dataset(n, side=side)
+    return Samples(dataset, describe(dataset.train_labels, dataset.train_labels, dataset.n_classes), torch.arange(n), torch.arange(0))
 
 
 def measure(device: str, rounds: int, steps: int) -> pd.DataFrame:
     """Return milliseconds a step, images a second, ratio to MoCo and peak memory of each variant."""
     target = devices.choose(device)
-    runs: dict[str, Any] = {}
+    runs: dict[str, Callable[[int], Turn]] = {}
     for name, (which, changes) in VARIANTS.items():
         recipe = recipes.read(recipes.find(BASES[target.type][which]), ["evaluation.baselines=false", "engine.threads=1", *changes])
         batch = recipe.training.batch_size
-        runs[name] = engine._Run(recipe, samples(recipe.views.options["size"], steps * batch), target)
-    best, peak = dict.fromkeys(runs, float("inf")), dict.fromkeys(runs, 0)
-    for turn in range(rounds + 1):
-        for name, run in runs.items():
-            if target.type == "cuda":
-                torch.cuda.reset_peak_memory_stats(target)
-            started = time.process_time()
-            seconds = run._epoch(turn, None)["seconds"]
-            if target.type == "cpu":
-                seconds = time.process_time() - started
-            else:
-                peak[name] = torch.cuda.max_memory_allocated(target)
-            if turn > 0:  # the first finds kernels and allocates
-                best[name] = min(best[name], seconds / steps)
-    rows = [{"variant": name, "ms a step": round(1e3 * seconds, 2), "images a second": round(batch / seconds), "x MoCo": round(seconds / best["MoCo"], 2),
-             **({"peak GiB, all runs held": round(peak[name] / 2**30, 2)} if target.type == "cuda" else {})} for name, seconds in best.items()]
+        runs[name] = timed(partial(engine._Run, recipe, samples(recipe.views.options["size"], steps * batch), target), target)
+    best = turns(runs, rounds)
+    rows = []
+    for name, turn in best.items():
+        seconds = turn.seconds / steps
+        rows.append({"variant": name, "ms a step": round(1e3 * seconds, 2), "images a second": round(batch / seconds),
+                     "x MoCo": round(turn.seconds / best["MoCo"].seconds, 2),
+                     **({"peak GiB": round(turn.peak / 2**30, 2)} if target.type == "cuda" else {})})
     return pd.DataFrame(rows)
 
 

@@ -22,6 +22,7 @@ from sparseop.deep import device as devices
 from sparseop.deep import engine, noise
 from sparseop.deep.data import Samples
 from sparseop.deep.datasets import Dataset
+from sparseop.deep.loop import Loop
 from sparseop.deep.recipe import parse
 
 METHODS = ("ce", "sop", "sop+", "elr", "coteaching")
@@ -70,10 +71,10 @@ def _own_seconds() -> float:
     return time.process_time() + children.children_user + children.children_system
 
 
-def random_dataset(n: int, n_classes: int = 10) -> Dataset:
-    """Return ``n`` random images of 32 x 32."""
+def random_dataset(n: int, n_classes: int = 10, side: int = 32) -> Dataset:
+    """Return ``n`` random square images."""
     generator = torch.Generator().manual_seed(0)
-    images = torch.randint(0, 256, (n, 3, 32, 32), dtype=torch.uint8, generator=generator)
+    images = torch.randint(0, 256, (n, 3, side, side), dtype=torch.uint8, generator=generator)
     labels = torch.randint(0, n_classes, (n,), generator=generator)
     return Dataset("random", images, labels, images[:BATCH], labels[:BATCH], tuple(map(str, range(n_classes))),
                    (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
@@ -84,8 +85,13 @@ def contestant(dataset: Dataset, overrides: Sequence[str], target: torch.device)
     recipe = parse("", name="bench", overrides=["training.milestones=[]", *overrides])
     n = len(dataset.train_labels)
     samples = Samples(dataset, noise.corrupt(dataset.train_labels, dataset.n_classes, "symmetric", 0.4), torch.arange(n), torch.arange(0))
+    return timed(lambda: engine._Run(recipe, samples, target), target)
+
+
+def timed(make: Callable[[], Loop], target: torch.device) -> Callable[[int], Turn]:
+    """Return a function that trains the given epoch, from 0, of the run that ``make`` makes."""
     watch = Stopwatch(target)
-    run, _ = watch(lambda: engine._Run(recipe, samples, target))
+    run, _ = watch(make)
     return lambda epoch: watch(lambda: run._epoch(epoch, None))[1]
 
 

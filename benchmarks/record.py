@@ -13,7 +13,6 @@ from sparseop.study import NUMERICAL
 
 def keep(table: pd.DataFrame, name: str, folder: Path, *, packages: Sequence[str] = (), **summary: object) -> None:
     """Write ``data/<name>.csv`` and, beside it, versions (of ``packages`` too), hardware, commit and the summary as JSON."""
-    record = {**summary, "when": provenance.now(), "hardware": provenance.hardware(), **provenance.commit(),
-              "versions": provenance.versions(*NUMERICAL, *packages)}
+    record = {**summary, **provenance.stamp(*NUMERICAL, *packages)}
     write_atomic(folder / "data" / f"{name}.csv", table.to_csv(index=False).encode())
     write_atomic(folder / "data" / f"{name}.json", (json.dumps(record, indent=1) + "\n").encode())

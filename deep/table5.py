@@ -41,10 +41,10 @@ def measure(network: str, overrides: list[str], *, rounds: int, batches: int, de
     name = torch.cuda.get_device_name(target) if target.type == "cuda" else target.type
     record = {
         "network": network, "batch": deep_epochs.BATCH, "changes": overrides, "rounds": rounds, "batches": batches, "seconds_per_batch": seconds,
-        "hardware": {**provenance.hardware(), "device": name}, "threads": torch.get_num_threads(), "when": provenance.now(),
         # programs that wanted a core when it began: above the number of cores the machine was shared, and the times say less
-        "load": round(os.getloadavg()[0], 1), "versions": provenance.versions("torch", "numpy"), **provenance.commit(),
+        "load": round(os.getloadavg()[0], 1), "threads": torch.get_num_threads(), **provenance.stamp("torch", "numpy"),
     }
+    record["hardware"]["device"] = name
     stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S")
     write_atomic(FOLDER / f"{network}-{target.type}-{stamp}.json", (json.dumps(record, indent=1) + "\n").encode())
 
