@@ -63,9 +63,9 @@ def prepare(device: torch.device, *, deterministic: bool, threads: int = 0) -> N
 def keep_freed_memory() -> bool:
     """Let memory that is freed stay with this process for its next step, and return whether it does; glibc only.
 
-    By itself glibc gives every block above 32 MiB back when it is freed, and gets it again page by page, cleared by the kernel:
-    a fifth of the time of a step whose activations are that large (``benchmarks.deep_epochs``, SOP+ on the convnet). Here nothing is mapped
-    by itself (M_MMAP_MAX = 0) and nothing given back (M_TRIM_THRESHOLD = -1); the process keeps what it had at its peak.
+    By itself glibc gives every block above 32 MiB back when it is freed, and gets it again page by page, cleared by the kernel,
+    in every step whose activations are that large. Here nothing is mapped by itself (M_MMAP_MAX = 0) and nothing given back
+    (M_TRIM_THRESHOLD = -1); the process keeps what it had at its peak.
     """
     if platform.libc_ver()[0] != "glibc":
         return False
