@@ -65,7 +65,8 @@ def keep_freed_memory() -> bool:
 
     By itself glibc gives every block above 32 MiB back when it is freed, and gets it again page by page, cleared by the kernel,
     in every step whose activations are that large. Here nothing is mapped by itself (M_MMAP_MAX = 0) and nothing given back
-    (M_TRIM_THRESHOLD = -1); the process keeps what it had at its peak.
+    (M_TRIM_THRESHOLD = -1); the process keeps what it had at its peak. The first steps may still take fresh pages, until
+    glibc's small leftovers of aligned blocks have all found their places.
     """
     if platform.libc_ver()[0] != "glibc":
         return False

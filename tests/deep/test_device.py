@@ -16,15 +16,13 @@ from sparseop.deep import device
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(4):
-        torch.ones(2**24)  # 64 MiB, 16,384 pages
+    torch.ones(10 * 2**20)  # 40 MiB, 10,240 pages
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
-faults()
-without = faults()
+without = min(faults() for _ in range(8))
 device.prepare(torch.device("cpu"), deterministic=False)
-faults(), faults()
-print(without, faults())
+kept = [faults() for _ in range(64)]
+print(without, max(kept[-8:]))
 """
 
 
@@ -32,7 +30,9 @@ print(without, faults())
 def test_freed_memory_stays_with_the_process():
     done = subprocess.run([sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True)
     without, kept = map(int, done.stdout.split())
-    assert kept < without / 2  # now and then a block finds its old place taken
+    # Settled: an aligned block leaves a few bytes behind it, which glibc before 2.38 holds back (up to seven of each size),
+    # so that the hole is just too small for the next block and a fresh one is taken: twelve times at most in what was seen.
+    assert kept < without / 2
 
 
 def test_another_c_library_is_left_alone(monkeypatch):
