@@ -14,9 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sparseop.deep.networks.size import require_memory
 from sparseop.errors import InputError, choice, integer
 
 SLOPE = 0.2  # of LeakyReLU
+MOST_SCALES = 14  # an image of 2**15 pixels a side
 
 
 class Prior(nn.Module):
@@ -95,8 +97,9 @@ def skip(channels: int, *, width: int = 32, scales: int = 4, depth: int = 16, sk
     depth : channels of the noise.
     skip : channels of each skip connection.
     """
-    for name, value in (("width", width), ("scales", scales), ("depth", depth), ("skip", skip)):
+    for name, value in (("width", width), ("depth", depth), ("skip", skip)):
         integer(f"network.{name}", value, 1)
+    integer("network.scales", scales, 1, MOST_SCALES)
     return Skip(channels, depth=depth, width=width, scales=scales, skip=skip)
 
 
@@ -110,9 +113,9 @@ def decoder(channels: int, *, width: int = 64, scales: int = 3, extra: int = 2) 
     scales : times the side is doubled.
     extra : further 3 x 3 convolutions at full size.
     """
-    for name, value in (("width", width), ("scales", scales)):
-        integer(f"network.{name}", value, 1)
-    integer("network.extra", extra, 0)
+    integer("network.width", width, 1)
+    integer("network.scales", scales, 1, MOST_SCALES)
+    integer("network.extra", extra, 0, 100)
     return Decoder(channels, width=width, scales=scales, extra=extra)
 
 
@@ -131,9 +134,12 @@ def build(name: str, channels: int, size: Sequence[int], **options: int) -> Prio
 
     Raises
     ------
-    InputError : an unknown name, an option out of range, an image smaller than the network's coarsest cell.
+    InputError : an unknown name, an option out of range, a size that memory cannot hold, an image smaller than the network's
+        coarsest cell.
     """
-    network = _BUILDERS[choice("network.name", name, NAMES)](channels, **options)
+    builder = _BUILDERS[choice("network.name", name, NAMES)]
+    require_memory(name, options, lambda: builder(channels, **options))
+    network = builder(channels, **options)
     if min(size) < 2 * network.least:
         raise InputError(f"network {name!r} halves the side {network.least.bit_length() - 1} times and needs an image of at least "
                          f"{2 * network.least} pixels, got {size[0]} x {size[1]}; a smaller network.scales needs less.")

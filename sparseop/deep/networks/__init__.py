@@ -20,6 +20,7 @@ from typing import Any
 
 from torch import nn
 
+from sparseop.deep.networks.size import require_memory
 from sparseop.errors import InputError, choice, integer
 
 _MODULES = {"convnet": "convnet", "resnet8": "resnet", "resnet18": "resnet", "resnet34": "resnet",
@@ -45,13 +46,10 @@ def build(name: str, n_classes: int, in_channels: int = 3, **options: Any) -> nn
         if not known:
             raise InputError(f"network {name!r} takes no option, got {key!r}.")
         choice(f"option of network {name!r}", key, known)
-    try:
-        network: nn.Module = _function(name)(n_classes, in_channels, **options)
-    except RuntimeError as error:
-        if "allocate memory" not in str(error):
-            raise
-        raise InputError(f"network {name!r} with {', '.join(f'{key} = {value}' for key, value in options.items())} does not fit into memory.") from None
-    return network
+    function = _function(name)
+    if "pretrained" not in known:  # those have one size, and weights that may have to be fetched
+        require_memory(name, options, lambda: function(n_classes, in_channels, **options))
+    return function(n_classes, in_channels, **options)
 
 
 def backbone(name: str, in_channels: int = 3, **options: Any) -> tuple[nn.Module, int]:
