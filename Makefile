@@ -85,10 +85,11 @@ gallery: $(VENV)/.ready ## figures/README.md from the committed data, tables and
 	$(RUN) -m gallery
 
 # ---- development -------------------------------------------------------------------------------------------------
+# two processes of one thread each: most tests are too small for two threads. ARGS='-n 0' is one process
 test: $(VENV)/.ready-test ## the default test suite (under 5 minutes)
-	$(RUN) -m pytest $(ARGS)
+	$(RUN) -m pytest -n 2 $(ARGS)
 test-all: $(VENV)/.ready-test ## the slow tests too
-	$(RUN) -m pytest -m 'not gpu' $(ARGS)
+	$(RUN) -m pytest -n 2 -m 'not gpu' $(ARGS)
 lint: $(VENV)/.ready-lint ## ruff and mypy
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy

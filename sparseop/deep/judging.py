@@ -25,7 +25,7 @@ def parser(module: str, about: str | None, *, data: str = "") -> argparse.Argume
     found.add_argument("run", type=Path, metavar="RUN", help="folder of a run")
     found.add_argument("--network", default="online", metavar="online|momentum", help="which network of a contrastive run (default: online)")
     if data:
-        found.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
+        found.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
         found.add_argument("--data-root", type=Path, metavar="DIR", help=f"folder that holds {data} (default: $SPARSEOP_DATA)")
     return found
 

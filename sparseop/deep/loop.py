@@ -74,7 +74,7 @@ class Loop(ABC):
         ----------
         recipe : what to do.
         folder : where the run goes; must not hold a run.
-        device : "auto" (CUDA where there is one), "cpu", "cuda", "cuda:1", "mps".
+        device : "auto" (CUDA where there is one), "cpu", "cuda", "cuda:1".
         data_root, download : see ``datasets.load``.
         watch : called with (epoch, steps done in it, the epoch's row once it is finished).
 

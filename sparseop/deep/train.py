@@ -76,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--set", action="extend", nargs="+", default=[], metavar="KEY=VALUE", dest="overrides",
                         help="change values of the recipe, such as training.epochs=10; may be repeated")
     parser.add_argument("--seed", type=int, help="seed of everything (default: the recipe's, 0)")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
     parser.add_argument("--data-root", type=Path, metavar="DIR", help="folder that holds the data (default: $SPARSEOP_DATA)")
     parser.add_argument("--download", action="store_true", help="fetch missing data from their official address")
     parser.add_argument("--out", type=Path, metavar="DIR", help="the run's folder (default: runs/RECIPE/TIME-seedS)")

@@ -53,8 +53,7 @@ class Fit:
         # network and input are the same for every method, so that curves differ by the method alone
         torch.manual_seed(seed_for(self.seed, "network"))
         self.network = networks.build(recipe.network.name, len(y), size, **recipe.network.options).to(self.device)
-        shape = self.network.input_shape(*size)
-        self.z = AMPLITUDE * torch.rand(shape, generator=generator("cpu", self.seed, "input")).to(self.device)
+        self.z = AMPLITUDE * torch.rand(self.network.noise_shape, generator=generator("cpu", self.seed, "input")).to(self.device)
         kept = torch.rand(self.y.shape, generator=generator("cpu", self.seed, "held out")) >= training.holdout
         self.seen = kept.float().to(self.device)
         self.share = self.seen.mean()

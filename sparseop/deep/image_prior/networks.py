@@ -22,31 +22,24 @@ MOST_SCALES = 14  # an image of 2**15 pixels a side
 
 
 class Prior(nn.Module):
-    """What both have: ``least``, the pixels that one of the coarsest cells stands for, and the shape of their noise."""
+    """What both have: ``least``, the pixels that one of the coarsest cells stands for, and ``noise_shape``, that of their input."""
 
     least: int
-
-    def input_shape(self, height: int, width: int) -> tuple[int, ...]:
-        """Return the shape of the noise for an image of this size."""
-        raise NotImplementedError
+    noise_shape: tuple[int, ...]
 
 
 class Skip(Prior):
     """Hourglass with skip connections: images (1, C, H, W) from noise (1, depth, H, W); any H and W above 2^scales."""
 
-    def __init__(self, channels: int, *, depth: int, width: int, scales: int, skip: int) -> None:
+    def __init__(self, channels: int, size: Sequence[int], *, depth: int, width: int, scales: int, skip: int) -> None:
         super().__init__()
-        self.depth, self.least = depth, 2**scales
+        self.least, self.noise_shape = 2**scales, (1, depth, *size)
         into = [depth] + [width] * (scales - 1)
         self.side = nn.ModuleList(_block(n, skip, 1) for n in into)
         self.down = nn.ModuleList(nn.Sequential(_block(n, width, 3, stride=2), _block(width, width, 3)) for n in into)
         self.merge = nn.ModuleList(nn.BatchNorm2d(skip + width) for _ in into)
         self.up = nn.ModuleList(nn.Sequential(_block(skip + width, width, 3), _block(width, width, 1)) for _ in into)
         self.last = nn.Conv2d(width, channels, 1)
-
-    def input_shape(self, height: int, width: int) -> tuple[int, ...]:
-        """Return the shape of the noise for an image of this size."""
-        return (1, self.depth, height, width)
 
     def forward(self, z: Tensor) -> Tensor:
         """Return the image of a noise tensor."""
@@ -65,33 +58,30 @@ class Skip(Prior):
 class Decoder(Prior):
     """Convolutional decoder: images (1, C, H, W) from noise (1, width, H/2^scales, W/2^scales)."""
 
-    def __init__(self, channels: int, *, width: int, scales: int, extra: int) -> None:
+    def __init__(self, channels: int, size: Sequence[int], *, width: int, scales: int, extra: int) -> None:
         super().__init__()
-        self.width, self.scales, self.least = width, scales, 2**scales
+        self.size, self.least = (size[0], size[1]), 2**scales
+        self.noise_shape = (1, width, -(-size[0] // self.least), -(-size[1] // self.least))
         self.grow = nn.ModuleList(_block(width, width, 3) for _ in range(scales))
         self.rest = nn.Sequential(*(_block(width, width, 3) for _ in range(extra)))
         self.last = nn.Conv2d(width, channels, 1)
-        self.size: tuple[int, int] | None = None
-
-    def input_shape(self, height: int, width: int) -> tuple[int, ...]:
-        """Return the shape of the noise for an image of this size, which ``forward`` then makes."""
-        self.size = (height, width)
-        return (1, self.width, -(-height // self.least), -(-width // self.least))
 
     def forward(self, z: Tensor) -> Tensor:
         """Return the image of a noise tensor."""
         for k, block in enumerate(self.grow):
-            last = k + 1 == self.scales and self.size is not None
-            z = functional.interpolate(block(z), **({"size": self.size} if last else {"scale_factor": 2}), mode="bilinear", align_corners=False)
+            z = block(z)
+            # doubled, but for the last time: sides need not be multiples of 2^scales
+            size = self.size if k + 1 == len(self.grow) else (2 * z.shape[-2], 2 * z.shape[-1])
+            z = functional.interpolate(z, size=size, mode="bilinear", align_corners=False)
         return torch.sigmoid(self.last(self.rest(z)))
 
 
-def skip(channels: int, *, width: int = 32, scales: int = 4, depth: int = 16, skip: int = 4) -> Prior:
+def skip(channels: int, size: Sequence[int], *, width: int = 32, scales: int = 4, depth: int = 16, skip: int = 4) -> Prior:
     """Return the hourglass; the released settings are width = 128, scales = 5, depth = 32, skip = 4.
 
     Parameters
     ----------
-    channels : of the image.
+    channels, size : of the image, (C, H, W).
     width : feature maps of every layer, down and up.
     scales : times the side is halved.
     depth : channels of the noise.
@@ -100,15 +90,15 @@ def skip(channels: int, *, width: int = 32, scales: int = 4, depth: int = 16, sk
     for name, value in (("width", width), ("depth", depth), ("skip", skip)):
         integer(f"network.{name}", value, 1)
     integer("network.scales", scales, 1, MOST_SCALES)
-    return Skip(channels, depth=depth, width=width, scales=scales, skip=skip)
+    return Skip(channels, size, depth=depth, width=width, scales=scales, skip=skip)
 
 
-def decoder(channels: int, *, width: int = 64, scales: int = 3, extra: int = 2) -> Prior:
+def decoder(channels: int, size: Sequence[int], *, width: int = 64, scales: int = 3, extra: int = 2) -> Prior:
     """Return the decoder.
 
     Parameters
     ----------
-    channels : of the image.
+    channels, size : of the image, (C, H, W).
     width : feature maps of every layer, and channels of the noise.
     scales : times the side is doubled.
     extra : further 3 x 3 convolutions at full size.
@@ -116,7 +106,7 @@ def decoder(channels: int, *, width: int = 64, scales: int = 3, extra: int = 2) 
     integer("network.width", width, 1)
     integer("network.scales", scales, 1, MOST_SCALES)
     integer("network.extra", extra, 0, 100)
-    return Decoder(channels, width=width, scales=scales, extra=extra)
+    return Decoder(channels, size, width=width, scales=scales, extra=extra)
 
 
 _BUILDERS: dict[str, Callable[..., Prior]] = {"skip": skip, "decoder": decoder}
@@ -138,8 +128,8 @@ def build(name: str, channels: int, size: Sequence[int], **options: int) -> Prio
         coarsest cell.
     """
     builder = _BUILDERS[choice("network.name", name, NAMES)]
-    require_memory(name, options, lambda: builder(channels, **options))
-    network = builder(channels, **options)
+    require_memory(name, options, lambda: builder(channels, size, **options))
+    network = builder(channels, size, **options)
     if min(size) < 2 * network.least:
         raise InputError(f"network {name!r} halves the side {network.least.bit_length() - 1} times and needs an image of at least "
                          f"{2 * network.least} pixels, got {size[0]} x {size[1]}; a smaller network.scales needs less.")

@@ -156,7 +156,7 @@ def test_a_normal_start_is_as_if_gamma_were_smaller():
 @pytest.mark.parametrize("size", [(32, 32), (35, 47), (64, 33)])
 def test_networks_make_images_of_any_size(name, size):
     network = networks.build(name, 3, size, width=4, scales=3)
-    image = network(torch.rand(network.input_shape(*size)))
+    image = network(torch.rand(network.noise_shape))
     assert image.shape == (1, 3, *size)
     assert 0 <= image.min() <= image.max() <= 1
 

@@ -155,7 +155,7 @@ def test_a_grey_image(tmp_path):
     (["sparse.gamma=1"], "sparse.gamma must lie in [1e-30, 1)"),
     (["sparse.gamma=1e-60"], "sparse.gamma must lie in [1e-30, 1), got 1e-60"),
     (["sparse.ratio=held"], "sparse.ratio must be a number or one of 'auto', 'held-out', got 'held'"),
-    (["network.scales=0"], "network.scales must be >= 1, got 0"),
+    (["network.scales=0"], "network.scales must be >= 1 and <= 14, got 0"),
     (["noise_kind=pepper"], "noise_kind must be one of 'salt-and-pepper', 'uniform'"),
     (["sparse.ratio=1e9", 'methods=["double"]', "training.iterations=40"], "the loss of method 'double' was not finite after"),
     (["sparse.ratio=1e8", 'methods=["double"]', "training.iterations=40", "training.every=100"], "the loss of method 'double' was not finite after 40"),
