@@ -49,6 +49,12 @@ def test_speed():
     says("docs/contrastive.md", "refined labels alone cost {:.0f} %", 100 * (step["p and q, no mixup"] - 1))
 
 
+def test_speed_beside_the_released_code():
+    ratio = rows("bench_official_sop_cpu").query("whose == 'this project'").set_index(["method", "setting"])["x released"]
+    says("docs/at-scale.md", "{:.1f} times its images a second with SOP and {:.1f} with SOP+ in float32, {:.1f} and {:.1f} in bfloat16",
+         *(ratio[method, setting] for setting in ("float32", "bfloat16") for method in ("sop", "sop+")))
+
+
 def test_how_long_the_figures_take():
     assert sum(record(stem)["seconds"] for stem in ("fig2", "fig2_decomposition", "fig3", "fig4")) < 180
     full = record("fig4_full")
