@@ -4,6 +4,7 @@ import subprocess
 import sys
 import warnings
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
@@ -95,6 +96,8 @@ def test_figures_are_byte_identical(tmp_path):
         return [path.read_bytes() for path in plotting.save(figure, tmp_path / folder / "plot")]
 
     assert drawn("a") == drawn("b")
+    for name in ("plot.svg", "plot.pdf"):
+        assert f"Matplotlib v{mpl.__version__}".encode() in (tmp_path / "a" / name).read_bytes()
 
 
 def test_dark_figures_read_on_dark_pages_and_leave_images_alone():
