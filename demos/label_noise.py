@@ -29,7 +29,7 @@ def _():
         "What does a network do with wrong labels?",
         r"""1,347 handwritten digits (8 x 8 pixels), some of whose labels are wrong. A small network is trained twice from the same weights: with
         cross-entropy (CE), and with SOP, which gives every image its own $s = u\odot u - v\odot v$ to put a wrong label into. Training takes
-        a few seconds; then walk through the epochs.""",
+        less than a minute; then walk through the epochs.""",
         ["Move the epoch from 1 on: both networks learn the clean pattern first. Then CE (dashed) memorises the wrong labels, and its test accuracy falls.",
          "See when SOP's scores (right) part: wrong labels move up, right ones stay. The images below are those it suspects most, with the label it proposes.",
          "Train with no wrong labels at all: SOP should flag next to nothing. With 80 %: how long does it hold?",

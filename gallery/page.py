@@ -28,8 +28,9 @@ HEAD = """<!-- Written by `python -m gallery`. Do not edit: change the entries i
 # The gallery
 
 Every figure and table of both papers in order, ours beside the published one, then the studies beyond them. Every number on this page comes from a committed
-file: [data](data) (CSV with provenance beside it), [tables](tables) (markdown, LaTeX, CSV), [records of training runs](../deep/results). `make figures` makes all of it again,
-recomputing what takes minutes and redrawing the rest from the records; `make figures FRESH=1` recomputes everything that needs no GPU and no closed data. What the
+file: [data](data) (CSV with provenance beside it), [tables](tables) (markdown, LaTeX, CSV), [records of training runs](../deep/results). `make figures` makes it again,
+recomputing what takes minutes and redrawing the rest from the records; `make figures FRESH=1` recomputes every study that needs no GPU and no closed data. Left out are the
+finest grids (`--full`), the measurements (`make bench`, `deep.table5`) and the single training runs of [deep/results](../deep/results). What the
 papers get wrong is in [errata](../docs/errata.md).
 """
 

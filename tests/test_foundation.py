@@ -1,5 +1,6 @@
 """What everything rests on: light imports, arguments checked in one sentence, files written whole, figures to the byte."""
 
+import ast
 import subprocess
 import sys
 import warnings
@@ -24,6 +25,39 @@ def test_imports_stay_light(module, forbidden):
     code = f"import sys, {module}; print(*[m for m in {forbidden!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout.strip() == ""
+
+
+#: what each part may import beside itself, and the only import of a study
+ARROWS = {"theory": {"sparseop"}, "deep": {"sparseop", "benchmarks"}, "demos": {"sparseop"}, "benchmarks": {"sparseop"}, "gallery": {"sparseop"},
+          "sparseop": set(), "sparseop/linear": set(), "sparseop/refinery": set(), "sparseop/deep": set()}
+OF_A_STUDY = {("deep/sane_time.py", "deep.sane_shapes")}
+
+
+def imports(path):
+    """Yield the modules that a file imports, anywhere in it; of ``from a import b`` both a and a.b."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("part", ARROWS)
+def test_arrows_point_one_way(part):
+    tops = {name for name in ARROWS if "/" not in name}
+    others = {name.replace("/", ".") for name in ARROWS if "/" in name and "/" in part and name != part}
+    for path in (provenance.ROOT / part).rglob("*.py"):
+        found = set(imports(path))
+        assert {name.split(".")[0] for name in found} & tops <= ARROWS[part] | {part.split("/")[0]}, path
+        assert not {other for other in others for name in found if name == other or name.startswith(other + ".")}, path
+
+
+def test_nothing_imports_a_study():
+    files = [path for part in ARROWS for path in (provenance.ROOT / part).rglob("*.py")]
+    studies = {".".join(path.relative_to(provenance.ROOT).with_suffix("").parts) for path in files if "\nSTUDIES = " in path.read_text(encoding="utf-8")}
+    assert len(studies) > 15
+    assert {(path.relative_to(provenance.ROOT).as_posix(), name) for path in files for name in imports(path) if name in studies} == OF_A_STUDY
 
 
 @pytest.mark.parametrize(("check", "words"), [

@@ -64,6 +64,30 @@ def test_how_long_the_figures_take():
     assert drawn / (drawn + solved) == pytest.approx(0.5, abs=0.05)
 
 
+@pytest.mark.parametrize(("module", "says_so", "seconds", "stems"), [
+    ("theory/fig3_penalty", "about half a minute", 30, ("fig3",)),
+    ("theory/incoherence", "about 2 minutes", 120, ("incoherence",)),
+    ("theory/theorem31", "about a minute", 60, ("theorem31",)),
+    ("theory/why_not_explicit", "about half a minute", 30, ("why_not_explicit",)),
+    ("theory/generalization", "about half a minute", 30, ("theorem1_construction", "theorem1_run")),
+    ("theory/refinery_descent", "about three minutes", 180, ("refinery_descent",)),
+    ("theory/refinery_recovery", "about four minutes", 240, ("refinery_alpha", "refinery_diagram", "refinery_eps", "refinery_width")),
+    ("theory/refinery_bounds", "about four minutes", 240, ("refinery_constants", "refinery_labels", "refinery_paths", "refinery_worst")),
+    ("theory/robust_low_rank", "about nine minutes", 540, ("low_rank_gamma", "low_rank_match", "low_rank_phase", "low_rank_width")),
+    ("deep/auto_rates", "a minute", 60, ("auto_rates",)),
+    ("deep/sensitivity", "five minutes", 300, ("sensitivity",)),
+    ("deep/table1", "ten minutes", 600, ("table1",)),
+    ("deep/image_recovery", "an hour and a half", 5400, ("image_recovery", "image_recovery_choice", "image_recovery_matched")),
+])
+def test_how_long_a_study_takes(module, says_so, seconds, stems):
+    """Within a factor of two of the recorded run: that much depends on who else was at work on the two cores."""
+    assert f"{says_so} on two cores" in (ROOT / f"{module}.py").read_text(encoding="utf-8")
+    records = [record(stem) for stem in stems]
+    assert {one["hardware"]["cores"] for one in records} == {2}
+    if not any(one["cells_from_cache"] for one in records):
+        assert 0.5 < sum(one["seconds"] for one in records) / seconds < 2
+
+
 def test_where_condition_28_holds():
     table = rows("fig4_full")
     holds = table[(table["covered"] > 0) & (table["k"] > 0)].groupby("k")["r"].max()
@@ -83,6 +107,13 @@ def test_refinery():
     diagram = rows("refinery_diagram")
     right = diagram["test_accuracy"] > 0.999
     says("docs/refinery.md", "rho <= delta/32 covers {:.0f} % of the successes", 100 * (right & (diagram["rho"] <= diagram["delta"] / 32)).sum() / right.sum())
+    paths = rows("refinery_paths").query("width == 200 and crops == 50")
+    end = paths[paths["step"] == paths["step"].max()]
+    assert end["step"].max() == 200
+    says("docs/refinery.md", "(56) about {} (outputs) and {} (weights) times",
+         *(f"{(end[f'{name}_bound'] / end[name]).mean():.0e}".replace("e+0", "e") for name in "pd"))
+    ratio = rows("refinery_constants").mean(numeric_only=True)
+    says("docs/refinery.md", "The radius R is {:.0f} times the distance travelled", ratio["R"] / ratio["distance_measured"])
     constants = rows("refinery_constants")
     assert constants["width_min"].min() > 4e16
     assert constants["eps_max"].max() < 3e-5
@@ -101,6 +132,14 @@ def test_image_recovery():
     at = mean.loc["salt-and-pepper"]
     says(page, "At 30 % it ends at {:.1f} dB (flower) and {:.1f} dB (china), where the absolute loss falls from {:.1f} to {:.1f} and from {:.1f} to {:.1f} dB",
          at.loc[(0.3, "double", "flower"), "last"], at.loc[(0.3, "double", "china"), "last"], *at.loc[(0.3, "absolute", "flower")], *at.loc[(0.3, "absolute", "china")])
+    squared = at.xs("squared", level="method")
+    assert squared.loc[0.3].round().to_numpy().tolist() == [[18, 10], [17, 10]]
+    found = table[table["method"].eq("double") & table["kind"].eq("salt-and-pepper")].sort_values("iteration").groupby(["noise", "image", "seed"])[
+        ["precision", "recall"]].last().groupby(["noise", "image"]).mean()
+    says(page, "s finds {:.0f} to {:.0f} % of the visible salt and pepper; {:.0f} to {:.0f} % of what it finds is corruption",
+         *(100 * f(found[name]) for name in ("recall", "precision") for f in (min, max)))
+    filters = table[table["kind"].eq("salt-and-pepper") & table["filter"].eq("median of entries not 0 or 1")].groupby("noise")["psnr"].mean()
+    says(page, "({:.1f}, {:.1f} and {:.1f} dB at 10, 30 and 50 %, mean of both images)", *filters)
     says(page, "at 50 % at {:.1f} and {:.1f} dB", *at.loc[(0.5, "double"), "last"].loc[["flower", "china"]])
     fall = (at["best"] - at["last"]).loc[0.1, "absolute"]
     says(page, "hardly begun to fall by 800 iterations (by {:.1f} and {:.1f} dB) and ends level on one image and {:.1f} dB higher on the other", *sorted(fall),
@@ -185,6 +224,19 @@ def test_contrastive():
          *later[[plain, "MM", sane, "uniform instead of p+q, MM", "MoCo for SANE's time"]])
     assert (long["MoCo for SANE's time"] > long.drop(columns="MoCo for SANE's time").max(axis=1)).all()
     says(page, "momentum mixup {:.1f} and SANE {:.1f}, against MoCo's {:.1f}", *later[["MM, either term", "SANE, either term", plain]])
+
+
+def test_what_the_labels_become():
+    page = "docs/contrastive.md"
+    shapes, long = (table[table["epoch"] == table["epochs"]].groupby("variant").mean(numeric_only=True) for table in (rows("sane_shapes"), rows("sane_time")))
+    sane, later = shapes.loc["p+q+MM (SANE)"], long.loc["p+q+MM (SANE)"]
+    says(page, "{:.2f} on the own positive, {:.3f} on others of its class, {:.3f} on other classes: a purity of {:.2f}", *sane[["own_mass", "same_mass", "wrong_mass", "purity"]])
+    says(page, "falls from {:.3f} (one-hot) to {:.3f}; smoothing with the same own mass gives {:.3f}", *sane[["tv_one_hot", "tv_used", "tv_smoothed"]])
+    says(page, "{:.3f} refined against {:.3f} smoothed, and the uniform label has {:.3f}", *sane[["l2_used", "l2_smoothed", "l2_uniform"]])
+    mild = shapes.loc["SANE, mu 0 to 1"]
+    says(page, "{:.1f} %. The labels keep {:.2f} of their mass on the own positive, against {:.2f} with", mild["knn"], mild["own_mass"], sane["own_mass"])
+    says(page, "as they harm SANE ({:.1f})", shapes.loc["SANE, strong", "knn"])
+    says(page, "(purity {:.2f}, total variation {:.3f})", later["purity"], later["tv_used"])
 
 
 def test_regimes():

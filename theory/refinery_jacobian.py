@@ -1,6 +1,6 @@
 """The refinery's Jacobian: large on S+, small on S- (SANE paper, Assumption 3, Theorem 4), and the noise S+ sees (Lemma 8).
 
-    python -m theory.refinery_jacobian            both studies, about 20 s on two cores
+    python -m theory.refinery_jacobian            both studies, seconds
     python -m theory.refinery_jacobian --quick    two seeds, a coarse grid
 
 S+ are the vectors that are constant on every cluster of crops. Labels of a cluster are right or wrong crop by crop, so

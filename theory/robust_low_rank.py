@@ -1,8 +1,8 @@
 """Robust low-rank matrices: gradient flow on U U^T + g*g - h*h against robust PCA with X positive semidefinite.
 
-    python -m theory.robust_low_rank            all four studies, about two minutes on one core
+    python -m theory.robust_low_rank            all four studies, about nine minutes on two cores
     python -m theory.robust_low_rank --quick    coarse grids: half a minute
-    python -m theory.robust_low_rank --full     finer grids, more trials: a quarter of an hour on one core
+    python -m theory.robust_low_rank --full     finer grids, more trials: two hours on two cores
 
 The matrix case of double over-parameterisation (You, Zhu, Qu, Ma, NeurIPS 2020), whose theory the SOP paper takes over:
 

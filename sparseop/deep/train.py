@@ -1,7 +1,7 @@
 """Train with wrong labels, or without labels.
 
     python -m sparseop.deep.train                              cross-entropy against SOP on handwritten digits: a minute
-    python -m sparseop.deep.train sane                         MoCo against SANE on painted shapes: three minutes
+    python -m sparseop.deep.train sane                         MoCo against SANE on painted shapes: four minutes
     python -m sparseop.deep.train --list                       the recipes, what each reproduces and needs
     python -m sparseop.deep.train RECIPE                       a recipe by name, or a TOML file
     python -m sparseop.deep.train RECIPE --set method.lr_u=1   with something changed

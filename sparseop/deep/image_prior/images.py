@@ -1,7 +1,7 @@
 """Images to recover: photographs that other packages bring, or your own file, as tensors (C, H, W) in [0, 1].
 
-What becomes of unusual files: a grey image keeps its one channel; an alpha channel is laid over white; 16 bits a channel
-are kept as fractions of the largest; of an animation the first picture counts; a camera's orientation mark is obeyed.
+What becomes of unusual files: a grey image keeps its one channel, and 16 bits as fractions of the largest, of which colours keep
+8; an alpha channel is laid over white; of an animation the first picture counts; a camera's orientation mark is obeyed.
 """
 
 import importlib.util
