@@ -77,7 +77,7 @@ tables: $(VENV)/.ready-test ## the trainers' figures and tables, of both papers 
 	for table in table2 table3 table4 table5 tableA1 cifar10_convnet sane_tables; do $(RUN) -m deep.$$table || exit; done
 
 # ---- everything: what takes a minute is computed, what takes longer is drawn from the records ---------------------------
-figures: linear tables ## every figure and table, and figures/README.md (FRESH=1: computed anew, but for GPUs and closed data)
+figures: linear tables ## figures, tables and figures/README.md (FRESH=1: every study computed anew)
 	for study in refinery_jacobian generalization; do $(RUN) -m theory.$$study $(ARGS) || exit; done
 	for study in refinery_descent refinery_recovery refinery_bounds $(if $(call WITH_RECORD,low_rank_gamma),robust_low_rank); do $(RUN) -m theory.$$study $(RECORDED) || exit; done
 	$(MAKE) gallery
@@ -95,7 +95,7 @@ lint: $(VENV)/.ready-lint ## ruff and mypy
 	$(RUN) -m mypy
 # official_sop wants a checkout of the released code: python -m benchmarks.official_sop --official DIR
 BENCHMARKS := $(basename $(notdir $(filter-out $(addprefix benchmarks/,__init__.py record.py official_sop.py),$(wildcard benchmarks/*.py))))
-bench: $(VENV)/.ready-bench ## every speed claim, measured side by side in one run
+bench: $(VENV)/.ready-bench ## the speed claims, measured side by side in one run
 	for name in $(BENCHMARKS); do echo "== benchmarks.$$name"; $(RUN) -m benchmarks.$$name || exit; done
 demo: $(VENV)/.ready-test ## the classroom: notebooks in the browser, on this machine only
 	@$(RUN) -c 'import marimo' 2>/dev/null || $(RUN) -m pip install -q -e '.[demo]'

@@ -3,7 +3,7 @@
     python -m deep.runs --data-root DIR                       go on with the first run that has no committed record
     python -m deep.runs --data-root DIR --minutes 30 --jobs 4  stop after half an hour; four runs share the device
     python -m deep.runs --data-root DIR --official SOP        on a GPU: first what a step and an epoch take, beside the released code
-    python -m deep.runs --data-root DIR --task contrastive    MoCo and SANE instead: first how long an epoch takes, then the runs
+    python -m deep.runs --data-root DIR --task contrastive    MoCo and SANE instead: first how long a step takes, then the runs
     python -m deep.runs --plan                                print the list and what is done
 
 Each run is a process of ``sparseop.deep.train`` in ``runs/plan``; one that the time did not suffice for is resumed by the

@@ -207,6 +207,10 @@ def test_contrastive():
         table = rows(stem)
         return table[table["epoch"] == table["epochs"]].pivot_table(index="seed", columns="variant", values="knn")
 
+    def took(stem):
+        table = rows(stem)
+        return table[table["epoch"] == table["epochs"]].groupby("variant")["cpu_seconds"].mean()[["MoCo for SANE's time", sane]]
+
     def paired(table, name, other):
         off = table[name] - table[other]
         return f"{off.mean():+.1f} ({', '.join(f'{value:+.1f}' for value in off)})"
@@ -215,13 +219,13 @@ def test_contrastive():
     mean, later = shapes.mean(), long.mean()
     says(page, "MoCo {:.1f} %, momentum mixup {:.1f}, SANE {:.1f}. SANE minus MoCo {}, momentum mixup minus MoCo {}.", mean[plain], mean["MM"], mean[sane],
          paired(shapes, sane, plain), paired(shapes, "MM", plain))
-    says(page, "as long as SANE takes for 8: {:.1f} %. SANE minus that {}.", mean["MoCo for SANE's time"], paired(shapes, sane, "MoCo for SANE's time"))
+    says(page, "about as long as SANE takes for 8 ({:.0f} s of processor time against {:.0f}): {:.1f} %. SANE minus that {}.", *took("sane_shapes"), mean["MoCo for SANE's time"], paired(shapes, sane, "MoCo for SANE's time"))
     says(page, "p {}, q {}, both {}.", *(paired(shapes, name, plain) for name in ("p", "q", "p+q")))
     says(page, "{:.1f} %. SANE minus the control {}.", mean["uniform instead of p+q, MM"], paired(shapes, sane, "uniform instead of p+q, MM"))
     says(page, "{:.1f} at 0.25, {:.1f} at 0.5, {:.1f} at 0.75, {:.1f} at 1.", *mean[["lambda = 0.25", sane, "lambda = 0.75", "lambda = 1"]])
     says(page, "momentum {:.1f} and vanilla {:.1f} with weak views, {:.1f} and {:.1f} with strong ones", *mean[["MM", "mixup", "MM, strong", "mixup, strong"]])
-    says(page, "MoCo {:.1f} %, momentum mixup {:.1f}, SANE {:.1f}, the uniform control {:.1f}; MoCo for 27 epochs, SANE's time, {:.1f}.",
-         *later[[plain, "MM", sane, "uniform instead of p+q, MM", "MoCo for SANE's time"]])
+    says(page, "MoCo {:.1f} %, momentum mixup {:.1f}, SANE {:.1f}, the uniform control {:.1f}; MoCo for 27 epochs, about SANE's time ({:.0f} s against {:.0f}), {:.1f}.",
+         *later[[plain, "MM", sane, "uniform instead of p+q, MM"]], *took("sane_time"), later["MoCo for SANE's time"])
     assert (long["MoCo for SANE's time"] > long.drop(columns="MoCo for SANE's time").max(axis=1)).all()
     says(page, "momentum mixup {:.1f} and SANE {:.1f}, against MoCo's {:.1f}", *later[["MM, either term", "SANE, either term", plain]])
 
