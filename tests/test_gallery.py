@@ -85,6 +85,11 @@ def test_numbers_of_the_figures_by_another_route(text):
     fig1 = pd.read_csv(FIGURES / "data" / "fig1.csv")
     end = fig1[(fig1.method == "SOP") & (fig1.rate == 0.4) & (fig1.epoch == fig1.epoch.max())].train
     assert f"digits: {np.mean(end):.1f} ± {np.std(end, ddof=1):.1f} %" in section(text, "Figure 1:")
+    for method in ("ce", "sop"):
+        runs = pd.read_csv(ROOT / "deep" / "results" / "cifar10_convnet" / f"cifar10_convnet_sym40_{method}-seed0" / "metrics.csv")
+        lost = runs.test.max() - runs.test.iloc[-1]
+        said = re.search(r"CE memorises (\d+) % of the wrong labels and loses ([\d.]+) points, SOP (\d+) % and ([\d.]+)\.", section(text, "Figure 1:"))
+        assert float(said[2 if method == "ce" else 4]) == pytest.approx(lost, abs=0.11)
     fig3 = pd.read_csv(FIGURES / "data" / "fig3.csv")
     recovered = fig3[np.isfinite(fig3.lam_0)].groupby(["rank", "sparsity", "trial"]).ngroups
     assert f"Each of the {recovered} trials" in section(text, "Figure 3:")
