@@ -96,7 +96,7 @@ def draw(table: pd.DataFrame) -> Figure:
     seeds = sorted(final.groupby("variant")["seed"].nunique().unique())
     plotting.caption(figure, f"Shapes, {epochs} epochs, {' or '.join(map(str, seeds))} seeds (points; bar: mean; dotted: MoCo's mean). "
                      "MM: momentum mixup. Red: p and q replaced by uniform smoothing of the same weight.\n"
-                     "Green: MoCo trained longer, for as long as SANE takes.")
+                     "Green: MoCo trained longer, for about as long as SANE takes.")
     return figure
 
 
