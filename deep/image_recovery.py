@@ -1,6 +1,6 @@
 """Robust image recovery: a deep image prior with s = g*g - h*h needs no early stopping, if its learning rate fits.
 
-    python -m deep.image_recovery            all four studies; an hour and a half on two cores, resumable
+    python -m deep.image_recovery            all four studies; at most two hours on two cores, resumable
     python -m deep.image_recovery --redraw   draw from the committed data, fitting nothing
     python -m deep.image_recovery --quick    one image, one seed: five minutes
 

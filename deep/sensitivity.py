@@ -1,6 +1,6 @@
 """How much SOP+ depends on its two weights, lambda_C (consistency) and lambda_B (class balance).
 
-    python -m deep.sensitivity            train on digits, then draw (five minutes on two cores)
+    python -m deep.sensitivity            train on digits, then draw (at most five minutes on two cores)
     python -m deep.sensitivity --redraw   draw from the committed records, training nothing
 
 The paper states that SOP+ "is not very sensitive to hyper-parameters lambda_C and lambda_B" (appendix A.4) and shows no

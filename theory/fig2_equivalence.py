@@ -1,6 +1,6 @@
 """Gradient descent and the convex program agree along alpha = -log(gamma) / (2 lam): Figure 2 of the SOP paper, and why.
 
-    python -m theory.fig2_equivalence            under a minute on two cores
+    python -m theory.fig2_equivalence            at most a minute on two cores
     python -m theory.fig2_equivalence --quick    5 values a decade instead of 20
     python -m theory.fig2_equivalence --full     40 values a decade
 

@@ -1,6 +1,6 @@
 """Recovery against the weight lam of the convex program: Figure 3 of the SOP paper, with the exact thresholds.
 
-    python -m theory.fig3_penalty            about half a minute on two cores
+    python -m theory.fig3_penalty            at most a minute on two cores
     python -m theory.fig3_penalty --quick    3 trials, 5 weights a decade
     python -m theory.fig3_penalty --full     50 trials, 40 weights a decade
 

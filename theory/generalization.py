@@ -1,6 +1,6 @@
 """Theorem 1 of the SANE paper: the generalisation gap |Q - Q~| against the inaccuracy of the labels E|y - y*|.
 
-    python -m theory.generalization            both studies, about half a minute on two cores
+    python -m theory.generalization            both studies, at most a minute on two cores
     python -m theory.generalization --quick    two seeds, fewer samples
 
 ``theorem1_construction`` measures the constant c_0 of part 2 in the paper's own two-class problem. ``theorem1_run`` trains a

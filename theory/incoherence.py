@@ -1,6 +1,6 @@
 """What the conditions for exact recovery promise, and what happens: Proposition 3.5 of the SOP paper, step by step.
 
-    python -m theory.incoherence            about 2 minutes on two cores
+    python -m theory.incoherence            at most two minutes on two cores
     python -m theory.incoherence --quick    2 trials, 3 ranks, 5 sparsities
 
 The proof is a chain: incoherence (28) => null-space constant rho < 1 (Lemma B.5) => recovery for lam above (B.25) (Lemma

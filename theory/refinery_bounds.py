@@ -1,6 +1,6 @@
 """How far the theorems' constants are from what happens (SANE paper, Theorems 2, 5, 7, 8; Lemmas 4, 7, 9; Definition 4).
 
-    python -m theory.refinery_bounds            four studies, about four minutes on two cores
+    python -m theory.refinery_bounds            four studies, at most four minutes on two cores
     python -m theory.refinery_bounds --quick    two seeds, coarse grids
 
 A bound with a free constant always holds. So: the constants that the proofs write out are used, the exponents measured, and

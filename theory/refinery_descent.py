@@ -1,6 +1,6 @@
 """Plain gradient descent against the self-labeling refinery, step by step (SANE paper, section 3.1, eqs. 5-7).
 
-    python -m theory.refinery_descent            about three minutes on two cores
+    python -m theory.refinery_descent            at most four minutes on two cores
     python -m theory.refinery_descent --quick    two seeds, 1000 steps
 
 Gradient descent first learns what the clusters agree on, then every wrong label. With x~ = x, as in the paper's proofs,

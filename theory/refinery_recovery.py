@@ -1,6 +1,6 @@
 """When the refinery recovers every label: over rho, delta, eps, width and alpha (SANE paper, Theorem 2).
 
-    python -m theory.refinery_recovery            four studies, about four minutes on two cores
+    python -m theory.refinery_recovery            four studies, at most five minutes on two cores
     python -m theory.refinery_recovery --quick    two seeds, coarse grids
 
 Linear theory of the refinery with x~ another crop (docs/refinery.md): on S+ the network learns the cluster means P_S+ y,

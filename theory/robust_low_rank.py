@@ -1,6 +1,6 @@
 """Robust low-rank matrices: gradient flow on U U^T + g*g - h*h against robust PCA with X positive semidefinite.
 
-    python -m theory.robust_low_rank            all four studies, about nine minutes on two cores
+    python -m theory.robust_low_rank            all four studies, at most ten minutes on two cores
     python -m theory.robust_low_rank --quick    coarse grids: half a minute
     python -m theory.robust_low_rank --full     finer grids, more trials: two hours on two cores
 

@@ -1,6 +1,6 @@
 """Theorem 3.1 from end to end: gradient descent -> gradient flow -> convex program -> the truth.
 
-    python -m theory.theorem31            about a minute on two cores
+    python -m theory.theorem31            at most a minute on two cores
     python -m theory.theorem31 --quick    3 trials, 4 values a decade
     python -m theory.theorem31 --full     20 trials, 20 values a decade
 

@@ -1,6 +1,6 @@
 """Why not use explicit regularisation? The question of the SOP slides, answered on the linear model.
 
-    python -m theory.why_not_explicit            about half a minute on two cores
+    python -m theory.why_not_explicit            at most a minute on two cores
     python -m theory.why_not_explicit --quick    2 trials, 2 weights a decade
 
 The explicit form adds a variable and a penalty, ``min 1/2 |J theta + s - y|^2 + lam |s|_1`` over (theta, s); s can be eliminated,
