@@ -2,7 +2,7 @@
 
     python -m theory.robust_low_rank            all four studies, at most ten minutes on two cores
     python -m theory.robust_low_rank --quick    coarse grids: half a minute
-    python -m theory.robust_low_rank --full     finer grids, more trials: two hours on two cores
+    python -m theory.robust_low_rank --full     finer grids, more trials: an hour and more on two cores
 
 The matrix case of double over-parameterisation (You, Zhu, Qu, Ma, NeurIPS 2020), whose theory the SOP paper takes over:
 
