@@ -14,6 +14,7 @@ import pandas as pd
 from deep import tables
 from deep.published import records
 from deep.tables import mean_std
+from sparseop import cli
 from sparseop.errors import InputError
 
 RESULTS = ("sym40", "worst")
@@ -45,4 +46,4 @@ def table() -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    sys.exit(tables.main("deep.cifar10_convnet", lambda: {"cifar10_convnet": table()}))
+    sys.exit(cli.command("deep.cifar10_convnet", lambda: tables.write({"cifar10_convnet": table()})))

@@ -223,4 +223,4 @@ def write() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(cli.run("deep.make_recipes", write))
+    sys.exit(cli.command("deep.make_recipes", write))

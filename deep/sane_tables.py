@@ -16,6 +16,7 @@ import pandas as pd
 from deep import published, tables
 from deep.published import RESULTS, values
 from deep.tables import mean_std
+from sparseop import cli
 from sparseop.deep.contrastive import recipe as recipes
 
 TABLES = ("sane_table1", "sane_table2", "sane_table3", "sane_table4", "sane_table5", "sane_table6", "moco_demo")
@@ -77,4 +78,4 @@ def _remark(table: str, dataset: str, method: str, name: str | None, sources: di
 
 
 if __name__ == "__main__":
-    sys.exit(tables.main("deep.sane_tables", lambda: {table: beside(table) for table in TABLES}))
+    sys.exit(cli.command("deep.sane_tables", lambda: tables.write({table: beside(table) for table in TABLES})))

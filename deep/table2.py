@@ -10,6 +10,7 @@ import sys
 
 from deep import tables
 from deep.published import beside
+from sparseop import cli
 
 if __name__ == "__main__":
-    sys.exit(tables.main("deep.table2", lambda: {"table2": beside("table2")}))
+    sys.exit(cli.command("deep.table2", lambda: tables.write({"table2": beside("table2")})))

@@ -9,6 +9,7 @@ import sys
 
 from deep import tables
 from deep.published import beside
+from sparseop import cli
 
 if __name__ == "__main__":
-    sys.exit(tables.main("deep.table3", lambda: {"table3": beside("table3")}))
+    sys.exit(cli.command("deep.table3", lambda: tables.write({"table3": beside("table3")})))

@@ -10,6 +10,7 @@ import sys
 
 from deep import tables
 from deep.published import beside
+from sparseop import cli
 
 if __name__ == "__main__":
-    sys.exit(tables.main("deep.table4", lambda: {"table4": beside("table4")}))
+    sys.exit(cli.command("deep.table4", lambda: tables.write({"table4": beside("table4")})))

@@ -22,7 +22,7 @@ import pandas as pd
 
 from deep import tables
 from deep.published import PUBLISHED_ONLY, RESULTS, values
-from sparseop import provenance
+from sparseop import cli, provenance
 from sparseop.files import write_atomic
 
 FOLDER = RESULTS / "table5"
@@ -86,12 +86,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="KEY=VALUE")
     options = parser.parse_args(arguments)
 
-    def build() -> dict[str, pd.DataFrame]:
+    def body() -> None:
         if options.measure:
             measure(options.network, options.overrides, rounds=options.rounds, batches=options.batches, device=options.device)
-        return {"table5": table()}
+        tables.write({"table5": table()})
 
-    return tables.main("deep.table5", build)
+    return cli.run("deep.table5", body)
 
 
 if __name__ == "__main__":

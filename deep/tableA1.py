@@ -13,6 +13,7 @@ import pandas as pd
 
 from deep import tables
 from deep.make_recipes import NOTES
+from sparseop import cli
 from sparseop.deep import recipe as recipes
 from sparseop.deep.recipe import Recipe
 
@@ -80,4 +81,4 @@ def _text(value: Any) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(tables.main("deep.tableA1", lambda: {"tableA1": table(), "tableA1_reasons": reasons()}))
+    sys.exit(cli.command("deep.tableA1", lambda: tables.write({"tableA1": table(), "tableA1_reasons": reasons()})))

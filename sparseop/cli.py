@@ -11,6 +11,7 @@ a bug of ours                1       the traceback
 ===========================  ======  =====================================================
 """
 
+import argparse
 import contextlib
 import sys
 import warnings
@@ -34,6 +35,13 @@ def run(prog: str, body: Callable[[], object], *, kept: str = "run the same comm
     except KeyboardInterrupt:
         return _say(f"{prog}: interrupted: {kept}.", 130)
     return 0
+
+
+def command(prog: str, body: Callable[[], object]) -> int:
+    """Run a command that takes no argument: ``--help`` shows the text of the module it is, anything else is refused before ``body()``."""
+    about = sys.modules["__main__"].__doc__
+    argparse.ArgumentParser(f"python -m {prog}", description=about, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    return run(prog, body)
 
 
 @contextlib.contextmanager

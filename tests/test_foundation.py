@@ -102,6 +102,19 @@ def test_command_lines_end_as_documented(capsys):
         cli.run("prog", lambda: 1 / 0)
 
 
+@pytest.mark.parametrize(("arguments", "status", "ran"), [([], 0, [1]), (["--help"], 0, []), (["--nonsense"], 2, [])])
+def test_a_command_without_options_asks_before_it_runs(arguments, status, ran, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["prog", *arguments])
+    done = []
+    if ran:
+        assert cli.command("prog", lambda: done.append(1)) == status
+    else:
+        with pytest.raises(SystemExit) as left:
+            cli.command("prog", lambda: done.append(1))
+        assert left.value.code == status
+    assert done == ran
+
+
 def test_warnings_are_one_sentence(capsys):
     with warnings.catch_warnings():
         warnings.simplefilter("always")
