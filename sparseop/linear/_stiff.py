@@ -37,7 +37,10 @@ class Flow:
             # two equal steps to the end rather than one full and one tiny
             h = left if landing else min(self.h, 0.5 * left) if self.h > 0.5 * left else self.h
             with np.errstate(over="ignore", invalid="ignore"):  # a trial step may overshoot; it is then refused below
-                nu, b, error, plain = self._step(h)
+                try:
+                    nu, b, error, plain = self._step(h)
+                except np.linalg.LinAlgError:  # a step so long that rounding leaves no positive matrix: refused
+                    nu, b, error, plain = self.nu, self.b, np.inf, np.inf
             self.steps += 1
             grow = 0.8 * (1.0 / max(error, 1e-30)) ** (1.0 / COLUMNS)
             stuck = h < 1e-13 * self.t  # rounding, not the method, limits the step: take it, and say so in ``worst``

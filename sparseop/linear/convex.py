@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sparseop.errors import FloatArray, between, choice, integer, positive
+from sparseop.errors import FloatArray, between, choice, instance, integer, moderate
 from sparseop.linear._interior_point import UNKNOWN, certify, interior_point
 from sparseop.linear.problem import LinearProblem
 
@@ -97,12 +97,13 @@ def solve_convex(problem: LinearProblem, lam: float, *, solver: str = "interior-
     Raises
     ------
     InputError
-        for lam <= 0, a tolerance outside (0, 1), an unknown solver.
+        for lam outside [1e-50, 1e50], a tolerance outside (0, 1), an unknown solver.
     """
-    lam = positive("lam", lam)
+    instance("problem", problem, LinearProblem)
+    lam = moderate("lam", lam)
     choice("solver", solver, SOLVERS)
-    between("tol", tol, 0.0, 1.0)
-    integer("max_iter", max_iter, 1)
+    tol = between("tol", tol, 0.0, 1.0)
+    max_iter = integer("max_iter", max_iter, 1)
     if solver != "interior-point":
         return _solve_cvxpy(problem, lam, solver, tol, max_iter)
     solution = _solve(problem, lam, tol, max_iter, no_guess(problem))

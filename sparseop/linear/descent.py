@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from sparseop.errors import FloatArray, between, integer, nonnegative, positive
+from sparseop.errors import FloatArray, between, fits, instance, integer, moderate, nonnegative, positive
 from sparseop.linear._newton import solve_limit
 from sparseop.linear.problem import LinearProblem
 from sparseop.linear.regularizer import entropy
@@ -89,7 +89,7 @@ def gradient_descent(problem: LinearProblem, *, alpha: float, gamma: float, step
     Parameters
     ----------
     problem : the data (J, y); a ground truth is ignored.
-    alpha : learning-rate ratio, > 0: theta moves with step tau, u and v with alpha tau.
+    alpha : learning-rate ratio, in [1e-50, 1e50]: theta moves with step tau, u and v with alpha tau.
     gamma : initial scale, 0 < gamma < 1.
     step_size : tau > 0; default: ``accurate_step_size``.
     max_iter : at most this many steps, >= 0.
@@ -99,9 +99,10 @@ def gradient_descent(problem: LinearProblem, *, alpha: float, gamma: float, step
     Raises
     ------
     InputError
-        for an argument outside its range.
+        for an argument outside its range, or a trajectory that memory can't hold.
     """
-    alpha, gamma = positive("alpha", alpha), between("gamma", gamma, 0, 1)
+    instance("problem", problem, LinearProblem)
+    alpha, gamma = moderate("alpha", alpha), between("gamma", gamma, 0, 1)
     tau = accurate_step_size(problem, alpha=alpha, gamma=gamma) if step_size is None else positive("step_size", step_size)
     steps = integer("max_iter", max_iter, 0)
     tol = nonnegative("tol", tol)
@@ -114,14 +115,20 @@ def gradient_descent(problem: LinearProblem, *, alpha: float, gamma: float, step
     chunk = max(1, 50_000_000 // (n * (r + 4)))
     if every:
         chunk = min(chunk, max(1, 2_000_000 // (r + 2 * n)) * every)
+    limit = _largest_residual(F, unit, alpha * tau, tau)
     done, status = 0, RUNNING
     records: list[list[Any]] = []
+    kept_rows = 0
+    if every and tol == 0:  # all steps will be taken
+        _fits(problem, steps // every + 1)
     while status == RUNNING and done < steps:
         size = min(chunk, steps - done)
         kept = np.empty((size // every + 1 if every else 0, r + 2 * n))
         first = -done % every if every else 0
-        taken, count, status = _descend(F, y, b, u, v, tau, alpha * tau, size, tol * unit, 1e60 * max(unit, 1.0), every, first, kept)
+        taken, count, status = _descend(F, y, b, u, v, tau, alpha * tau, size, tol * unit, limit, every, first, kept)
         if every:
+            kept_rows += count
+            _fits(problem, kept_rows)
             records.append([done + first + every * np.arange(count), kept[:count]])
         done += taken
     residual = float(np.abs(F @ b + (u * u - v * v) - y).max())
@@ -142,9 +149,10 @@ def accurate_step_size(problem: LinearProblem, *, alpha: float, gamma: float, ac
     Raises
     ------
     InputError
-        unless alpha > 0, 0 < gamma < 1 and accuracy > 0.
+        unless alpha is in [1e-50, 1e50], 0 < gamma < 1 and accuracy > 0.
     """
-    alpha, log_gamma = positive("alpha", alpha), math.log(between("gamma", gamma, 0, 1))
+    instance("problem", problem, LinearProblem)
+    alpha, log_gamma = moderate("alpha", alpha), math.log(between("gamma", gamma, 0, 1))
     accuracy = positive("accuracy", accuracy)
     F = problem.F
     limit = solve_limit(F, problem.y, alpha, log_gamma)
@@ -154,6 +162,20 @@ def accurate_step_size(problem: LinearProblem, *, alpha: float, gamma: float, ac
     if least == 0 or sharpness == 0:  # y = 0: no step moves anything
         return 1.0
     return min(0.5 / sharpness, float(accuracy * len(F) * lam / (alpha * least)))
+
+
+def _largest_residual(F: FloatArray, unit: float, ratio_tau: float, tau: float) -> float:
+    """Return the residual from which on the run has diverged: one from which the next step still stays in float64's range."""
+    limit = 1e60 * max(unit, 1.0)
+    if 2 * ratio_tau * limit**1.5 > 1e150:
+        limit = min(limit, 1e12 / (2 * ratio_tau))
+    pull = tau * len(F) * float(np.abs(F).max(initial=0.0))
+    return min(limit, 1e250 / pull) if pull * limit > 1e250 else limit
+
+
+def _fits(problem: LinearProblem, rows: int) -> None:
+    n, p = problem.__dict__["shape"]
+    fits(f"a trajectory of {rows} iterates", rows * (2 * (problem.rank + 2 * n) + p + n), instead="give a larger record_every")
 
 
 def _trajectory(problem: LinearProblem, records: list[list[Any]], done: int, every: int, b: FloatArray, u: FloatArray,

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from sparseop.errors import FloatArray, InputError, array, between, positive
+from sparseop.errors import FloatArray, InputError, array, between, fits, instance, moderate
 from sparseop.linear._hyperbolic import sparse_part
 from sparseop.linear._newton import ACCEPTED, solve_limit
 from sparseop.linear._stiff import Flow
@@ -87,13 +87,13 @@ class GradientFlow:
 def flow_limit(problem: LinearProblem, *, alpha: float, gamma: float) -> FlowLimit:
     """Return the limit t -> infinity of the gradient flow (17), to machine precision.
 
-    Cost O(N r^2) a Newton step, a dozen to two hundred steps; no matrix larger than N x r is formed. Any alpha > 0 and any
-    gamma in (0, 1) that float64 holds are fine, also where gamma^2 underflows.
+    Cost O(N r^2) a Newton step, a dozen to two hundred steps; no matrix larger than N x r is formed. Any alpha in
+    [1e-50, 1e50] and any gamma in (0, 1) that float64 holds are fine, also where gamma^2 underflows.
 
     Parameters
     ----------
     problem : the data (J, y); a ground truth is ignored.
-    alpha : learning-rate ratio, > 0.
+    alpha : learning-rate ratio, in [1e-50, 1e50].
     gamma : initial scale, 0 < gamma < 1.
 
     Raises
@@ -101,7 +101,8 @@ def flow_limit(problem: LinearProblem, *, alpha: float, gamma: float) -> FlowLim
     InputError
         for alpha or gamma outside its range.
     """
-    alpha, log_gamma = positive("alpha", alpha), math.log(between("gamma", gamma, 0, 1))
+    instance("problem", problem, LinearProblem)
+    alpha, log_gamma = moderate("alpha", alpha), math.log(between("gamma", gamma, 0, 1))
     F = problem.F
     limit = solve_limit(F, problem.y, alpha, log_gamma)
     lam = -log_gamma / (2 * alpha)
@@ -131,7 +132,7 @@ def gradient_flow(problem: LinearProblem, *, alpha: float, gamma: float, times: 
     Parameters
     ----------
     problem : the data (J, y); a ground truth is ignored.
-    alpha, gamma : learning-rate ratio > 0 and initial scale in (0, 1).
+    alpha, gamma : learning-rate ratio in [1e-50, 1e50] and initial scale in (0, 1).
     times : (m,) finite, >= 0, in increasing order; 0 gives the initial point.
     rtol : error of one step relative to the largest entry of nu, of s and of theta's coordinates; the flow contracts, so
         errors of steps do not grow.
@@ -141,11 +142,13 @@ def gradient_flow(problem: LinearProblem, *, alpha: float, gamma: float, times: 
     InputError
         for an argument outside its range.
     """
-    alpha, log_gamma = positive("alpha", alpha), math.log(between("gamma", gamma, 0, 1))
+    instance("problem", problem, LinearProblem)
+    alpha, log_gamma = moderate("alpha", alpha), math.log(between("gamma", gamma, 0, 1))
     rtol = between("rtol", rtol, 1e-11, 1e-2, ends="[]")
     wanted = array("times", times, (None,))
     if wanted[0] < 0 or (np.diff(wanted) < 0).any():
         raise InputError("times must be >= 0 and in increasing order.")
+    fits(f"the flow at {len(wanted)} times", len(wanted) * (2 * problem.n_params + 6 * problem.n_samples + problem.rank))
     rate = 8 * alpha * math.exp(2 * log_gamma)
     flow = Flow(problem.F, problem.y, alpha, log_gamma, rtol)
     nu, b = np.empty((len(wanted), problem.n_samples)), np.empty((len(wanted), problem.rank))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sparseop.errors import integer
+from sparseop.errors import instance, integer
 from sparseop.linear.problem import LinearProblem
 
 
@@ -42,6 +42,7 @@ def coherence(problem: LinearProblem) -> float:
     U is an orthonormal basis of the column space of J, so mu depends on that space only. For J = 0, where (27) is 0/0,
     the answer is 1 by convention: every bound that mu enters carries the factor r = 0.
     """
+    instance("problem", problem, LinearProblem)
     if problem.rank == 0:
         return 1.0
     leverage = np.einsum("ij,ij->i", problem.U, problem.U)
@@ -61,6 +62,7 @@ def incoherence_condition(problem: LinearProblem, sparsity: int) -> IncoherenceC
     InputError
         where ``sparsity`` is not a whole number from 0 to N.
     """
+    instance("problem", problem, LinearProblem)
     k = integer("sparsity", sparsity, 0, problem.n_samples, why="the number of observations")
     mu, r, n = coherence(problem), problem.rank, problem.n_samples
     return IncoherenceCondition(mu, float(k * k * r), n / (4 * mu), float(k * r), n / (2 * mu))

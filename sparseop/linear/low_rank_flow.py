@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from sparseop.errors import FloatArray, between, integer, positive
+from sparseop.errors import FloatArray, InputError, between, instance, integer, moderate, random_generator
 from sparseop.linear._chebyshev import MOST_STAGES, advance, local_error, longest_step, stages_for
 from sparseop.linear._hyperbolic import sparse_part
 from sparseop.linear.robust_low_rank import LowRankProblem, robust_pca_gap
@@ -77,7 +77,7 @@ def low_rank_flow(problem: LowRankProblem, *, alpha: float | None = None, gamma:
     Parameters
     ----------
     problem : any ``LowRankProblem``; a truth is ignored.
-    alpha : ratio of the learning rates, > 0; default sqrt(n), robust PCA's usual lam = 1/sqrt(n).
+    alpha : ratio of the learning rates, in [1e-50, 1e50]; default sqrt(n), robust PCA's usual lam = 1/sqrt(n).
     gamma : scale of the start, in [1e-12, 1): below, the small parts of U would be those of rounding.
     width : columns of U; default n, which presumes nothing about the rank. Fewer: a random orthonormal frame.
     sparse : False leaves S at zero: U U^T alone, by the squared loss.
@@ -91,15 +91,20 @@ def low_rank_flow(problem: LowRankProblem, *, alpha: float | None = None, gamma:
     ------
     InputError : for an argument outside its range.
     """
+    instance("problem", problem, LowRankProblem)
     Y = problem.Y
     n = len(Y)
-    alpha = math.sqrt(n) if alpha is None else positive("alpha", alpha)
-    log_gamma = math.log(between("gamma", gamma, 1e-12, 1, ends="[)"))
+    alpha = math.sqrt(n) if alpha is None else moderate("alpha", alpha)
+    gamma = between("gamma", gamma, 1e-12, 1, ends="[)")
+    log_gamma = math.log(gamma)
     d = n if width is None else integer("width", width, 1, n, why="size of Y")
-    between("tol", tol, 0, 1)
-    between("rtol", rtol, 0, 1e-1)
-    integer("max_steps", max_steps, 1)
-    frame = np.eye(n) if d == n else np.linalg.qr(np.random.default_rng(seed).standard_normal((n, d)))[0]
+    tol = between("tol", tol, 0, 1)
+    rtol = between("rtol", rtol, 0, 1e-1)
+    max_steps = integer("max_steps", max_steps, 1)
+    rng = random_generator("seed", seed)
+    if not isinstance(sparse, bool | np.bool_):
+        raise InputError(f"sparse must be True or False, got {type(sparse).__name__}.")
+    frame = np.eye(n) if d == n else np.linalg.qr(rng.standard_normal((n, d)))[0]
     run = _Integration(Y, alpha, log_gamma, d, sparse=sparse)
     status = run.follow(np.concatenate([(gamma * frame).ravel(), np.zeros(n * n if sparse else 0)]), tol, rtol, max_steps)
     U, N = run.parts(run.y)

@@ -9,7 +9,7 @@ import scipy.linalg
 import scipy.sparse
 from scipy.optimize import linprog
 
-from sparseop.errors import FloatArray, InputError, integer, nonnegative
+from sparseop.errors import FloatArray, InputError, instance, integer, nonnegative
 from sparseop.linear.problem import LinearProblem
 from sparseop.linear.zonotope import reach
 
@@ -68,9 +68,10 @@ def null_space_constant(problem: LinearProblem, support: Any = None, *, max_prog
     InputError
         for indices outside 0 ... N-1 or repeated, a mask of the wrong length, or no support and no s_star.
     """
+    instance("problem", problem, LinearProblem)
     inside = _mask(problem, support)
     budget = integer("max_programs", max_programs, 0)
-    stop_at = np.inf if stop_at == np.inf else nonnegative("stop_at", stop_at)
+    stop_at = nonnegative("stop_at", stop_at, infinite=True)
     rng = np.random.default_rng(integer("seed", seed, 0))
     A, C = problem.U[inside], problem.U[~inside]
     moved = np.any(A != 0, axis=1)
@@ -197,11 +198,14 @@ def _mask(problem: LinearProblem, support: Any) -> np.ndarray[Any, np.dtype[np.b
         if problem.s_star is None:
             raise InputError("support must be given for a problem without s_star.")
         return np.asarray(problem.s_star != 0)
-    given = np.asarray(support)
+    try:
+        given = np.asarray(support)
+    except ValueError:
+        raise InputError(f"support must be a list of indices or a boolean mask of {n} entries, got lists of different lengths.") from None
     if given.size == 0:
         return np.zeros(n, dtype=bool)
     if given.ndim != 1 or given.dtype.kind not in "biu":
-        raise InputError(f"support must be a list of indices or a boolean mask of {n} entries, got {support!r}.")
+        raise InputError(f"support must be a list of indices or a boolean mask of {n} entries, got {given.dtype} of shape {given.shape}.")
     if given.dtype.kind == "b":
         if len(given) != n:
             raise InputError(f"support must have one entry per row of J ({n}) where it is a mask, got {len(given)}.")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sparseop.errors import InputError, array, between, integer
+from sparseop.errors import InputError, array, between, instance, integer, moderate
 from sparseop.linear.convex import ConvexSolution, _solve, no_guess
 from sparseop.linear.problem import LinearProblem
 
@@ -30,13 +30,16 @@ def solve_path(problem: LinearProblem, lams: Sequence[float], *, tol: float = 1e
     Raises
     ------
     InputError
-        for an empty path, or a weight that is not positive.
+        for an empty path, or a weight outside [1e-50, 1e50].
     """
+    instance("problem", problem, LinearProblem)
     weights = array("lams", lams, (None,))
     if weights.min() <= 0:
         raise InputError(f"lams must be > 0, got {weights.min()!r} at index {int(weights.argmin())}.")
-    between("tol", tol, 0.0, 1.0)
-    integer("max_iter", max_iter, 1)
+    for extreme in (weights.min(), weights.max()):
+        moderate("lams", float(extreme))
+    tol = between("tol", tol, 0.0, 1.0)
+    max_iter = integer("max_iter", max_iter, 1)
     found: dict[int, ConvexSolution] = {}
     guess = no_guess(problem)
     for index in np.argsort(-weights, kind="stable"):

@@ -24,10 +24,8 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 
-from sparseop.errors import FloatArray, InputError, array, integer
+from sparseop.errors import FloatArray, InputError, Seed, array, fits, instance, integer, random_generator
 from sparseop.linear._blas import substitute
-
-Seed = int | np.random.SeedSequence | np.random.Generator
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +64,8 @@ class LinearProblem:
 
     Parameters
     ----------
-    J : (N, p) real matrix, any rank, any scale; p < N is fine.
+    J : (N, p) real matrix, any rank; p < N is fine. It counts as known up to the rounding of its largest singular value, as for
+        any solver that factors it: of rows that are more than 1e16 times smaller than others nothing is left.
     y : (N,).
     theta_star, s_star : (p,) and (N,), the ground truth where it is known. Solvers ignore both; the functions of
         ``sparseop.linear.recovery`` need them, and refuse a theta_star that is not the minimum-norm one of eq. (14).
@@ -74,7 +73,8 @@ class LinearProblem:
     Raises
     ------
     InputError
-        for a wrong shape, an empty array, NaN or infinity.
+        for a wrong shape, an empty array, NaN or infinity, or a largest entry of J or y (A, B) that is not 0 and outside
+        [1e-50, 1e50]: beyond, squares leave float64's range, and a certificate would be 0/0.
     """
 
     y: FloatArray
@@ -82,15 +82,15 @@ class LinearProblem:
     s_star: FloatArray | None
 
     def __init__(self, J: Any, y: Any, theta_star: Any = None, s_star: Any = None) -> None:
-        J = array("J", J, (None, None))
+        J = array("J", J, (None, None), moderate=True)
         self._start(len(J), J.shape[1], y, theta_star, s_star)
         self.__dict__["J"] = _frozen(J)
 
     @classmethod
     def from_factors(cls, A: Any, B: Any, y: Any, theta_star: Any = None, s_star: Any = None) -> "LinearProblem":
         """Build the problem with J = A B, A (N, q), B (q, p), without forming J; q may exceed the rank."""
-        A = array("A", A, (None, None))
-        B = array("B", B, (A.shape[1], None), what="one row per column of A")
+        A = array("A", A, (None, None), moderate=True)
+        B = array("B", B, (A.shape[1], None), what="one row per column of A", moderate=True)
         problem = cls._blank(len(A), B.shape[1], y, theta_star, s_star)
         problem.__dict__["_AB"] = (A, B)
         return problem
@@ -104,7 +104,7 @@ class LinearProblem:
     def _start(self, n: int, p: int, y: Any, theta_star: Any, s_star: Any) -> None:
         own = self.__dict__
         own["shape"] = (n, p)
-        own["y"] = _frozen(array("y", y, (n,), what="one entry per row of J"))
+        own["y"] = _frozen(array("y", y, (n,), what="one entry per row of J", moderate=True))
         own["theta_star"] = (
             None if theta_star is None else _frozen(array("theta_star", theta_star, (p,), what="one entry per column of J"))
         )
@@ -141,6 +141,7 @@ class LinearProblem:
     def J(self) -> FloatArray:
         """The Jacobian (N, p); formed on first use where the problem was built from factors."""
         A, B = self.__dict__["_AB"]
+        fits(f"J of shape {self.__dict__['shape']}", len(A) * B.shape[1])
         return _frozen(A @ B)
 
     @cached_property
@@ -174,13 +175,14 @@ def gaussian_problem(n_samples: int, n_params: int, rank: int, sparsity: int, *,
     Raises
     ------
     InputError
-        for a size outside its range.
+        for a size outside its range, or one that memory can't hold.
     """
     n = integer("n_samples", n_samples, 1)
     p = integer("n_params", n_params, 1)
     r = integer("rank", rank, 0, min(n, p), why="min(n_samples, n_params)")
     k = integer("sparsity", sparsity, 0, n, why="n_samples")
-    rng = np.random.default_rng(seed)
+    rng = random_generator("seed", seed)
+    fits(f"a problem with N={n}, p={p}, r={r}", n * (2 * r + 4) + p * (r + 4) + 3 * r * r)
     A = rng.standard_normal((n, r))
     B = rng.standard_normal((r, p))
     s_star = np.zeros(n)
@@ -221,6 +223,7 @@ def _frozen(values: FloatArray) -> FloatArray:
 
 def ground_truth(problem: LinearProblem) -> tuple[FloatArray, FloatArray]:
     """Return (b_star, s_star), refusing a problem without a ground truth or with one that (26) could never recover."""
+    instance("problem", problem, LinearProblem)
     if problem.theta_star is None or problem.s_star is None:
         raise InputError("problem has no theta_star and s_star, and recovery is defined by them; give both to LinearProblem.")
     b_star = problem.factor.coordinates(problem.theta_star)

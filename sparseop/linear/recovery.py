@@ -102,14 +102,10 @@ def threshold_bound(problem: LinearProblem, rho: float | None = None) -> Thresho
         ``null_space_constant``, or inf as soon as it is seen to be at least 1.
     """
     g, _ = _aligned(problem)
-    rho = null_space_constant(problem, stop_at=1.0).upper if rho is None else _constant(rho)
+    rho = null_space_constant(problem, stop_at=1.0).upper if rho is None else nonnegative("rho", rho, infinite=True)
     below = rho < 1 - _ZERO  # a rho that cannot be told from 1 proves nothing
     corrected = (1 + rho) / (1 - rho) * float(np.abs(g).max()) if below else np.inf
     return ThresholdBound(rho, corrected, 2 * corrected)
-
-
-def _constant(rho: float) -> float:
-    return np.inf if rho == np.inf else nonnegative("rho", rho)
 
 
 def _aligned(problem: LinearProblem) -> tuple[FloatArray, FloatArray]:

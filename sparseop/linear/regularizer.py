@@ -57,7 +57,7 @@ def implicit_regularizer(s: Any, gamma: float) -> FloatArray:
         for a value of s that is not finite, or gamma outside (0, 1).
     """
     log_gamma = math.log(between("gamma", gamma, 0, 1))
-    values = array("s", np.atleast_1d(s), (None,) * max(np.ndim(s), 1))
+    values = array("s", s, None)
     return entropy(values, log_gamma).reshape(np.shape(s))
 
 

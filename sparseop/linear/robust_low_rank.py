@@ -16,7 +16,18 @@ from typing import Any
 
 import numpy as np
 
-from sparseop.errors import FloatArray, InputError, array, between, integer, positive
+from sparseop.errors import (
+    FloatArray,
+    InputError,
+    array,
+    between,
+    fits,
+    instance,
+    integer,
+    moderate,
+    positive,
+    random_generator,
+)
 
 TINY = float(np.finfo(float).tiny)
 OVERRELAXED = 1.6
@@ -29,14 +40,14 @@ STATUSES = {
 
 @dataclass(frozen=True, eq=False)
 class LowRankProblem:
-    """A square matrix Y (n, n), real, not necessarily symmetric, and the truth X_star + S_star = Y where it is known."""
+    """A square matrix Y (n, n), real, not necessarily symmetric, its largest entry 0 or in [1e-50, 1e50], and the truth X_star + S_star = Y where it is known."""
 
     Y: FloatArray
     X_star: FloatArray | None = None
     S_star: FloatArray | None = None
 
     def __post_init__(self) -> None:
-        Y = array("Y", self.Y, (None, None))
+        Y = array("Y", self.Y, (None, None), moderate=True)
         n = len(Y)
         if Y.shape[1] != n:
             raise InputError(f"Y must be square, got shape {Y.shape}.")
@@ -53,6 +64,7 @@ class LowRankProblem:
 
     def error(self, X: FloatArray) -> float:
         """Return |X - X_star|_F / |X_star|_F; nan where no truth is known, or where it is zero."""
+        X = array("X", X, self.Y.shape, what="that of Y")
         if self.X_star is None or not self.X_star.any():
             return float("nan")
         return float(np.linalg.norm(X - self.X_star) / np.linalg.norm(self.X_star))
@@ -110,7 +122,8 @@ def gaussian_low_rank(size: int, rank: int, corruption: float, *, amplitude: flo
     r = integer("rank", rank, 1, n, why="size")
     share = between("corruption", corruption, 0, 1, ends="[]")
     largest = positive("amplitude", amplitude)
-    rng = np.random.default_rng(seed)
+    rng = random_generator("seed", seed)
+    fits(f"a problem of size {n}", 5 * n * n)
     U = rng.standard_normal((n, r))
     S = np.zeros((n, n))
     where = rng.choice(n * n, round(share * n * n), replace=False)
@@ -125,7 +138,7 @@ def solve_robust_pca(problem: LowRankProblem, lam: float | None = None, *, tol: 
     Parameters
     ----------
     problem : any ``LowRankProblem``; a truth is ignored.
-    lam : weight of |S|_1, > 0; default 1/sqrt(n), robust PCA's usual choice.
+    lam : weight of |S|_1, in [1e-50, 1e50]; default 1/sqrt(n), robust PCA's usual choice.
     tol : relative duality gap to reach, in (0, 1).
     max_iter : iterations at most.
 
@@ -138,11 +151,12 @@ def solve_robust_pca(problem: LowRankProblem, lam: float | None = None, *, tol: 
     ------
     InputError : for an argument outside its range.
     """
+    instance("problem", problem, LowRankProblem)
     Y = problem.Y
     n = len(Y)
-    lam = 1 / math.sqrt(n) if lam is None else positive("lam", lam)
-    between("tol", tol, 0.0, 1.0)
-    integer("max_iter", max_iter, 1)
+    lam = 1 / math.sqrt(n) if lam is None else moderate("lam", lam)
+    tol = between("tol", tol, 0.0, 1.0)
+    max_iter = integer("max_iter", max_iter, 1)
     if not Y.any():
         return _certified(Y, np.zeros_like(Y), np.zeros_like(Y), np.zeros_like(Y), lam, tol, 0)
     # 1. Start from S = Y; the penalty rho is robust PCA's usual one, then adapted so that both residuals fall alike.
@@ -177,7 +191,8 @@ def robust_pca_gap(problem: LowRankProblem, X: FloatArray, M: FloatArray, lam: f
     ------
     InputError : X that is not symmetric and positive semidefinite up to 1e-9 of its norm; a wrong shape, NaN, infinity; lam <= 0.
     """
-    lam = positive("lam", lam)
+    instance("problem", problem, LowRankProblem)
+    lam = moderate("lam", lam)
     X = array("X", X, problem.Y.shape, what="that of Y")
     size = float(np.linalg.norm(X))
     if np.abs(X - X.T).max() > 1e-9 * size or np.linalg.eigvalsh(X)[0] < -1e-9 * size:

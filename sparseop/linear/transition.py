@@ -35,6 +35,8 @@ def transition_sparsity(n_samples: int, rank: float) -> float:
     r = between("rank", rank, 0, n, ends="[]")
     if r in (0, n):
         return float(n - r)
+    if r / n < 1e-300:
+        return float(n)  # the first limit above
     # in log t, because t runs from sqrt(r/N) to about sqrt(2 log(N / (N - r)))
     root = brentq(lambda x: _rank_share(math.exp(x)) - r / n, -350.0, math.log(38.0), xtol=1e-14)
     return n * _sparsity_share(math.exp(root))

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from sparseop.errors import FloatArray, InputError, nonnegative, positive
+from sparseop.errors import FloatArray, InputError, array, instance, moderate, nonnegative
 from sparseop.refinery.data import CorruptedDataset
 from sparseop.refinery.descent import Refinement
 from sparseop.refinery.network import OneHiddenLayer, smallest_eigenvalue
@@ -122,7 +122,9 @@ def theory_constants(
     InputError
         for an argument outside its range, or rho = 0, where the theorems' logarithms are infinite.
     """
-    eta = positive("eta", eta)
+    instance("data", data, CorruptedDataset)
+    instance("network", network, OneHiddenLayer)
+    eta = moderate("eta", eta)
     alphas = schedule(alpha, steps)
     n, K, k = data.n, data.n_centres, network.width
     if data.rho == 0:
@@ -167,7 +169,8 @@ def trajectory_bounds(data: CorruptedDataset, network: OneHiddenLayer, time: Any
     beta = float(np.sqrt(data.c_up * data.n / data.n_centres)) * network.phi.Gamma * float(np.linalg.norm(data.centres, 2))
     r0 = float(np.linalg.norm(network(data.X) - data.y))
     slope = network.phi.Gamma * np.sqrt(data.n) * data.eps * r0
-    time = np.asarray(time)
+    psi = nonnegative("psi", psi)
+    time = array("time", time, None, moderate=True).reshape(np.shape(time))[()]
     return 8 * time * (1 + psi) * slope * beta, 2 * time * slope * (psi + 8 * time * beta**2)
 
 

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparseop.errors import FloatArray, InputError, array, between, choice, integer, nonnegative
-from sparseop.refinery.streams import Seed, stream
+from sparseop.errors import FloatArray, InputError, Seed, array, between, choice, fits, integer, nonnegative
+from sparseop.refinery.streams import stream
 
 IntArray = NDArray[np.intp]
 CORRUPTIONS = ("random", "farthest")
@@ -82,8 +82,9 @@ class CorruptedDataset:
             if np.ptp(fields["y_star"][cluster == k]) > 0:
                 raise InputError(f"y_star must be one label for each cluster, cluster {k} has several.")
         for name, value in fields.items():
-            value.flags.writeable = False
-            object.__setattr__(self, name, value)
+            view = value.view()  # the array itself may be the user's, who may go on writing to it
+            view.flags.writeable = False
+            object.__setattr__(self, name, view)
 
     @property
     def n(self) -> int:
@@ -138,7 +139,10 @@ class CorruptedDataset:
         return labels
 
     def plus(self, values: FloatArray) -> FloatArray:
-        """Return P_S+ values: every entry replaced by the mean of its cluster."""
+        """Return P_S+ values: every entry replaced by the mean of its cluster; ``values`` (n,)."""
+        values = np.asarray(values)
+        if values.shape != (self.n,):
+            raise InputError(f"values must have shape ({self.n},), one for each crop, got {values.shape}.")
         return (np.bincount(self.cluster, values, self.n_centres) / self.sizes)[self.cluster]
 
     def minus(self, values: FloatArray) -> FloatArray:
@@ -185,7 +189,7 @@ def corrupted_dataset(
     Raises
     ------
     InputError
-        for a delta that does not fit Kbar labels into [-1, 1], a rho outside [0, 1/2), centres nearer than 2 eps, or an
+        for a size that memory can't hold, a delta that does not fit Kbar labels into [-1, 1], a rho outside [0, 1/2), centres nearer than 2 eps, or an
         eps for which no such centres were found.
     """
     K = integer("n_centres", n_centres, 1)
@@ -201,6 +205,9 @@ def corrupted_dataset(
         delta = widest
     delta = between("delta", delta, 0, 2, ends="(]") if classes == 1 else _fitting(delta, classes, widest)
     sizes = _sizes(crops, K)
+    if max(sizes) > 2**53:
+        raise InputError(f"crops must be <= 2^53, got {max(sizes)}.")
+    fits(f"{sum(map(int, sizes))} crops of length {d} and {K} centres", (4 * sum(map(int, sizes)) + (2 if centres is None else K) * K) * d)
     rng = stream(seed, "dataset")
     C = _centres(K, d, eps, rng) if centres is None else _own_centres(centres, K, d, eps)
     gammas: FloatArray = np.asarray(delta * (np.arange(classes) - (classes - 1) / 2), dtype=np.float64)
@@ -242,8 +249,15 @@ def _fitting(delta: float, classes: int, widest: float) -> float:
 
 
 def _sizes(crops: Any, K: int) -> IntArray:
-    if np.ndim(crops) == 0:
+    try:
+        shape = np.shape(crops)
+    except ValueError:
+        shape = (0, 0)
+    if shape == ():
+        fits(f"{K} centres", 4 * K)
         return np.full(K, integer("crops", crops, 1))
+    if len(shape) != 1:
+        raise InputError(f"crops must be one number or n_centres={K} numbers, got lists inside a list.")
     if len(crops) != K:
         raise InputError(f"crops must be one number or n_centres={K} numbers, got {len(crops)}.")
     return np.array([integer(f"crops[{i}]", value, 1) for i, value in enumerate(crops)])

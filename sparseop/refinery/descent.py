@@ -26,11 +26,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparseop.errors import FloatArray, InputError, array, between, choice, integer, positive
+from sparseop.errors import FloatArray, InputError, Seed, array, between, choice, fits, instance, integer, positive
 from sparseop.refinery.data import CorruptedDataset, IntArray, crop
 from sparseop.refinery.network import OneHiddenLayer
 from sparseop.refinery.schedules import schedule
-from sparseop.refinery.streams import Seed, stream
+from sparseop.refinery.streams import stream
 
 POSITIVES = ("self", "partner", "cluster", "fresh")
 PRECISIONS = {"double": np.float64, "single": np.float32}
@@ -86,7 +86,7 @@ def largest_step(data: CorruptedDataset, network: OneHiddenLayer) -> float:
 
 def log_steps(steps: int, count: int = 40) -> IntArray:
     """Return 0, ``steps`` and about ``count`` whole numbers between them, equally spaced in their logarithm."""
-    return np.unique(np.round(np.append(0, np.geomspace(1, integer("steps", steps, 1), count))).astype(np.intp))
+    return np.unique(np.round(np.append(0, np.geomspace(1, integer("steps", steps, 1), integer("count", count, 1, 10**6)))).astype(np.intp))
 
 
 def refine(
@@ -119,6 +119,8 @@ def refine(
     ----------
     SANE, arXiv 2106.14749, eqs. (5)-(7) and (14).
     """
+    instance("data", data, CorruptedDataset)
+    instance("network", network, OneHiddenLayer)
     d = data.X.shape[1]
     if network.W.shape[1] != d:
         raise InputError(f"network takes inputs of length {network.W.shape[1]}, but data has crops of length {d}.")
@@ -131,8 +133,11 @@ def refine(
     if positive_from in ("partner", "cluster") and alphas.any() and data.sizes.min() < 2:
         raise InputError(f"positive_from={positive_from!r} needs two crops of every centre, one has a single crop.")
     at = log_steps(steps) if record is None else _recorded(record, steps)
+    test_crops = integer("test_crops", test_crops, 1)
+    fits(f"the {test_crops} test crops of every centre and {data.n} crops, at width {network.width}",
+         (2 * test_crops * data.n_centres + 2 * data.n) * (network.width + d) + (network.W.size * len(at) if keep_path else 0))
     rng = stream(seed, "descent")
-    test_labels = np.repeat(np.arange(data.n_centres), integer("test_crops", test_crops, 1))
+    test_labels = np.repeat(np.arange(data.n_centres), test_crops)
     test = crop(data.centres[test_labels], data.eps, rng)
     descent = _Descent(data, network, positive_from, teacher, dtype, rng)
 
@@ -144,7 +149,7 @@ def refine(
             a = float(alphas[min(t, steps - 1)])
             f, ybar = descent.evaluate(a)
             due = len(rows) < len(at) and at[len(rows)] == t
-            if (due or t == steps) and not np.isfinite(descent.W).all():
+            if (due or t == steps) and not np.isfinite(np.linalg.norm(descent.W)):
                 raise InputError(f"eta={eta:g} is too large, the weights were infinite at step {t}; take a smaller one.")
             if due:
                 predicted = data.nearest(network.at(descent.W)(test))

@@ -84,6 +84,7 @@ def realising_cosine(y0: float, temperature: float, *, sign: float = 1.0) -> flo
     """
     y0 = between("y0", y0, 0, 0.5)
     temperature = positive("temperature", temperature)
+    sign = between("sign", sign, -1, 1, ends="[]")
     c = 1 - float(np.sign(sign)) * temperature * float(np.log(y0 / (1 - 2 * y0)))
     if not -1 <= c <= 1:
         raise InputError(f"y0={y0:g} cannot be predicted at temperature {temperature:g}: the cosine would have to be {c:.3g}.")
@@ -111,7 +112,7 @@ def label_lipschitz(log_h: Any) -> tuple[float, float]:
     of log h orthogonal to 1 meets y - y*: max_i |log h_i - mean(log h_i)|_2 is the Lipschitz constant on the simplex. For
     similarities softmax(cos / tau) that is at most sqrt(m) / tau, however many keys share the probability.
     """
-    log_h = array("log_h", log_h, (None, None))
+    log_h = array("log_h", log_h, (None, None), moderate=True)
     centred = log_h - log_h.mean(axis=1, keepdims=True)
     return float(np.linalg.norm(log_h, axis=1).max()), float(np.linalg.norm(centred, axis=1).max())
 
@@ -130,7 +131,7 @@ def upper_bound(
     log_class_size : ln |F| of a finite class; p parameters in float32 make ln |F| <= 32 p ln 2.
     nu : probability of failure, both sides together.
     """
-    losses = array("losses", losses, (None,))
+    losses = array("losses", losses, (None,), moderate=True)
     n = integer("len(losses)", len(losses), 2)
     log_term = np.log(4 / between("nu", nu, 0, 1)) + nonnegative("log_class_size", log_class_size)
     return BoundTerms(

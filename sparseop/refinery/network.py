@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from sparseop.errors import FloatArray, InputError, array, choice, integer
-from sparseop.refinery.streams import Seed, stream
+from sparseop.errors import FloatArray, InputError, Seed, array, choice, fits, integer
+from sparseop.refinery.streams import stream
 
 
 @dataclass(frozen=True)
@@ -129,6 +129,7 @@ class OneHiddenLayer:
         d = integer("dim", dim, 1)
         if k % 2:
             raise InputError(f"width must be even, half for each sign of v, got {k}.")
+        fits(f"a network of width {k} for inputs of length {d}", k * d)
         return cls(stream(seed, "network").standard_normal((k, d)), activation)
 
     @property
@@ -148,6 +149,7 @@ class OneHiddenLayer:
     def jacobian(self, X: Any) -> FloatArray:
         """Return J(W, X), shape (n, k d): row i is v . phi'(W x_i) (Kronecker) x_i, Definition 6's Khatri-Rao product."""
         X = self._rows(X)
+        fits(f"the Jacobian of {len(X)} inputs and {self.W.size} weights", 2 * len(X) * self.W.size)
         _, slopes = self.phi.both(X @ self.W.T)
         return np.asarray((slopes * self.v)[:, :, None] * X[:, None, :]).reshape(len(X), -1)
 
@@ -164,7 +166,7 @@ class OneHiddenLayer:
         return np.asarray((slopes * self.v) @ self.W)
 
     def _rows(self, X: Any) -> FloatArray:
-        return array("X", X, (None, self.W.shape[1]), what="one column per input of the network")
+        return array("X", X, (None, self.W.shape[1]), what="one column per input of the network", moderate=True)
 
 
 def network_covariance(C: Any, activation: str = "tanh", *, nodes: int = 120) -> FloatArray:
@@ -172,7 +174,7 @@ def network_covariance(C: Any, activation: str = "tanh", *, nodes: int = 120) ->
 
     For unit rows the entry depends on the cosine c alone: E phi'(a) phi'(b) with a, b standard normal of correlation c,
     here a = s z + t w, b = s z - t w with s^2 = (1 + c)/2, t^2 = (1 - c)/2, by tensor Gauss-Hermite quadrature
-    (``nodes`` in each direction; 120 give ten digits for tanh, and all for softplus and sigmoid).
+    (``nodes``, 2 to 1000, in each direction; 120 give ten digits for tanh, and all for softplus and sigmoid).
 
     Raises
     ------
@@ -181,7 +183,7 @@ def network_covariance(C: Any, activation: str = "tanh", *, nodes: int = 120) ->
     """
     C = array("C", C, (None, None))
     phi = ACTIVATIONS[choice("activation", activation, ACTIVATIONS)]
-    integer("nodes", nodes, 2)
+    nodes = integer("nodes", nodes, 2, 1000)
     norms = np.linalg.norm(C, axis=1)
     if np.abs(norms - 1).max() > 1e-6:
         worst = int(np.argmax(np.abs(norms - 1)))

@@ -8,15 +8,21 @@ import zlib
 
 import numpy as np
 
-Seed = int | np.random.SeedSequence | np.random.Generator
+from sparseop.errors import Seed, random_generator
 
 
 def stream(seed: Seed, purpose: str) -> np.random.Generator:
-    """Return the generator of ``purpose`` for ``seed``; a generator is used as it is."""
+    """Return the generator of ``purpose`` for ``seed``; a generator is used as it is.
+
+    Raises
+    ------
+    InputError
+        for anything else than a whole number >= 0, a ``SeedSequence`` or a ``Generator``.
+    """
     if isinstance(seed, np.random.Generator):
         return seed
     if isinstance(seed, np.random.SeedSequence):
         entropy, key = seed.entropy, seed.spawn_key
     else:
         entropy, key = seed, ()
-    return np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=(*key, zlib.crc32(purpose.encode()))))
+    return random_generator("seed", entropy, spawn_key=(*key, zlib.crc32(purpose.encode())))

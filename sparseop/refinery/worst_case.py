@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sparseop.errors import FloatArray, InputError, between, integer
+from sparseop.errors import FloatArray, InputError, Seed, between, fits, instance, integer
 from sparseop.refinery.data import CorruptedDataset, crop
 from sparseop.refinery.network import OneHiddenLayer
-from sparseop.refinery.streams import Seed, stream
+from sparseop.refinery.streams import stream
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,11 +42,14 @@ def worst_crops(
     starts, steps : random starts for each centre and extreme, ascent steps for each.
     seed : of the starts.
     """
+    instance("network", network, OneHiddenLayer)
+    instance("data", data, CorruptedDataset)
     radius = between("eps", data.eps if eps is None else eps, 0, 1, ends="(]")
-    integer("starts", starts, 1)
-    integer("steps", steps, 1)
+    starts = integer("starts", starts, 1)
+    steps = integer("steps", steps, 1)
     if network.W.shape[1] != data.X.shape[1]:
         raise InputError(f"network takes inputs of length {network.W.shape[1]}, but data has crops of length {data.X.shape[1]}.")
+    fits(f"{starts} starts for every centre", 2 * starts * data.n_centres * (3 * data.X.shape[1] + network.width))
     rng = stream(seed, "worst case")
     centres = np.repeat(data.centres, starts, axis=0)
     best = []
