@@ -35,6 +35,7 @@ from typing import Any, Self
 import joblib
 import numpy as np
 import pandas as pd
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 from matplotlib.figure import Figure
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
@@ -196,11 +197,14 @@ def main(module: str, arguments: Sequence[str] | None = None) -> int:
     folder = options.out or provenance.ROOT / ("figures/quick" if mode == "quick" else "figures")
 
     def body() -> None:
+        if options.jobs is not None:  # more would only fight for the cores, and for memory
+            integer("jobs", options.jobs, 1, 4 * joblib.cpu_count(), why="four for each core")
         wanted = [study for study in studies if options.only in (None, study.name)]
         if options.redraw:
             return _redraw(wanted, folder)
-        for study in wanted:
-            _run(study, mode, folder, options)
+        with cli.ended_like_interrupted():
+            for study in wanted:
+                _run(study, mode, folder, options)
         return None
 
     return cli.run(module, body, kept="finished cells are kept; run the same command again to go on")
@@ -213,9 +217,20 @@ class _Cache:
         self.path = path
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
+            self._refuse_others(path)
             if fresh:
                 path.unlink(missing_ok=True)
         self.saved = time.monotonic()
+
+    def _refuse_others(self, path: Path) -> None:
+        """Refuse what is no cache, a folder or a database of something else: nothing of it must be changed, or removed by --force."""
+        tables: set[str] = set()
+        if path.is_file():
+            with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path, timeout=60)) as database:
+                tables = {name for name, in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if path.is_dir() or tables - {"cells"}:
+            what = "a folder" if path.is_dir() else f"a database with the table {min(tables - {'cells'})!r}"
+            raise InputError(f"'{path}' must be a cache of finished cells, and it is {what}; give another --cache.")
 
     def __enter__(self) -> Self:
         with self._explained():
@@ -232,11 +247,15 @@ class _Cache:
         wanted = set(keys)
         with self._explained():
             found = self.database.execute("SELECT key, rows FROM cells").fetchall()
-            return {key: json.loads(rows) for key, rows in found if key in wanted}
+            done = {key: json.loads(rows) for key, rows in found if key in wanted}
+            if not all(isinstance(rows, list) and all(isinstance(row, dict) for row in rows) for rows in done.values()):
+                raise ValueError("a cell's rows are no rows")
+            return done
 
     def write(self, key: str, rows: list[Row]) -> None:
+        content = json.dumps(rows)
         with self._explained():
-            self.database.execute("INSERT OR REPLACE INTO cells VALUES (?, ?)", (key, json.dumps(rows)))
+            self.database.execute("INSERT OR REPLACE INTO cells VALUES (?, ?)", (key, content))
             if time.monotonic() - self.saved > 0.5:
                 self.database.commit()
                 self.saved = time.monotonic()
@@ -245,7 +264,7 @@ class _Cache:
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, json.JSONDecodeError) as error:
+        except (sqlite3.Error, ValueError, TypeError) as error:
             raise InputError(f"the cache '{self.path}' cannot be used ({error}); run with --force to start it anew.") from None
 
 
@@ -259,7 +278,11 @@ def _compute(cell: Callable[..., Row | list[Row]], todo: Mapping[str, Row], jobs
         for call, arguments, _ in calls:
             yield call(*arguments)
         return
-    yield from joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(calls)
+    try:
+        yield from joblib.Parallel(n_jobs=min(jobs, len(calls)), return_as="generator_unordered")(calls)
+    except TerminatedWorkerError:
+        raise InputError("a worker process was ended from outside, most likely because memory ran out; finished cells are kept, "
+                         "run again with a smaller --jobs.") from None
 
 
 def _run_cell(cell: Callable[..., Row | list[Row]], key: str, parameters: Row) -> tuple[str, list[Row]]:
@@ -289,8 +312,9 @@ def _run(study: Study, mode: str, folder: Path, options: argparse.Namespace) -> 
 
 def _redraw(studies: Sequence[Study], folder: Path) -> None:
     """Draw every record of the studies again, also that of the full grid; one not run yet keeps none of the others from it."""
-    require_writable(folder)
     recorded = {s.name: [stem for stem in (s.name, f"{s.name}_full") if (folder / "data" / f"{stem}.csv").exists()] for s in studies}
+    if any(recorded.values()):
+        require_writable(folder)
     for study in studies:
         if not recorded[study.name] and any(recorded.values()):
             print(f"{study.name}: no record yet, left out")

@@ -8,10 +8,11 @@ for h -> infinity one substep is Newton's step on the potential, so that the ste
 import numpy as np
 import scipy.linalg
 
-from sparseop.errors import FloatArray
+from sparseop.errors import FloatArray, InputError
 from sparseop.linear._hyperbolic import sparse_part
 
 EPS, TINY = float(np.finfo(float).eps), float(np.finfo(float).tiny)
+MOST_TRIALS = 5_000  # of one call; the hardest of the studies take a few hundred
 COLUMNS = 8  # order of the extrapolation; measured: 6 to 9 cost the same at rtol = 1e-10, 5 and less cost more
 
 
@@ -31,7 +32,11 @@ class Flow:
 
     def advance(self, t: float) -> None:
         """Integrate to time ``t``, to ``rtol`` of the largest entry of nu, of b and of s in each step."""
+        begun = self.steps
         while self.t < t and self.unit > 0:
+            if self.steps - begun >= MOST_TRIALS:
+                raise InputError(f"times must be reachable in {MOST_TRIALS} steps, and t = {t:g} is not: rounding held the flow at {self.t:.3g}; "
+                                 "bring J, y and alpha nearer to one scale, or ask for flow_limit.")
             left = t - self.t
             landing = self.h >= left
             # two equal steps to the end rather than one full and one tiny
@@ -39,7 +44,7 @@ class Flow:
             with np.errstate(over="ignore", invalid="ignore"):  # a trial step may overshoot; it is then refused below
                 try:
                     nu, b, error, plain = self._step(h)
-                except np.linalg.LinAlgError:  # a step so long that rounding leaves no positive matrix: refused
+                except (np.linalg.LinAlgError, ValueError):  # a step so long that its matrix is infinite, or rounding all of it: refused
                     nu, b, error, plain = self.nu, self.b, np.inf, np.inf
             self.steps += 1
             grow = 0.8 * (1.0 / max(error, 1e-30)) ** (1.0 / COLUMNS)
@@ -69,7 +74,7 @@ class Flow:
             W = F / M[:, None]
             A = step * (F.T @ W)
             A[np.diag_indices(r)] += 1
-            solve = step * scipy.linalg.cho_solve(scipy.linalg.cho_factor(A), W.T, check_finite=False) if r else W.T
+            solve = step * scipy.linalg.cho_solve(_factor(A), W.T, check_finite=False) if r else W.T
             nu, b, f = self.nu, self.b, first
             for i in range(count):
                 if i:
@@ -98,3 +103,13 @@ class Flow:
         # np.max, unlike max, lets nan through
         judged = float(np.max([(change / (self.rtol * size + rounding)).max(), *(other / self.rtol for other in others)]))
         return nu, b, judged, float(np.max([change.max() / size, *others]))
+
+
+def _factor(A: FloatArray) -> tuple[FloatArray, bool]:
+    """Return A's Cholesky factor; where rounding leaves A not positive definite, that of the nearest matrix that is."""
+    try:
+        found = scipy.linalg.cho_factor(A)
+    except np.linalg.LinAlgError:
+        A[np.diag_indices(len(A))] += 1e-15 * np.trace(A)
+        found = scipy.linalg.cho_factor(A)
+    return found[0], bool(found[1])

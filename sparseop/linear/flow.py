@@ -127,25 +127,25 @@ def gradient_flow(problem: LinearProblem, *, alpha: float, gamma: float, times: 
 
     Integrates d nu/dt = -grad Phi(nu) with an L-stable extrapolation method of order 8, N-dimensional and stiff: rates run
     from 8 alpha gamma^2 to |J|^2 + 4 alpha max|y|. u*v = gamma^2 holds by construction. Beyond the time where
-    exp(-8 alpha gamma^2 t) is below rounding, the limit itself is returned, so times may be as large as you please.
+    exp(-8 alpha gamma^2 t) is below rounding, the limit itself is returned, so times may be as large as 1e50.
 
     Parameters
     ----------
     problem : the data (J, y); a ground truth is ignored.
     alpha, gamma : learning-rate ratio in [1e-50, 1e50] and initial scale in (0, 1).
-    times : (m,) finite, >= 0, in increasing order; 0 gives the initial point.
+    times : (m,) from 0 to 1e50, in increasing order; 0 gives the initial point.
     rtol : error of one step relative to the largest entry of nu, of s and of theta's coordinates; the flow contracts, so
         errors of steps do not grow.
 
     Raises
     ------
     InputError
-        for an argument outside its range.
+        for an argument outside its range, or a time that rounding keeps the integration from reaching, as where J and y are 1e18 apart.
     """
     instance("problem", problem, LinearProblem)
     alpha, log_gamma = moderate("alpha", alpha), math.log(between("gamma", gamma, 0, 1))
     rtol = between("rtol", rtol, 1e-11, 1e-2, ends="[]")
-    wanted = array("times", times, (None,))
+    wanted = array("times", times, (None,), moderate=True)
     if wanted[0] < 0 or (np.diff(wanted) < 0).any():
         raise InputError("times must be >= 0 and in increasing order.")
     fits(f"the flow at {len(wanted)} times", len(wanted) * (2 * problem.n_params + 6 * problem.n_samples + problem.rank))

@@ -60,7 +60,10 @@ class CorruptedDataset:
         n, d = X.shape
         centres = array("centres", self.centres, (None, d), what="one column per column of X")
         gammas = array("gammas", self.gammas, (None,))
-        cluster = np.asarray(self.cluster)
+        try:
+            cluster = np.asarray(self.cluster)
+        except ValueError:
+            raise InputError(f"cluster must be whole numbers of shape ({n},), got lists of different lengths.") from None
         if cluster.shape != (n,) or cluster.dtype.kind not in "iu":
             raise InputError(f"cluster must be whole numbers of shape ({n},), got {cluster.dtype} of shape {cluster.shape}.")
         if set(np.unique(cluster)) != set(range(len(centres))):
@@ -140,14 +143,12 @@ class CorruptedDataset:
 
     def plus(self, values: FloatArray) -> FloatArray:
         """Return P_S+ values: every entry replaced by the mean of its cluster; ``values`` (n,)."""
-        values = np.asarray(values)
-        if values.shape != (self.n,):
-            raise InputError(f"values must have shape ({self.n},), one for each crop, got {values.shape}.")
+        values = array("values", values, (self.n,), what="one for each crop")
         return (np.bincount(self.cluster, values, self.n_centres) / self.sizes)[self.cluster]
 
     def minus(self, values: FloatArray) -> FloatArray:
         """Return P_S- values = values - P_S+ values."""
-        return values - self.plus(values)
+        return np.asarray(values) - self.plus(values)
 
     @cached_property
     def diffusedness(self) -> float:
@@ -156,6 +157,7 @@ class CorruptedDataset:
 
     def nearest(self, values: FloatArray) -> FloatArray:
         """Return the class label nearest to each value, the argmin of Theorem 2."""
+        values = array("values", values, None).reshape(np.shape(values))
         middles = (self.gammas[1:] + self.gammas[:-1]) / 2
         return self.gammas[np.searchsorted(middles, values)]
 
