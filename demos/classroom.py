@@ -50,7 +50,7 @@ def whole(name: str, value: Any, low: int, high: int | None = None, *, why: str 
     try:
         number = int(value) if isinstance(value, str) else value
     except ValueError:
-        raise InputError(f"{name} must be a whole number, got {value!r}.") from None
+        raise InputError(f"{name} must be a whole number, got {value[:40]!r}.") from None
     return integer(name, number, low, high, why=why)
 
 

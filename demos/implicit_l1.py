@@ -14,6 +14,7 @@ with app.setup:
 
     from demos import classroom
     from sparseop import plotting
+    from sparseop.errors import between
     from sparseop.linear import (
         flow_limit,
         gaussian_problem,
@@ -58,7 +59,7 @@ def solve(log10_alpha, log_gamma, corrupted, observations=20, parameters=40, ran
     r = classroom.whole("rank", rank, 0, min(n, p), why="the smaller of observations and parameters")
     k = classroom.whole("corrupted", corrupted, 0, n, why="observations")
     problem = gaussian_problem(n, p, r, k, seed=classroom.whole("seed", seed, 0))
-    a, g = 10.0**log10_alpha, float(np.exp(log_gamma))
+    a, g = 10.0 ** between("log10 alpha", log10_alpha, -4, 6, ends="[]"), float(np.exp(between("log gamma", log_gamma, -50, 0, ends="[)")))
     times = np.geomspace(1e-3, 1e4, 90)
     lam = matching_lam(a, g)
     return {

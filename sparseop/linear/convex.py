@@ -23,11 +23,11 @@ from sparseop.linear._interior_point import UNKNOWN, certify, interior_point
 from sparseop.linear.problem import LinearProblem
 
 SOLVERS = ("interior-point", "ECOS", "CLARABEL")
-TINY = float(np.finfo(float).tiny)
+EPS, TINY = float(np.finfo(float).eps), float(np.finfo(float).tiny)
 #: status -> what it means
 STATUSES = {
     "optimal": "the relative duality gap is at most tol",
-    "inaccurate": "the solver can do no better in float64; gap says how close it came",
+    "inaccurate": "the solver, or the proof, can do no better in float64; gap says how close it came",
     "iteration limit": "max_iter was reached first; gap says how close it came",
 }
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class ConvexSolution:
     objective : the primal value 1/2 |theta|^2 + lam |s|_1.
     residual : max_i |y - J theta - s|, zero up to the rounding of that difference.
     iterations : of the solver; 0 where the solution is in closed form, or a warm start was right.
-    status : a key of ``STATUSES``; "optimal" only where gap <= tol.
+    status : a key of ``STATUSES``; "optimal" only where gap <= tol, and the rounding in it, 1/2 (eps |J|_F |nu|_2)^2, is no larger.
     lam : the weight.
     solver : who solved it, e.g. "interior-point" or "ECOS 2.0.14".
     """
@@ -140,7 +140,9 @@ def _certified(problem: LinearProblem, lam: float, tol: float, b: FloatArray, w:
                max_iter: int, solver: str) -> ConvexSolution:
     s, nu, primal, excess, residual = certify(problem.F, problem.y, lam, b, w)
     gap = float(excess / max(primal, TINY))
-    status = "optimal" if gap <= tol else "iteration limit" if iterations >= max_iter else "inaccurate"
+    # b - F^T nu cancels where lam is huge: a gap that its own rounding exceeds proves nothing
+    rounding = 0.5 * (EPS * float(np.linalg.norm(problem.F)) * float(np.linalg.norm(nu))) ** 2
+    status = "optimal" if gap <= tol and rounding <= tol * max(primal, TINY) else "iteration limit" if iterations >= max_iter else "inaccurate"
     return ConvexSolution(theta=problem.factor.lift(b), s=s, nu=nu, gap=gap, objective=float(primal), residual=residual,
                           iterations=iterations, status=status, lam=lam, solver=solver)
 
