@@ -1,9 +1,11 @@
 """The study engine: caching by content, resuming, provenance, and what a user's mistake looks like."""
 
+import contextlib
 import dataclasses
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -134,7 +136,7 @@ def test_dask_backend(squares):
     pd.testing.assert_frame_equal(serial, table)
 
 
-@pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_interrupted_run_goes_on_where_it_stopped(squares, blow):
     command = [sys.executable, "-m", "squares", "--out", "figures", "--cache", "cache", "--jobs", "1"]
     environment = {**os.environ, "PAUSE": "0.3", "PYTHONPATH": os.pathsep.join([str(squares), str(Path.cwd())])}
@@ -148,8 +150,8 @@ def test_interrupted_run_goes_on_where_it_stopped(squares, blow):
     _, said = process.communicate(timeout=60)
     first = calls(squares)
     assert 4 <= len(first) < 8
-    if blow == signal.SIGINT:
-        assert process.returncode == 130
+    if blow != signal.SIGKILL:
+        assert process.returncode == 128 + blow
         assert "interrupted: finished cells are kept" in said
         assert "Traceback" not in said
     again = subprocess.run(command, cwd=squares, env=environment, capture_output=True, text=True, timeout=120, check=False)
@@ -257,6 +259,40 @@ def test_mistakes_are_one_sentence_and_status_2(squares, capsys):
 
     with pytest.raises(InputError, match="mode must be one of"):
         study.simulate(module.STUDIES[0], "fast")
+
+
+def test_a_cache_that_is_none_is_neither_used_nor_removed(squares, capsys):
+    path = squares / "cache/squares.sqlite"
+    path.mkdir(parents=True)
+    for arguments in ((), ("--force",)):
+        assert run(squares, *arguments) == 2
+        assert "it is a folder; give another --cache" in capsys.readouterr().err
+    path.rmdir()
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE letters (text TEXT)")
+    before = path.read_bytes()
+    for arguments in ((), ("--force",)):
+        assert run(squares, *arguments) == 2
+        assert "a database with the table 'letters'" in capsys.readouterr().err
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("content", ["5", "[1]", "{", b"\xff"])
+def test_a_damaged_cell_is_told(squares, capsys, content):
+    assert run(squares) == 0
+    with contextlib.closing(sqlite3.connect(squares / "cache/squares.sqlite")) as database:
+        database.execute("UPDATE cells SET rows = ?", (content,))
+        database.commit()
+    assert run(squares) == 2
+    assert "run with --force to start it anew" in capsys.readouterr().err
+    assert run(squares, "--force") == 0
+
+
+def test_more_workers_than_cores_can_serve_are_refused(squares, capsys):
+    assert run(squares, "--jobs", "1000000") == 2
+    assert "four for each core, got 1000000" in capsys.readouterr().err
+    assert run(squares, "--redraw", "--out", str(squares / "nowhere")) == 2
+    assert not (squares / "nowhere").exists()
 
 
 def test_rows_are_plain_values(squares):
