@@ -13,7 +13,7 @@ from sparseop import provenance
 from sparseop.deep import device as devices
 from sparseop.deep import distributed, trained
 from sparseop.deep.trained import Trained
-from sparseop.errors import InputError
+from sparseop.errors import InputError, choice
 from sparseop.files import require_writable, write_atomic
 
 KEPT = "give the same command again to go on"  #: what an interrupted evaluation says
@@ -38,6 +38,8 @@ def open_run(options: argparse.Namespace, part: str = "backbone") -> tuple[Train
     InputError : as ``trained.load``; a device that cannot be used; several processes.
     OSError : a folder that cannot be written.
     """
+    choice("--network", options.network, trained.NETWORKS)
+    choice("--features", part, trained.PARTS)
     found = trained.load(options.run, options.network, part)
     if distributed.announced() > 1:
         raise InputError(f"a run is judged in one process, got {distributed.announced()}.")

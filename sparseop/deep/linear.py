@@ -37,6 +37,7 @@ from sparseop.deep.contrastive import recipe as contrastive_recipes
 from sparseop.deep.datasets import Dataset
 from sparseop.deep.feed import Feed, epoch_order
 from sparseop.deep.progress import print_columns, watcher
+from sparseop.deep.schema import MOST_EPOCHS, SINGLE
 from sparseop.deep.seeds import seed_for
 from sparseop.deep.trained import Trained
 from sparseop.errors import InputError, between, choice, integer
@@ -98,7 +99,7 @@ def evaluate(found: Trained, dataset: Dataset, protocol: Protocol, *, device: to
     settings = {**asdict(protocol), "seed": seed, "classes": classes, "features": judging.mark(train)}
     if state is not None and state.is_file():
         kept = checkpoint.load(state)
-        begun = kept["state"] if kept["settings"] == settings else None
+        begun = kept["state"] if kept.get("settings") == settings else None
     told = watcher("linear classifier", protocol.epochs)
     started = time.perf_counter()
 
@@ -144,9 +145,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> None:
     name = choice("--protocol", options.protocol, PROTOCOLS)
     given = {key: getattr(options, key) for key in ("epochs", "lr", "batch") if getattr(options, key) is not None}
-    integer("--epochs", given.get("epochs", 1), 1)
+    integer("--epochs", given.get("epochs", 1), 1, MOST_EPOCHS)
     integer("--batch", given.get("batch", 2), 2)
-    between("--lr", given.get("lr", 0.0), 0, 1e38, ends="[]")
+    between("--lr", given.get("lr", 0.0), 0, SINGLE[1], ends="[]")
     integer("--seed", options.seed, 0)
     if name == "ridge" and (given or options.no_crops):
         raise InputError("the protocol 'ridge' takes no --epochs, --lr, --batch and --no-crops: it is a closed form.")

@@ -14,6 +14,7 @@ from torch.nn import functional
 from sparseop.deep import schedule as schedules
 from sparseop.deep.evaluation import accuracy
 from sparseop.deep.recipe import Training
+from sparseop.deep.schema import MOST_EPOCHS, SINGLE
 from sparseop.errors import InputError, between, choice, integer, nonnegative, positive
 
 MOCO_KNN = (200, 0.1)  #: k and temperature of the monitor in MoCo's CIFAR demo, and of lightly's tables
@@ -134,8 +135,8 @@ def train_head(batches: Batches, width: int, classes: int, *, solver: str = "sgd
     InputError : an option out of range; weights that are not finite any more.
     """
     choice("solver", solver, ("sgd", "adam"))
-    between("lr", lr, 0, 1e38, ends="[]")  # single precision ends there
-    integer("epochs", epochs, 1)
+    between("lr", lr, 0, SINGLE[1], ends="[]")
+    integer("epochs", epochs, 1, MOST_EPOCHS)
     kind = choice("schedule", schedule or ("step" if solver == "sgd" else "constant"), ("step", "cosine", "constant"))
     head = nn.Linear(width, classes, device="meta").to_empty(device="cpu")  # draws nothing from the global generator
     with torch.no_grad():

@@ -24,7 +24,7 @@ from functools import partial
 from typing import Any, Literal
 
 from sparseop.deep import augment, datasets, methods, networks, noise, schema
-from sparseop.deep.schema import RECIPES, Component, Kind, Schema
+from sparseop.deep.schema import MOST_EPOCHS, MOST_THREADS, RECIPES, Component, Kind, Schema
 from sparseop.errors import InputError, between, choice, integer, nonnegative, positive
 
 
@@ -153,13 +153,13 @@ def require_sound(recipe: Any) -> None:
     """Refuse numbers out of range in what the recipes of all trainers have: seed, ``[training]``'s optimisation, ``[engine]``."""
     training, engine = recipe.training, recipe.engine
     integer("seed", recipe.seed, 0)
-    integer("training.epochs", training.epochs, 1, 10**7)
+    integer("training.epochs", training.epochs, 1, MOST_EPOCHS)
     integer("training.batch_size", training.batch_size, 2)
     positive("training.lr", training.lr)
     between("training.momentum", training.momentum, 0, 1, ends="[)")
     nonnegative("training.weight_decay", training.weight_decay)
     nonnegative("training.clip", training.clip)
-    integer("engine.threads", engine.threads, 0, 4096)
+    integer("engine.threads", engine.threads, 0, MOST_THREADS)
     integer("engine.test_batch", engine.test_batch, 1)
     integer("engine.test_every", engine.test_every, 1)
 
@@ -178,6 +178,8 @@ def _consistent(recipe: Recipe) -> None:
     integer("training.validation", training.validation, 0)
     nonnegative("training.eta_min", training.eta_min)
     positive("training.gamma", training.gamma)
+    for milestone in training.milestones:
+        integer("training.milestones", milestone, 1)
     if list(training.milestones) != sorted(set(training.milestones)):
         raise InputError(f"training.milestones must increase, got {list(training.milestones)}.")
     if training.nesterov and training.momentum == 0:

@@ -8,6 +8,7 @@ and what is allowed.
 import dataclasses
 import difflib
 import inspect
+import math
 import tomllib
 import types
 import typing
@@ -22,6 +23,9 @@ from sparseop.provenance import ROOT
 R = TypeVar("R")
 RECIPES = ROOT / "deep" / "recipes"  #: those that come with the project
 LARGEST = 2**63 - 1  #: whole number of a recipe, in size
+SINGLE = (1e-37, 1e37)  #: numbers of a recipe, in size, where they are not 0: what single precision holds, and ten times or a tenth of it
+MOST_EPOCHS = 10**7  #: of whatever is trained: the rate of each is held
+MOST_THREADS = 4096
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,7 @@ class Schema(Generic[R]):
         """Return the recipe of a TOML text; ``name`` is used where the text gives none."""
         recipe = from_toml(self.cls, text, name=name, where=where, overrides=overrides, components=self.components)
         self.check(recipe)
+        _require_single("", recipe)
         return recipe
 
 
@@ -108,6 +113,8 @@ def tables(text: str, where: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{where} is not TOML: {error}.") from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits; lists in lists in lists
+        raise InputError(f"{where} cannot be read: {str(error).split(';')[0]}.") from None
 
 
 def from_toml(cls: type[R], text: str, *, name: str, where: str, overrides: Sequence[str], components: Mapping[str, Kind]) -> R:
@@ -116,6 +123,7 @@ def from_toml(cls: type[R], text: str, *, name: str, where: str, overrides: Sequ
     for item in overrides:
         override(found, item)
     found.setdefault("name", name)
+    _require_file_name(f"name in {where}", found["name"])
     fields = dataclasses.fields(cls)  # type: ignore[arg-type]
     known_keys(found, [f.name for f in fields], where)
     parts: dict[str, Any] = {}
@@ -212,7 +220,40 @@ def typed(what: str, value: Any, wanted: Any) -> Any:
         return float(value)
     if wanted in (int, float, str, bool) and type(value) is not wanted:
         raise InputError(f"{what} must be {_name_of(wanted)}, got {value!r}.")
+    if wanted is str and not value.isprintable():
+        _require_text(what, value)
     return value
+
+
+def _require_single(what: str, value: Any) -> None:
+    """Refuse numbers that single precision would take for 0 or infinity, wherever they stand in a recipe; nan and infinity are for ``check``."""
+    if isinstance(value, float):
+        if value != 0 and math.isfinite(value) and not SINGLE[0] <= abs(value) <= SINGLE[1]:
+            raise InputError(f"{what} must be 0, or from {SINGLE[0]:g} to {SINGLE[1]:g} in size, as single precision holds it, got {value!r}.")
+        return
+    parts: dict[str, Any] = {}
+    if isinstance(value, Component):
+        parts = {f".{key}": entry for key, entry in value.options.items()}
+    elif dataclasses.is_dataclass(value):
+        parts = {f".{f.name}": getattr(value, f.name) for f in dataclasses.fields(value)}
+    elif isinstance(value, tuple):
+        parts = {f"[{number}]": entry for number, entry in enumerate(value)}
+    for key, entry in parts.items():
+        _require_single(what + key if what else key.lstrip("."), entry)
+
+
+def _require_text(what: str, value: str) -> None:
+    """Refuse what no file of a recipe could hold: bytes of a command line that were no text."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{what} must be text, got {value!r}.") from None
+
+
+def _require_file_name(what: str, value: Any) -> None:
+    """Refuse a recipe's name that is not that of one folder: its runs go there."""
+    if isinstance(value, str) and (value in ("", ".", "..") or not value.isprintable() or any(mark in value for mark in "/\\") or len(value) > 100):
+        raise InputError(f"{what} must do as the name of a folder, printable, of at most 100 characters and without slashes, got {value[:120]!r}.")
 
 
 def _name_of(wanted: Any) -> str:
@@ -228,9 +269,12 @@ def override(tables: dict[str, Any], item: str) -> None:
     if not separator or not all(keys) or len(keys) > 2:
         raise InputError(f"--set takes table.key=value, as in --set training.epochs=10, got {item!r}.")
     try:
-        value = tomllib.loads(f"x = {raw.strip()}")["x"]
+        parsed = tomllib.loads(f"x = {raw.strip()}")
+        value = parsed["x"] if len(parsed) == 1 else raw.strip()
     except tomllib.TOMLDecodeError:
         value = raw.strip()
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits; lists in lists in lists
+        raise InputError(f"--set {path.strip()} cannot be read: {str(error).split(';')[0]}.") from None
     target = tables
     for key in keys[:-1]:
         target = target.setdefault(key, {})
@@ -247,7 +291,7 @@ def toml_value(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, str):
         escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
-        return f'"{escaped}"'
+        return '"' + "".join(f"\\u{ord(c):04x}" if c < " " or c == "\x7f" else c for c in escaped) + '"'  # TOML takes no control characters
     if isinstance(value, tuple | list):
         return f"[{', '.join(toml_value(entry) for entry in value)}]"
     return repr(value)

@@ -17,6 +17,7 @@ from sparseop.deep.feed import Feed, whole_pass
 from sparseop.errors import InputError, choice
 
 Recipe = label_recipes.Recipe | contrastive_recipes.Recipe
+NETWORKS, PARTS = ("online", "momentum"), ("backbone", "head")  #: what ``load`` can take of a run
 
 
 @dataclass(frozen=True)
@@ -72,13 +73,15 @@ def load(folder: Path, which: str = "online", part: str = "backbone") -> Trained
     path = folder / "recipe.toml"
     if not path.is_file():
         raise InputError(f"there is no run in '{folder}': it has no recipe.toml.")
-    choice("which", which, ("online", "momentum"))
-    choice("part", part, ("backbone", "head"))
+    choice("which", which, NETWORKS)
+    choice("part", part, PARTS)
     task = schema.task(path)
     if task not in ("labels", "contrastive"):
         raise InputError(f"the run in '{folder}' is one of {task!r}; it has no features to take.")
     contrastive = task == "contrastive"
     recipe: Recipe = contrastive_recipes.read(path) if contrastive else label_recipes.read(path)
+    if which == "momentum" and not contrastive:
+        raise InputError(f"the run in '{folder}' has no momentum network: it was trained with labels.")
     state = checkpoint.load(folder / "last.pt")
     found = _under("backbone." if contrastive else "0.", state.get(which if contrastive else "networks", {}))
     first = next((value for value in found.values() if value.ndim == 4), None)

@@ -32,6 +32,7 @@ from sparseop.deep.datasets.voc import CLASSES, load_split
 from sparseop.deep.evaluation import average_precision, interpolated_precision
 from sparseop.deep.feed import Feed, epoch_order
 from sparseop.deep.progress import print_columns, watcher
+from sparseop.deep.schema import MOST_EPOCHS
 from sparseop.deep.seeds import seed_for
 from sparseop.errors import InputError, choice, integer
 
@@ -135,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> None:
     name = choice("--classifier", options.classifier, CLASSIFIERS)
-    integer("--epochs", options.epochs, 1)
+    integer("--epochs", options.epochs, 1, MOST_EPOCHS)
     found, device = judging.open_run(options)
     # the shorter side is 8/7 of the window: 256 of 224
     side = round((found.size or 224) * 8 / 7)
@@ -165,7 +166,7 @@ def _machines(features: list[Tensor], labels: Tensor, state: Path) -> Scores:
     kept = None
     if state.is_file():
         before = checkpoint.load(state)
-        kept = before["found"] if before["mark"] == mark else None
+        kept = before["found"] if before.get("mark") == mark else None
 
     def after(found: dict[str, Any]) -> None:
         checkpoint.save(state, {"mark": mark, "found": found})

@@ -114,9 +114,9 @@ def test_what_is_refused(run, tmp_path, capsys):
         ([tmp_path], "it has no recipe.toml"), ([run, "--protocol", "simclr"], "--protocol must be one of 'ridge'"),
         ([run, "--epochs", "3"], "the protocol 'ridge' takes no --epochs"), ([run, "--protocol", "sane", "--epochs", "0"], "--epochs must be >= 1"),
         ([run, "--protocol", "sane", "--batch", "1"], "--batch must be >= 2"),
-        ([run, "--protocol", "sane", "--lr", "-1"], r"--lr must lie in [0, 1e+38]"), ([run, "--set", "training.epochs=3"], "--set changes the data alone"),
+        ([run, "--protocol", "sane", "--lr", "-1"], r"--lr must lie in [0, 1e+37]"), ([run, "--set", "training.epochs=3"], "--set changes the data alone"),
         ([run, "--set", "data.name=cifar11"], "Did you mean 'cifar10'"), ([run, "--set", "data.name=digits"], "takes images of 3 channels, these have 1"),
-        ([run, "--seed", "-1"], "--seed must be >= 0"), ([run, "--features", "heads"], "part must be one of 'backbone', 'head'"), ([run, "--device", "cuda:99"], "cannot be used"),
+        ([run, "--seed", "-1"], "--seed must be >= 0"), ([run, "--features", "heads"], "--features must be one of 'backbone', 'head'"), ([run, "--network", "slow"], "--network must be one of 'online', 'momentum'"), ([run, "--protocol", "sane", "--epochs", 10**9], "--epochs must be >= 1 and <= 10000000"), ([run, "--device", "cuda:99"], "cannot be used"),
     ]:
         assert linear.main([str(a) for a in arguments]) == 2, words
         assert words in capsys.readouterr().err

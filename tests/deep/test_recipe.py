@@ -39,6 +39,8 @@ def test_resolved_text_reads_back_as_itself():
     again = parse(text(recipe), name="other")
     assert again == recipe
     assert text(again) == text(recipe)
+    odd = parse(SOP, name="x", overrides=[r'title="\u0000\u007f\r\n\t\u001b\u00e9 "'])
+    assert parse(text(odd), name="x").title == odd.title == "\0\x7f\r\n\t\x1b\xe9 "
 
 
 @pytest.mark.parametrize("name", recipes.names())
@@ -95,6 +97,17 @@ def test_another_method_drops_the_options_of_the_first():
     ("", [f"seed={2**63}"], "seed in the recipe must be at most 9223372036854775807 in size"),
     ("", [f"training.lr={10**400}"], "training.lr must be at most 9223372036854775807 in size, got 1000"),
     ("", ["engine.threads=10000000"], "engine.threads must be >= 0 and <= 4096"),
+    ("", ["training.lr=1e-300"], "training.lr must be 0, or from 1e-37 to 1e\\+37 in size, as single precision holds it, got 1e-300"),
+    ("", ["method.lr_u=1e300"], "method.lr_u must be 0, or from 1e-37"),
+    ("", ["training.milestones=[0, 2]"], "training.milestones must be >= 1, got 0"),
+    ("", ["training.lr=" + "9" * 5000], "--set training.lr cannot be read: Exceeds the limit"),
+    ("", ["training.milestones=" + "[" * 5000], "--set training.milestones cannot be read: maximum recursion"),
+    ("x = " + "9" * 5000 + "\n", [], "the recipe cannot be read: Exceeds the limit"),
+    ("", ["training.epochs=3\nx=4"], "training.epochs must be a whole number"),
+    ("", ["title=\udcff"], "title in the recipe must be text"),
+    ("", ["name=../x"], "name in the recipe must do as the name of a folder"),
+    ("", ["name=''"], "name in the recipe must do as the name of a folder"),
+    ("", ["name=" + "x" * 101], "of at most 100 characters"),
     ("nonsense\n", [], "the recipe is not TOML"),
 ])
 def test_refusals(added, overrides, message):

@@ -49,6 +49,8 @@ def flip(images: Tensor, generator: Generator) -> Tensor:
 def cutout(images: Tensor, generator: Generator, side: int) -> Tensor:
     """Set a ``side`` x ``side`` square around a random pixel to zero, cut off at the border (DeVries & Taylor 2017)."""
     batch, _, height, width = images.shape
+    if side // 2 >= max(height, width):
+        raise InputError(f"hole must be less than twice the side of the images, {2 * max(height, width)}, or nothing of them is left, got {side}.")
     low = torch.rand((2, batch), generator=generator, device=images.device)
     hole = [_span(low[i], size, side) for i, size in enumerate((height, width))]
     kept = ~(hole[0][:, :, None] & hole[1][:, None, :])[:, None]

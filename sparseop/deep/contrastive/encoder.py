@@ -26,7 +26,7 @@ class Encoder(nn.Module):
     def __init__(self, backbone: nn.Module, width: int, *, dim: int = 128, layers: int = 2, hidden: int = 0, batch_norm: bool = False) -> None:
         super().__init__()
         integer("head.dim", dim, 2)
-        integer("head.layers", layers, 1)
+        integer("head.layers", layers, 1, 100)
         integer("head.hidden", hidden, 0)
         wide = hidden or width
         steps: list[nn.Module] = []

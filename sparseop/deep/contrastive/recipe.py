@@ -13,7 +13,7 @@ from sparseop.deep import contrastive, datasets, networks, schema
 from sparseop.deep.augment.views import Views
 from sparseop.deep.contrastive.moco import require_queue
 from sparseop.deep.recipe import Engine, Source, require_sound
-from sparseop.deep.schema import RECIPES, Component, Kind, Schema
+from sparseop.deep.schema import MOST_EPOCHS, RECIPES, Component, Kind, Schema
 from sparseop.errors import InputError, choice, integer, nonnegative, positive
 
 FOLDER = RECIPES / "contrastive"
@@ -142,7 +142,7 @@ def _consistent(recipe: Recipe) -> None:
         positive("evaluation.temperatures", temperature)
     integer("evaluation.bank", evaluation.bank, 0)
     nonnegative("evaluation.probe_lr", evaluation.probe_lr)
-    integer("evaluation.probe_epochs", evaluation.probe_epochs, 1)
+    integer("evaluation.probe_epochs", evaluation.probe_epochs, 1, MOST_EPOCHS)
     integer("evaluation.labels_every", evaluation.labels_every, 1)
     options: dict[str, Any] = dict(recipe.method.options)
     contrastive.METHODS[recipe.method.name](2, **{**options, "queue": 1})  # refuses bad options before any work

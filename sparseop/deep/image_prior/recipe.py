@@ -11,7 +11,7 @@ from sparseop.deep import schema
 from sparseop.deep.image_prior import networks
 from sparseop.deep.image_prior.corruption import KINDS
 from sparseop.deep.image_prior.sparse import SMALLEST, STARTS
-from sparseop.deep.schema import RECIPES, Component, Kind, Schema
+from sparseop.deep.schema import MOST_THREADS, RECIPES, Component, Kind, Schema
 from sparseop.errors import InputError, between, choice, integer, nonnegative, positive
 
 TASK = "image-recovery"
@@ -129,7 +129,7 @@ def _consistent(recipe: ImageRecipe) -> None:
     between("training.momentum", training.momentum, 0, 1, ends="[)")
     nonnegative("training.input_noise", training.input_noise)
     between("training.holdout", training.holdout, 0, 1, ends="[)")
-    integer("training.threads", training.threads, 0)
+    integer("training.threads", training.threads, 0, MOST_THREADS)
     if not isinstance(sparse.ratio, str):
         positive("sparse.ratio", sparse.ratio)
     between("sparse.gamma", sparse.gamma, SMALLEST, 1, ends="[)")

@@ -1,5 +1,7 @@
 """Symmetric cross-entropy learning (Y. Wang et al., ICCV 2019, equations 6 and 7)."""
 
+import math
+
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
@@ -20,8 +22,8 @@ class SL(Method):
         super().__init__()
         del n_samples, n_classes
         self.alpha, self.beta = nonnegative("alpha", alpha), nonnegative("beta", beta)
-        if not A < 0:
-            raise InputError(f"A must be a number < 0, got {A!r}.")
+        if not -math.inf < A < 0:
+            raise InputError(f"A must be a finite number < 0, got {A!r}.")
         self.A = float(A)
 
     def forward(self, logits: Tensor, labels: Tensor, index: Tensor) -> Tensor:

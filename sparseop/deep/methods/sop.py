@@ -43,7 +43,7 @@ class SOP(Method):
     u_on, v_on : for "auto": the share of the schedule after which u and v of a sample whose label the network
         contradicts all along switch on. u must be on before the network has memorised: where a schedule is long for its
         data (many epochs, little augmentation), choose u_on smaller.
-    init_std : standard deviation of the Gaussian start of u and v.
+    init_std : standard deviation of the Gaussian start of u and v, in [0, 1].
     u_loss : "ce" or "ce+mse", what u descends.
     constraint : "clamp" or "project".
     update : "batch" or "epoch".
@@ -66,6 +66,7 @@ class SOP(Method):
         self.lr_u, self.lr_v = nonnegative("lr_u", lr_u), nonnegative("lr_v", lr_v)
         between("u_on", u_on, 0, 1)
         between("v_on", v_on, 0, 1)
+        between("init_std", init_std, 0, 1, ends="[]")
         self.u_mse = choice("u_loss", u_loss, ("ce", "ce+mse")) == "ce+mse"
         self.project = choice("constraint", constraint, ("clamp", "project")) == "project"
         self.needs_pass = choice("update", update, ("batch", "epoch")) == "epoch"

@@ -285,7 +285,7 @@ def test_half_precision_logits_give_a_float32_loss(name, batch):
 
 @pytest.mark.parametrize(("build", "message"), [
     (lambda: GCE(N, K, q=0.0), "q must lie in"),
-    (lambda: SL(N, K, A=1.0), "A must be a number < 0"),
+    (lambda: SL(N, K, A=1.0), "A must be a finite number < 0"),
     (lambda: ELR(N, K, beta=1.0), "beta must lie in"),
     (lambda: ELR(10**12, 10), "the table of ELR for 1000000000000 samples"),
     (lambda: MixUp(N, K, alpha=0.0), "alpha must be a finite number > 0"),
