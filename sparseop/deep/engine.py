@@ -88,6 +88,13 @@ class _Run(Loop):
         """Return the learning rate of an epoch."""
         return self.rates[epoch]
 
+    def rehearse(self, images: Tensor) -> None:
+        """Send images through all views and the networks, in evaluation mode."""
+        self.method.start_epoch(0, self.training.epochs)
+        self.networks.eval()
+        for view in [*self.views, self.plain]:
+            self._logits(list(self.networks), view(images, generator(self.device, self.seed, "rehearsal")))
+
     def start_epoch(self, epoch: int) -> list[torch.Generator]:
         """Set rate and modes; return the generators of the views."""
         for group in self.optimiser.param_groups:

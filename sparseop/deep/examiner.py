@@ -13,6 +13,7 @@ from sparseop.deep.datasets import Images
 from sparseop.deep.feed import Feed
 from sparseop.deep.methods import Method
 from sparseop.deep.records import Row
+from sparseop.errors import InputError
 
 
 class Examiner:
@@ -74,6 +75,9 @@ class Examiner:
         p_given = p.gather(1, given[:, None]).squeeze(1)
         score, proposed = self.method.suspicion(self.given), self.method.proposed(self.given)
         suspicion = 1 - p_given if score is None else score.cpu()[train]
+        if not bool(p.isfinite().all() & p_test.isfinite().all() & suspicion.isfinite().all()):
+            raise InputError("after the last epoch what the network or the method says of a sample is not finite; a lower training.lr or "
+                             "lower rates of the method may help.")
         proposal = predicted if proposed is None else proposed.cpu()[train]
 
         tested = [row for row in rows if row["test"] is not None]

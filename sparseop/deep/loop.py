@@ -8,8 +8,8 @@ killed goes on bit by bit as if it had not been.
 import time
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -24,7 +24,7 @@ from sparseop.deep.feed import Feed, epoch_order
 from sparseop.deep.recipe import Engine
 from sparseop.deep.records import Record, Row
 from sparseop.deep.seeds import generator, seed_for
-from sparseop.errors import InputError
+from sparseop.errors import InputError, integer
 
 Watch = Callable[[int, int, Row | None], None]
 CHECKPOINT = "last.pt"
@@ -87,6 +87,9 @@ class Loop(ABC):
         distributed.start(target)
         samples = cls.prepare(recipe, data_root, download=download)
         run = cls(recipe, samples, target)
+        with torch.no_grad():
+            for _, images in run.train_feed.batches([samples.train[:2]]):
+                run.rehearse(images)
         record = Record.create(folder, run.recipe_text(), samples, target)
         return run.fit(record, 0, watch)
 
@@ -104,15 +107,19 @@ class Loop(ABC):
         distributed.start(target)
         samples = cls.prepare(recipe, data_root)
         run = cls(recipe, samples, target)
-        record = Record.reopen(folder, samples, state["rows"])
         run.load(state)
-        return run.fit(record, int(state["epoch"]), watch)
+        record = Record.reopen(folder, samples, state["rows"])
+        return run.fit(record, integer("the number of rows of the checkpoint", len(state["rows"]), 0, run.training.epochs), watch)
 
     # ---- what a trainer says -----------------------------------------------------------------------------------------
 
     @abstractmethod
     def rate(self, epoch: int) -> float:
         """Return the learning rate at the beginning of an epoch, from 0."""
+
+    @abstractmethod
+    def rehearse(self, images: Tensor) -> None:
+        """Refuse (InputError) what the first step would refuse, before anything is written; moves no state, draws from no generator of the run."""
 
     @abstractmethod
     def start_epoch(self, epoch: int) -> list[torch.Generator]:
@@ -211,12 +218,9 @@ class Loop(ABC):
 
     def load(self, state: dict[str, Any]) -> None:
         """Take over the state of a checkpoint."""
-        try:
+        with refitting("networks and method"):
             for name, part in self.parts().items():
                 part.load_state_dict(state[name])
-        except (RuntimeError, ValueError, KeyError) as error:
-            reason = str(error).split("\n")[0]
-            raise InputError(f"the checkpoint does not fit this run's networks and method: {reason}") from None
 
     # ---- small parts -------------------------------------------------------------------------------------------------
 
@@ -251,9 +255,21 @@ def weakly(method: Callable[..., T]) -> Callable[..., T]:
     return call
 
 
+@contextmanager
+def refitting(what: str) -> Iterator[None]:
+    """Turn what torch raises for a state of other parts than ``what`` into an ``InputError``."""
+    try:
+        yield
+    except (RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
+        reason = str(error).split("\n")[0]
+        raise InputError(f"the checkpoint does not fit this run's {what}: {reason}") from None
+
+
 def require_no_run(folder: Path) -> None:
     """Refuse a folder that holds a run."""
     if (folder / "recipe.toml").exists():
+        if not (folder / CHECKPOINT).exists():
+            raise InputError(f"'{folder}' holds a run that has no checkpoint yet; if it goes on no more, remove it, or choose another folder.")
         raise InputError(f"'{folder}' already holds a run; go on with it by --resume, or choose another folder.")
 
 
@@ -268,6 +284,9 @@ def load_checkpoint(folder: Path) -> tuple[Path, dict[str, Any]]:
     if not path.is_file():
         raise InputError(f"there is no run in '{folder}': it has no recipe.toml.")
     state = checkpoint.load(folder / CHECKPOINT)
-    if state["recipe"] != path.read_text(encoding="utf-8"):
+    if state.get("recipe") != path.read_text(encoding="utf-8", errors="replace"):
         raise InputError(f"'{folder / CHECKPOINT}' is the checkpoint of another recipe than '{path}'.")
+    rows = state.get("rows")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows) or len(rows) != state.get("epoch", len(rows)):
+        raise InputError(f"'{folder / CHECKPOINT}' is not a whole checkpoint: its rows are missing or not one for each epoch.")
     return path, state

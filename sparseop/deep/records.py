@@ -92,7 +92,7 @@ class Record:
             packed = io.BytesIO()
             np.savez_compressed(packed, **{name: value.numpy() for name, value in samples.items()})  # type: ignore[arg-type]
             write_atomic(self.folder / "samples.npz", packed.getvalue())
-        _write_json(self.folder / "summary.json", _without_nan(summary))
+        _write_json(self.folder / "summary.json", _finite(summary))
 
     def close(self) -> None:
         """Flush what is open."""
@@ -108,11 +108,11 @@ def _write_json(path: Path, content: Any) -> None:
     write_atomic(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
 
 
-def _without_nan(value: Any) -> Any:
-    """Return ``value`` with nan as null: JSON has no nan."""
+def _finite(value: Any) -> Any:
+    """Return ``value`` with null for what is not finite, for which JSON has no number."""
     if isinstance(value, dict):
-        return {key: _without_nan(entry) for key, entry in value.items()}
-    return None if isinstance(value, float) and math.isnan(value) else value
+        return {key: _finite(entry) for key, entry in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _accelerator(device: torch.device) -> dict[str, Any]:

@@ -36,6 +36,7 @@ from sparseop.deep import recipe as recipes
 from sparseop.deep.contrastive import engine as contrastive_engine
 from sparseop.deep.contrastive import recipe as contrastive_recipes
 from sparseop.deep.contrastive import report
+from sparseop.deep.loop import require_no_run
 from sparseop.deep.progress import print_columns, watcher
 from sparseop.deep.recipe import Recipe
 from sparseop.errors import InputError, integer
@@ -96,9 +97,11 @@ def _run(options: argparse.Namespace) -> None:
         integer("--seed", options.seed, 0)
         options.overrides.append(f"seed={options.seed}")
     stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S")
+    if options.out and (options.out / COMPARISON).exists():
+        raise InputError(f"'{options.out}' already holds a comparison; go on with it by --resume, or choose another folder.")
     if options.recipe == CONTRAST:
-        if options.out and (options.out / COMPARISON).exists():
-            raise InputError(f"'{options.out}' already holds a comparison; go on with it by --resume, or choose another folder.")
+        if options.out:
+            require_no_run(options.out)
         _contrast(options, stamp)
         return
     names = SHOWCASE if options.recipe is None else (options.recipe,)

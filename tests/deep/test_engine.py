@@ -288,6 +288,52 @@ def test_a_folder_that_holds_a_run_is_left_alone(tmp_path):
         engine.train(tiny("training.epochs=1"), tmp_path / "run")
 
 
+def test_a_folder_without_checkpoint_is_left_alone(tmp_path):
+    engine.train(tiny("training.epochs=1"), tmp_path / "run")
+    (tmp_path / "run" / "last.pt").unlink()
+    with pytest.raises(InputError, match="holds a run that has no checkpoint yet"):
+        engine.train(tiny("training.epochs=1"), tmp_path / "run")
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ("s.pop('recipe')", "is the checkpoint of another recipe"), ("s.pop('rows')", "its rows are missing"), ("s['rows'] = 3", "its rows are missing"),
+    ("s['epoch'] = 7", "not one for each epoch"), ("s['epoch'] = -1", "not one for each epoch"), ("s['optimiser'] = 3", "does not fit this run's networks"),
+    ("s['optimiser'] = {}", "does not fit this run's networks"), ("s['networks'] = None", "does not fit this run's networks"),
+    ("s.pop('method')", "does not fit this run's networks"), ("s.update(rows=9 * s['rows'], epoch=9)", "rows of the checkpoint must be >= 0 and <= 1, got 9"),
+])
+def test_a_checkpoint_of_something_else(change, message, tmp_path):
+    engine.train(tiny("training.epochs=1"), tmp_path / "run")
+    path = tmp_path / "run" / "last.pt"
+    s = torch.load(path, weights_only=True)
+    exec(change, {"s": s})
+    torch.save(s, path)
+    with pytest.raises(InputError, match=message):
+        engine.resume(tmp_path / "run")
+
+
+@pytest.mark.parametrize(("overrides", "message"), [
+    (["training.augment=weak", "training.pad=9"], "pad must be at most the side of the images, 8, got 9"),
+    (["training.augment=weak", f"training.pad={10**12}"], "pad must be at most"),
+    (["training.crop=30"], "crop must be at most the side of the images"),
+    (["training.crop=2"], "'convnet' takes images of 4 x 4 pixels and more, got 2 x 2"),
+    (["training.augment=strong", "training.hole=16"], "hole must be less than twice the side of the images, 16, or nothing of them is left, got 16"),
+    (["method.name=forward"], "warmup must be < the number of epochs 3, got 10"),
+    (["method.init_std=2", "method.lr_u=1", "method.lr_v=1"], r"init_std must lie in \[0, 1\], got 2.0"),
+    (["method.name=sl", "method.A=-inf"], "A must be a finite number < 0, got -inf"),
+    (["network.width=100000000"], "does not fit into memory"),
+])
+def test_refused_before_anything_is_written(overrides, message, tmp_path):
+    with pytest.raises(InputError, match=message):
+        engine.train(tiny(*overrides), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_network_that_its_last_step_has_ruined(tmp_path):
+    """The loss of the last step is finite, what it leaves is not."""
+    with pytest.raises(InputError, match="after the last epoch what the network or the method says of a sample is not finite"):
+        engine.train(tiny("training.epochs=1", "training.batch_size=1347", "training.lr=1e37"), tmp_path / "run")
+
+
 def test_what_cannot_be_resumed(tmp_path):
     with pytest.raises(InputError, match=r"it has no recipe\.toml"):
         engine.resume(tmp_path)

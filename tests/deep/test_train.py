@@ -41,6 +41,16 @@ def test_resume(capsys, tmp_path):
     assert [line for line in first.splitlines() if "accuracy" in line] == [line for line in second.splitlines() if "accuracy" in line]
 
 
+def test_a_run_and_a_comparison_do_not_share_a_folder(tmp_path, capsys):
+    (tmp_path / "run").mkdir()
+    for held, recipe, message in (("recipe.toml", "sane", "'run' holds a run"), ("comparison.json", "digits_sym40_ce", "'run' already holds a comparison")):
+        (tmp_path / "run" / held).touch()
+        assert train.main([recipe, "--out", "run"]) == 2
+        assert message in capsys.readouterr().err
+        assert [path.name for path in (tmp_path / "run").iterdir()] == [held]
+        (tmp_path / "run" / held).unlink()
+
+
 def test_a_recipe_by_path(tmp_path, capsys):
     (tmp_path / "mine.toml").write_text('title = "mine"\n[method]\nname = "gce"\n')
     assert train.main(["mine.toml", *TINY, "--out", "run"]) == 0

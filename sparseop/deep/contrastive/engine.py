@@ -6,6 +6,7 @@ classes, which only judge), metrics.csv (loss, kNN, and what the labels over key
 
 import copy
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from sparseop.deep.contrastive.recipe import Recipe, Training
 from sparseop.deep.contrastive.schedule import rate
 from sparseop.deep.data import Samples
 from sparseop.deep.loop import Loop, weakly
+from sparseop.deep.networks.size import require_memory
 from sparseop.deep.records import Row
 from sparseop.deep.seeds import generator, seed_for
 from sparseop.errors import InputError
@@ -57,7 +59,9 @@ class _Run(Loop):
         torch.manual_seed(seed_for(self.seed, "network"))
         backbone, width = networks.backbone(recipe.network.name, dataset.train_images.shape[1], **recipe.network.options)
         head = recipe.head
-        plain = Encoder(backbone, width, dim=head.dim, layers=head.layers, hidden=head.hidden, batch_norm=head.batch_norm)
+        shape: dict[str, Any] = asdict(head)
+        require_memory("head", shape, lambda: Encoder(nn.Identity(), width, **shape))
+        plain = Encoder(backbone, width, **shape)
         self.layout = torch.channels_last if self.engine.channels_last else torch.contiguous_format
         self.online = self._normalised(plain).to(device, memory_format=self.layout)  # type: ignore[call-overload]
         self.slow = momentum_copy(self.online)
@@ -86,6 +90,14 @@ class _Run(Loop):
     def rate(self, epoch: int) -> float:
         """Return the learning rate at the beginning of an epoch."""
         return rate(self.training, epoch / self.training.epochs)
+
+    def rehearse(self, images: Tensor) -> None:
+        """Send images through all views and the network, in evaluation mode."""
+        draw = generator(self.device, self.seed, "rehearsal")
+        self._features(images)
+        for view in [*self.views(images, draw), *(part for pair in self._pairs(images, draw) for part in pair)]:
+            with self.autocast():
+                self.online(view.contiguous(memory_format=self.layout))
 
     def start_epoch(self, epoch: int) -> list[torch.Generator]:
         """Set the modes; return the generators of the views, one a process, and of the method, the same on all."""

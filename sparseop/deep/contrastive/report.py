@@ -13,7 +13,7 @@ Column = tuple[str, dict[str, Any]]
 
 def equal_time(epochs: int, seconds: float, other_seconds: float) -> int:
     """Return how many epochs the baseline can train in the other's time, when ``epochs`` took it ``seconds``."""
-    return max(1, round(epochs * other_seconds / seconds))
+    return max(1, round(epochs * other_seconds / max(seconds, 0.05)))  # a tenth is the least that is told apart
 
 
 def column(recipe: Recipe, summary: dict[str, Any], note: str = "") -> list[Column]:

@@ -34,7 +34,7 @@ from sparseop.deep.image_prior.fit import Fit
 from sparseop.deep.image_prior.picture import draw
 from sparseop.deep.image_prior.ratio import estimated_level, matching
 from sparseop.deep.image_prior.recipe import ImageRecipe
-from sparseop.deep.loop import CHECKPOINT, load_checkpoint, require_no_run
+from sparseop.deep.loop import CHECKPOINT, load_checkpoint, refitting, require_no_run
 from sparseop.deep.records import Record, Row
 from sparseop.errors import InputError
 from sparseop.files import require_writable, sha256, write_atomic
@@ -95,12 +95,14 @@ class _Run:
         """Run what is left of the methods and return the summary."""
         first = 0
         if state is not None:
-            first, self.recovered, self.s = int(state["method"]), dict(state["recovered"]), state["s"]
+            with refitting("methods"):
+                first, self.recovered, self.s = int(state["method"]), dict(state["recovered"]), state["s"]
         try:
             for index in range(first, len(self.recipe.methods)):
                 fit = Fit(self.y, self.recipe.methods[index], self.recipe, self.device)
                 if state is not None and index == first:
-                    fit.load_state_dict(state["fit"])
+                    with refitting("network and method"):
+                        fit.load_state_dict(state["fit"])
                 self._advance(fit, index, record, watch)
             self._save(record, len(self.recipe.methods), {})
         except torch.OutOfMemoryError:

@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from sparseop.deep import networks, train
 from sparseop.deep.augment.views import Views
-from sparseop.deep.contrastive import engine
+from sparseop.deep.contrastive import engine, report
 from sparseop.deep.contrastive import recipe as recipes
 from sparseop.deep.contrastive.encoder import Encoder, follow, momentum_copy
 from sparseop.deep.contrastive.queue import Queue
@@ -321,3 +321,8 @@ def test_a_comparison_that_was_killed_goes_on(tmp_path, monkeypatch, capsys):
     recipe = recipes.read(tmp_path / "out" / "sane" / "recipe.toml")
     engine.train(recipe, tmp_path / "whole")
     assert_same_state(state_of(tmp_path / "whole"), state_of(tmp_path / "out" / "sane"))
+
+
+@pytest.mark.parametrize(("seconds", "other", "epochs"), [(10.0, 17.0, 17), (10.0, 0.0, 1), (0.0, 0.1, 20), (0.0, 0.0, 1)])
+def test_epochs_of_equal_time_of_runs_too_short_to_time(seconds, other, epochs):
+    assert report.equal_time(10, seconds, other) == epochs

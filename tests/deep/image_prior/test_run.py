@@ -154,6 +154,9 @@ def test_a_grey_image(tmp_path):
     (["sparse.ratio=0"], "sparse.ratio must be a finite number > 0"),
     (["sparse.gamma=1"], "sparse.gamma must lie in [1e-30, 1)"),
     (["sparse.gamma=1e-60"], "sparse.gamma must lie in [1e-30, 1), got 1e-60"),
+    (["sparse.ratio=1e300"], "sparse.ratio must be 0, or from 1e-37 to 1e+37 in size"),
+    (["training.threads=1000000000"], "training.threads must be >= 0 and <= 4096, got 1000000000"),
+    ([f"training.threads={10**12}"], "training.threads must be >= 0 and <= 4096"),
     (["sparse.ratio=held"], "sparse.ratio must be a number or one of 'auto', 'held-out', got 'held'"),
     (["network.scales=0"], "network.scales must be >= 1 and <= 14, got 0"),
     (["noise_kind=pepper"], "noise_kind must be one of 'salt-and-pepper', 'uniform'"),
@@ -169,6 +172,27 @@ def test_one_sentence_and_status_2(arguments, message, capsys, tmp_path):
     assert err[0].startswith("sparseop.deep.train: error: ")
     assert message in err[0]
     assert ("was not finite" in message) == (tmp_path / "runs").exists()  # but for a loss that only the run can show, nothing is begun
+
+
+def test_noise_that_meets_no_entry(tmp_path):
+    """Without a corrupted entry PSNR is infinite, for which JSON has no number."""
+    summary = run.train(made("noise=1e-30"), tmp_path / "run", device="cpu")
+    assert summary["psnr_corrupted"] == np.inf
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["psnr_corrupted"] is None
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ("s.pop('method')", "does not fit this run's methods"), ("s.update(method=0, fit={})", "does not fit this run's network and method"),
+    ("s.update(recovered=3)", "does not fit this run's methods"), ("s.update(rows=None)", "its rows are missing"),
+])
+def test_a_checkpoint_of_something_else(change, message, tmp_path):
+    run.train(made(), tmp_path / "run", device="cpu")
+    path = tmp_path / "run" / "last.pt"
+    s = torch.load(path, weights_only=True)
+    exec(change, {"s": s})
+    torch.save(s, path)
+    with pytest.raises(InputError, match=message):
+        run.resume(tmp_path / "run", device="cpu")
 
 
 def test_a_place_that_cannot_be_written_is_told_before_anything_is_fitted(capsys, tmp_path, monkeypatch):
