@@ -23,12 +23,14 @@ import torch
 
 from benchmarks.official import checkout
 from sparseop import cli
+from sparseop.deep import device as devices
 from sparseop.deep import recipe as recipes
 from sparseop.deep.contrastive import recipe as contrastive_recipes
 from sparseop.errors import InputError, integer, positive
 from sparseop.provenance import ROOT
 
 RESULTS = ROOT / "deep" / "results"
+MOST_JOBS = 64  #: that share a device
 KEPT = ("recipe.toml", "run.json", "metrics.csv", "summary.json")
 
 
@@ -107,9 +109,10 @@ def work(runs: list[Run], scratch: Path, data_root: Path | None, *, device: str,
     deadline = time.monotonic() + 60 * minutes
     todo = [run for run in runs if not (run.record / "summary.json").exists()]
     going: dict[Run, subprocess.Popen[bytes]] = {}
+    failed: list[str] = []
     try:
         while (todo or going) and time.monotonic() < deadline:
-            while todo and len(going) < jobs:
+            while todo and len(going) < jobs and time.monotonic() < deadline:
                 run = todo.pop(0)
                 going[run] = start(run, scratch / run.name, data_root, device)
                 print(f"started {run.name}", flush=True)
@@ -118,6 +121,8 @@ def work(runs: list[Run], scratch: Path, data_root: Path | None, *, device: str,
                     del going[run]
                     if process.returncode == 0:
                         keep(run, scratch / run.name)
+                    else:
+                        failed.append(run.name)
                     print(f"{'finished' if process.returncode == 0 else 'FAILED, see its log:'} {run.name}", flush=True)
             time.sleep(1)
     finally:
@@ -125,6 +130,9 @@ def work(runs: list[Run], scratch: Path, data_root: Path | None, *, device: str,
             process.terminate()  # its last epoch's checkpoint stays
             process.wait()
             print(f"stopped {run.name}: goes on with the next call", flush=True)
+    if failed:
+        log = (scratch / failed[0]).with_suffix(".log")
+        raise InputError(f"{len(failed)} of the runs failed, the first {failed[0]}; why is in '{log}'.")
 
 
 def measurements(task: str, device: str, official: Path | None) -> list[list[str]]:
@@ -159,7 +167,11 @@ def main() -> int:
                 print(f"{'done' if (run.record / 'summary.json').exists() else '    '}  {run.name}")
             return
         begun = time.monotonic()
-        minutes, jobs = positive("--minutes", options.minutes), integer("--jobs", options.jobs, 1)
+        minutes, jobs = positive("--minutes", options.minutes), integer("--jobs", options.jobs, 1, MOST_JOBS)
+        if options.data_root is not None and not options.data_root.is_dir():
+            raise InputError(f"--data-root '{options.data_root}' is not a folder.")
+        if not torch.cuda.is_available():
+            devices.choose(options.device)
         if options.official is not None:
             checkout.identify(options.official)
         if options.device.startswith("cuda") or (options.device == "auto" and torch.cuda.is_available()):
