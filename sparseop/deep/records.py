@@ -31,17 +31,17 @@ class Record:
     @classmethod
     def create(cls, folder: Path, recipe: str, samples: Samples, device: torch.device) -> "Record":
         """Start the record of a new run."""
-        if distributed.rank() == 0:
-            folder.mkdir(parents=True, exist_ok=True)
-            samples.labels.save(folder / "labels.npz")
         dataset = samples.dataset
-        return cls.begin(folder, recipe, device, {
+        record = cls.begin(folder, recipe, device, {
             "processes": distributed.world(), "dataset": dataset.name,
             "samples": len(samples.train), "validation": len(samples.validation),
             "noise_rate": samples.labels.realised_rate if dataset.truth_known else None,
             "labels_sha256": sha256(samples.labels.given.numpy().tobytes()), "notes": list(dataset.notes),
             "normalisation": {"mean": list(dataset.mean), "std": list(dataset.std)},  # whoever takes the network needs it
         })
+        if distributed.rank() == 0:
+            samples.labels.save(folder / "labels.npz")
+        return record
 
     @classmethod
     def begin(cls, folder: Path, recipe: str, device: torch.device, about: dict[str, Any]) -> "Record":
@@ -50,8 +50,8 @@ class Record:
             general = provenance.stamp("sparseop", "torch", "numpy")
             general["hardware"] |= _accelerator(device)
             folder.mkdir(parents=True, exist_ok=True)
+            _claim(folder / "recipe.toml", recipe)
             _write_json(folder / "run.json", general | {"threads": torch.get_num_threads()} | about)
-            write_atomic(folder / "recipe.toml", recipe.encode())
         return cls(folder, [])
 
     @classmethod
@@ -98,6 +98,15 @@ class Record:
         """Flush what is open."""
         if self._board is not None:
             self._board.close()
+
+
+def _claim(path: Path, recipe: str) -> None:
+    """Write the file that makes a folder a run's: of two that begin there at the same moment one is refused."""
+    try:
+        with path.open("x", encoding="utf-8", newline="") as file:
+            file.write(recipe)
+    except FileExistsError:
+        raise InputError(f"another run has begun in '{path.parent}' meanwhile; choose another folder.") from None
 
 
 def _shown(value: Any) -> Any:

@@ -288,6 +288,15 @@ def test_a_folder_that_holds_a_run_is_left_alone(tmp_path):
         engine.train(tiny("training.epochs=1"), tmp_path / "run")
 
 
+def test_of_two_runs_that_begin_in_a_folder_one_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr("sparseop.deep.loop.require_no_run", lambda _: None)  # both looked before either wrote
+    engine.train(tiny("training.epochs=1"), tmp_path / "run")
+    held = {path: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    with pytest.raises(InputError, match=r"another run has begun in '.*run' meanwhile"):
+        engine.train(tiny("training.epochs=1", "seed=1"), tmp_path / "run")
+    assert {path: path.read_bytes() for path in (tmp_path / "run").iterdir()} == held
+
+
 def test_a_folder_without_checkpoint_is_left_alone(tmp_path):
     engine.train(tiny("training.epochs=1"), tmp_path / "run")
     (tmp_path / "run" / "last.pt").unlink()
