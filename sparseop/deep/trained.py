@@ -63,7 +63,7 @@ def load(folder: Path, which: str = "online", part: str = "backbone") -> Trained
 
     Parameters
     ----------
-    which : "online" or "momentum", for a contrastive run. A run with labels has its (first) network.
+    which : "online" or "momentum", for a contrastive run. A run with labels has its (first) network alone.
     part : "backbone", or "head": with the projection head of a contrastive run.
 
     Raises
