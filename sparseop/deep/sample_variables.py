@@ -127,4 +127,4 @@ def require_memory(n_bytes: int, what: str) -> None:
         return  # not Linux: nothing known, the allocation itself will tell
     if n_bytes > free:
         raise InputError(f"{what} take {n_bytes / 2**30:.1f} GiB, and this machine has {free / 2**30:.1f} GiB free; "
-                         "use fewer samples or classes, or a machine with more memory.")
+                         "use fewer, or a machine with more memory.")

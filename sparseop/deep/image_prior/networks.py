@@ -8,6 +8,7 @@ Batch normalisation works on the one image there is, and always in training mode
 """
 
 import inspect
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sparseop.deep.networks.size import require_memory
+from sparseop.deep.sample_variables import require_memory as require_free
 from sparseop.errors import InputError, choice, integer
 
 SLOPE = 0.2  # of LeakyReLU
@@ -130,6 +132,7 @@ def build(name: str, channels: int, size: Sequence[int], **options: int) -> Prio
     builder = _BUILDERS[choice("network.name", name, NAMES)]
     require_memory(name, options, lambda: builder(channels, size, **options))
     network = builder(channels, size, **options)
+    require_free(4 * math.prod(network.noise_shape), f"the {network.noise_shape[1]} channels of noise that network {name!r} starts from")
     if min(size) < 2 * network.least:
         raise InputError(f"network {name!r} halves the side {network.least.bit_length() - 1} times and needs an image of at least "
                          f"{2 * network.least} pixels, got {size[0]} x {size[1]}; a smaller network.scales needs less.")

@@ -155,6 +155,7 @@ def test_a_grey_image(tmp_path):
     (["sparse.gamma=1"], "sparse.gamma must lie in [1e-30, 1)"),
     (["sparse.gamma=1e-60"], "sparse.gamma must lie in [1e-30, 1), got 1e-60"),
     (["sparse.ratio=1e300"], "sparse.ratio must be 0, or from 1e-37 to 1e+37 in size"),
+    (["network.depth=1000000000"], "memory"),
     (["training.threads=1000000000"], "training.threads must be >= 0 and <= 4096, got 1000000000"),
     ([f"training.threads={10**12}"], "training.threads must be >= 0 and <= 4096"),
     (["sparse.ratio=held"], "sparse.ratio must be a number or one of 'auto', 'held-out', got 'held'"),
