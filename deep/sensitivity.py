@@ -28,7 +28,7 @@ SEEDS = (0, 1)
 
 def cell(lambda_C: float, lambda_B: float, seed: int) -> Row:
     """Train SOP+ with these weights; test accuracy in percent, last and best epoch."""
-    summary, _ = digits.train("SOP+", "symmetric", 0.6, seed, f"method.lambda_C={lambda_C}", f"method.lambda_B={lambda_B}", "training.hole=2")
+    summary, _ = digits.train("SOP+", "symmetric", 0.6, seed, f"method.lambda_C={lambda_C}", f"method.lambda_B={lambda_B}")
     return {"last": summary["final"]["test"], "best": summary["best"]["test"], "auroc": summary["detection"]["auroc"],
             "_train_seconds": summary["seconds"]}
 

@@ -95,9 +95,9 @@ def instance(name: str, value: Any, kind: type) -> None:
         raise InputError(f"{name} must be a {kind.__name__}, got {_shown(value)}.")
 
 
-def fits(what: str, entries: int, *, instead: str = "") -> None:
-    """Refuse, before it is tried, an allocation of ``entries`` float64 numbers that memory can't hold."""
-    size = 8 * entries
+def fits(what: str, entries: int, *, itemsize: int = 8, instead: str = "") -> None:
+    """Refuse, before it is tried, an allocation of ``entries`` numbers of ``itemsize`` bytes that memory can't hold."""
+    size = itemsize * entries
     if size <= 2**20:
         return
     free = memory.free()

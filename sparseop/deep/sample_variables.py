@@ -25,13 +25,11 @@ too. Only the rows of the batch are read and written, so that a step costs the s
 million; dense autograd gradients cost two passes over N x K numbers a step.
 """
 
-from pathlib import Path
-
 import torch
 from torch import Tensor, nn
 
 from sparseop.deep import distributed
-from sparseop.errors import InputError, integer, nonnegative
+from sparseop.errors import fits, integer, nonnegative
 
 
 class SampleVariables(nn.Module):
@@ -52,7 +50,7 @@ class SampleVariables(nn.Module):
         integer("n_samples", n_samples, 1)
         integer("n_classes", n_classes, 2)
         nonnegative("std", std)
-        require_memory(n_samples * (n_classes + 1) * 4, f"u and v for {n_samples} samples and {n_classes} classes")
+        fits(f"u and v for {n_samples} samples and {n_classes} classes", n_samples * (n_classes + 1), itemsize=4)
         generator = torch.Generator().manual_seed(seed)
         self.register_buffer("u", torch.randn(n_samples, generator=generator) * std)
         self.register_buffer("v", torch.randn(n_samples, n_classes, generator=generator) * std)
@@ -116,15 +114,3 @@ def gradients(p: Tensor, u: Tensor, v: Tensor, labels: Tensor, *, eps: float, u_
     g_u = torch.where(u.square() <= 1, 2 * u * slope, 0.0)
     g_v = torch.where(v.square() <= 1, -4 * v * (h - V), 0.0).scatter_(1, given, 0.0)
     return g_u, g_v
-
-
-def require_memory(n_bytes: int, what: str) -> None:
-    """Refuse an allocation on this machine that its free memory cannot hold, before it is tried."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
-    except (OSError, StopIteration):
-        return  # not Linux: nothing known, the allocation itself will tell
-    if n_bytes > free:
-        raise InputError(f"{what} take {n_bytes / 2**30:.1f} GiB, and this machine has {free / 2**30:.1f} GiB free; "
-                         "use fewer, or a machine with more memory.")

@@ -329,7 +329,7 @@ def test_a_checkpoint_of_something_else(change, message, tmp_path):
     (["method.name=forward"], "warmup must be < the number of epochs 3, got 10"),
     (["method.init_std=2", "method.lr_u=1", "method.lr_v=1"], r"init_std must lie in \[0, 1\], got 2.0"),
     (["method.name=sl", "method.A=-inf"], "A must be a finite number < 0, got -inf"),
-    (["network.width=100000000"], "does not fit into memory"),
+    (["network.width=100000000"], "GiB of memory"),
 ])
 def test_refused_before_anything_is_written(overrides, message, tmp_path):
     with pytest.raises(InputError, match=message):

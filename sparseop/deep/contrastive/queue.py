@@ -4,8 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from sparseop.deep.sample_variables import require_memory
-from sparseop.errors import InputError, integer
+from sparseop.errors import InputError, fits, integer
 
 
 class Queue(nn.Module):
@@ -21,7 +20,7 @@ class Queue(nn.Module):
     def __init__(self, size: int, dim: int, *, seed: int = 0) -> None:
         super().__init__()
         integer("queue", size, 1)
-        require_memory(2 * 4 * size * dim, f"the queue of {size} keys with {dim} numbers each")  # drawn, and normalised
+        fits(f"the queue of {size} keys with {dim} numbers each", 2 * size * dim, itemsize=4)  # drawn, and normalised
         generator = torch.Generator().manual_seed(seed)
         self.register_buffer("keys", normalize(torch.randn(size, dim, generator=generator)))
         self.register_buffer("index", torch.full((size,), -1))

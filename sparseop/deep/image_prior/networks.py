@@ -16,8 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sparseop.deep.networks.size import require_memory
-from sparseop.deep.sample_variables import require_memory as require_free
-from sparseop.errors import InputError, choice, integer
+from sparseop.errors import InputError, choice, fits, integer
 
 SLOPE = 0.2  # of LeakyReLU
 MOST_SCALES = 14  # an image of 2**15 pixels a side
@@ -132,7 +131,7 @@ def build(name: str, channels: int, size: Sequence[int], **options: int) -> Prio
     builder = _BUILDERS[choice("network.name", name, NAMES)]
     require_memory(name, options, lambda: builder(channels, size, **options))
     network = builder(channels, size, **options)
-    require_free(4 * math.prod(network.noise_shape), f"the {network.noise_shape[1]} channels of noise that network {name!r} starts from")
+    fits(f"the {network.noise_shape[1]} channels of noise that network {name!r} starts from", math.prod(network.noise_shape), itemsize=4)
     if min(size) < 2 * network.least:
         raise InputError(f"network {name!r} halves the side {network.least.bit_length() - 1} times and needs an image of at least "
                          f"{2 * network.least} pixels, got {size[0]} x {size[1]}; a smaller network.scales needs less.")

@@ -6,8 +6,7 @@ from torch.nn.functional import cross_entropy
 
 from sparseop.deep import distributed
 from sparseop.deep.methods.base import Method, memory_note
-from sparseop.deep.sample_variables import require_memory
-from sparseop.errors import between, integer, nonnegative
+from sparseop.errors import between, fits, integer, nonnegative
 
 CLAMP = 1e-4  # of the released code: keeps log(1 - <p, t>) finite
 
@@ -29,7 +28,7 @@ class ELR(Method):
         super().__init__()
         self.lam, self.beta = nonnegative("lam", lam), between("beta", beta, 0, 1, ends="[)")
         integer("n_samples", n_samples, 1)
-        require_memory(n_samples * n_classes * 4, memory_note("ELR", n_samples, n_classes))
+        fits(memory_note("ELR", n_samples, n_classes), n_samples * n_classes, itemsize=4)
         self.register_buffer("targets", torch.zeros(n_samples, n_classes))
 
     def forward(self, logits: Tensor, labels: Tensor, index: Tensor) -> Tensor:

@@ -8,8 +8,7 @@ from torch import Tensor
 
 from sparseop.deep import distributed
 from sparseop.deep.methods.base import Method, Setting, memory_note
-from sparseop.deep.sample_variables import require_memory
-from sparseop.errors import InputError, between, choice, integer
+from sparseop.errors import InputError, between, choice, fits, integer
 
 
 class Forward(Method):
@@ -42,7 +41,7 @@ class Forward(Method):
         self.register_buffer("T", _stochastic(matrix, n_classes) if matrix is not None else torch.eye(n_classes))
         self.estimating = matrix is None
         if self.estimating:
-            require_memory(n_samples * n_classes * 4, memory_note("Forward", n_samples, n_classes))
+            fits(memory_note("Forward", n_samples, n_classes), n_samples * n_classes, itemsize=4)
             self.register_buffer("p", torch.zeros(n_samples, n_classes), persistent=False)
 
     @classmethod

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from sparseop.errors import InputError
+from sparseop.errors import InputError, fits
 
 
 def require_memory(name: str, options: Mapping[str, Any], make: Callable[[], nn.Module]) -> None:
@@ -18,12 +18,12 @@ def require_memory(name: str, options: Mapping[str, Any], make: Callable[[], nn.
     ------
     InputError : they do not fit.
     """
+    given = ", ".join(f"{key} = {value}" for key, value in options.items())
     try:
         with torch.device("meta"):
             size = sum(parameter.numel() * parameter.element_size() for parameter in make().parameters())
-        torch.empty(size, dtype=torch.uint8)  # asked for, never touched
-    except (RuntimeError, TypeError) as error:
-        if not any(reason in str(error).lower() for reason in ("allocate memory", "overflow")):
+    except (RuntimeError, TypeError) as error:  # sizes that 64 bits do not hold
+        if "overflow" not in str(error).lower():
             raise
-        given = ", ".join(f"{key} = {value}" for key, value in options.items())
-        raise InputError(f"network {name!r} with {given} does not fit into memory.") from None
+        raise InputError(f"network {name!r} with {given} has more weights than 64 bits can count.") from None
+    fits(f"network {name!r} with {given}", size, itemsize=1)

@@ -27,7 +27,7 @@ CASES = [
     ("evaluation.neighbours=[0]", "same length"), ("evaluation.neighbours=[0, 1, 2]", "evaluation.neighbours must be >= 1, got 0"),
     ("evaluation.temperatures=[0.1, 0, 1]", "evaluation.temperatures must be a finite number > 0"), ("evaluation.bank=-1", "evaluation.bank must be >= 0, got -1"),
     ("evaluation.labels_every=0", "evaluation.labels_every must be >= 1, got 0"), ("head.dim=1", "head.dim must be >= 2, got 1"),
-    ("head.dim=1000000000000", "network 'head' with dim = 1000000000000, layers = 2"), ("head.hidden=1000000000000", "does not fit into memory"),
+    ("head.dim=1000000000000", "network 'head' with dim = 1000000000000, layers = 2"), ("head.hidden=1000000000000", "would take"),
     ("head.layers=1000000000", "head.layers must be >= 1 and <= 100, got 1000000000"), ("method.queue=1000000000000", "the queue of 1000000000000 keys"),
     ("method.kappa=1e300", "method.kappa must be 0, or from 1e-37 to 1e+37 in size"), ("evaluation.temperatures=[1e-300]", "evaluation.temperatures"),
     ("evaluation.probe_epochs=1000000000", "evaluation.probe_epochs must be >= 1 and <= 10000000, got 1000000000"),
