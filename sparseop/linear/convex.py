@@ -141,7 +141,7 @@ def _certified(problem: LinearProblem, lam: float, tol: float, b: FloatArray, w:
     s, nu, primal, excess, residual = certify(problem.F, problem.y, lam, b, w)
     gap = float(excess / max(primal, TINY))
     # b - F^T nu cancels where lam is huge: a gap that its own rounding exceeds proves nothing
-    rounding = 0.5 * (EPS * float(np.linalg.norm(problem.F)) * float(np.linalg.norm(nu))) ** 2
+    rounding = 0.5 * EPS**2 * float(np.vdot(problem.F, problem.F)) * float(np.vdot(nu, nu))
     status = "optimal" if gap <= tol and rounding <= tol * max(primal, TINY) else "iteration limit" if iterations >= max_iter else "inaccurate"
     return ConvexSolution(theta=problem.factor.lift(b), s=s, nu=nu, gap=gap, objective=float(primal), residual=residual,
                           iterations=iterations, status=status, lam=lam, solver=solver)
