@@ -170,7 +170,7 @@ def main() -> int:
         minutes, jobs = positive("--minutes", options.minutes), integer("--jobs", options.jobs, 1, MOST_JOBS)
         if options.data_root is not None and not options.data_root.is_dir():
             raise InputError(f"--data-root '{options.data_root}' is not a folder.")
-        if not torch.cuda.is_available():
+        if not torch.cuda.is_available():  # where there is one it stays untouched here: the runs share it
             devices.choose(options.device)
         if options.official is not None:
             checkout.identify(options.official)

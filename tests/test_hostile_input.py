@@ -37,8 +37,7 @@ def refused(call, *words):
     ([[1e-300]], "other units"),
 ])
 def test_arrays(value, words):
-    refused(lambda: linear.LinearProblem(value, np.ones(len(value))), "J must", words) if "GiB" not in words else \
-        refused(lambda: linear.LinearProblem(value, [1.0]), "J of shape", words)
+    refused(lambda: linear.LinearProblem(value, [1.0]), "J of shape" if words == "GiB" else "J must", words)  # J is read before y
 
 
 @pytest.mark.parametrize("value", [10**400, -10**5000, 1 + 0j, np.complex128(1), np.ones(10**5), [[1], [1, 2]], pd.Series([0.5]), pd.NA, None,

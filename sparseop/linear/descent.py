@@ -167,6 +167,7 @@ def accurate_step_size(problem: LinearProblem, *, alpha: float, gamma: float, ac
 def _largest_residual(F: FloatArray, unit: float, ratio_tau: float, tau: float) -> float:
     """Return the residual from which on the run has diverged: one from which the next step still stays in float64's range."""
     limit = 1e60 * max(unit, 1.0)
+    # a step adds 2 alpha tau r u to u, which is about sqrt(r), and the square of the sum must not overflow
     if 2 * ratio_tau * limit**1.5 > 1e150:
         limit = min(limit, 1e12 / (2 * ratio_tau))
     pull = tau * len(F) * float(np.abs(F).max(initial=0.0))
