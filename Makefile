@@ -92,6 +92,7 @@ test-all: $(VENV)/.ready-test ## the slow tests too
 	$(RUN) -m pytest -n 2 -m 'not gpu' $(ARGS)
 lint: $(VENV)/.ready-lint ## ruff and mypy
 	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check -q .
 	$(RUN) -m mypy
 # official_sop wants a checkout of the released code: python -m benchmarks.official_sop --official DIR
 BENCHMARKS := $(basename $(notdir $(filter-out $(addprefix benchmarks/,__init__.py record.py official_sop.py),$(wildcard benchmarks/*.py))))

@@ -40,7 +40,9 @@ def kornia_pipelines() -> dict[str, Callable[[Tensor], Tensor]]:
     return {name: lambda x, module=module: module(x.float() / 255) for name, module in modules.items()}  # type: ignore[misc]
 
 
-def measure(functions: dict[str, Callable[[Tensor], Tensor]], images: Tensor, repeats: int) -> dict[str, tuple[float, float]]:
+def measure(
+    functions: dict[str, Callable[[Tensor], Tensor]], images: Tensor, repeats: int
+) -> dict[str, tuple[float, float]]:
     """Return (mean, median) milliseconds a batch; functions take turns, so that a busy neighbour disturbs all alike.
 
     Of processor time; for images on a GPU by the clock, until it has finished.
@@ -64,7 +66,9 @@ def measure(functions: dict[str, Callable[[Tensor], Tensor]], images: Tensor, re
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; return the exit status."""
-    parser = argparse.ArgumentParser("python -m benchmarks.augment", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks.augment", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=60)
@@ -81,21 +85,29 @@ def _run(options: argparse.Namespace) -> None:
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(256, (options.batch, 3, 32, 32), generator=generator, dtype=torch.uint8)
     versions = provenance.versions("torch", "kornia")
-    print(f"{options.batch} images of 3 x 32 x 32, {options.threads} thread(s), {provenance.hardware()['processor']}, "
-          f"torch {versions['torch']}, kornia {versions['kornia']}, Python {platform.python_version()}")
+    print(
+        f"{options.batch} images of 3 x 32 x 32, {options.threads} thread(s), {provenance.hardware()['processor']}, "
+        f"torch {versions['torch']}, kornia {versions['kornia']}, Python {platform.python_version()}"
+    )
     print(f"{'':18}{'sparseop':>22}{'kornia':>22}{'kornia / sparseop':>30}")
     print(f"{'':18}{'mean ms':>12}{'median':>10}{'mean ms':>12}{'median':>10}{'mean':>20}{'median':>10}")
     for name in ("weak", "strong"):
         ours = augment.build(name, mean=MEAN, std=STD)
         found = measure({"ours": lambda x, f=ours: f(x, generator), "theirs": theirs[name]}, images, options.repeats)  # type: ignore[misc]
         _print(name, found["ours"], found["theirs"])
-    one_by_one = measure({"theirs": lambda x: torch.cat([theirs["strong"](image[None]) for image in x])}, images, max(options.repeats // 20, 1))
+    one_by_one = measure(
+        {"theirs": lambda x: torch.cat([theirs["strong"](image[None]) for image in x])},
+        images,
+        max(options.repeats // 20, 1),
+    )
     _print("strong, each image", found["ours"], one_by_one["theirs"])
 
 
 def _print(name: str, ours: tuple[float, float], theirs: tuple[float, float]) -> None:
     (mean, median), (their_mean, their_median) = ours, theirs
-    print(f"{name:18}{mean:12.2f}{median:10.2f}{their_mean:12.2f}{their_median:10.2f}{their_mean / mean:19.1f}x{their_median / median:9.1f}x")
+    print(
+        f"{name:18}{mean:12.2f}{median:10.2f}{their_mean:12.2f}{their_median:10.2f}{their_mean / mean:19.1f}x{their_median / median:9.1f}x"
+    )
 
 
 if __name__ == "__main__":

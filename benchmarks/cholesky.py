@@ -43,11 +43,34 @@ def _gram(F: np.ndarray, out: np.ndarray, work: _blas.Work, full: bool, times: i
     ints[0], ints[1] = F.shape[1], F.shape[0]
     for _ in range(times):
         if full:
-            _blas._dgemm(chars[2:].ctypes, chars[1:].ctypes, ints[0:].ctypes, ints[0:].ctypes, ints[1:].ctypes, doubles.ctypes,
-                         F.ctypes, ints[0:].ctypes, F.ctypes, ints[0:].ctypes, doubles[1:].ctypes, out.ctypes, ints[0:].ctypes)
+            _blas._dgemm(
+                chars[2:].ctypes,
+                chars[1:].ctypes,
+                ints[0:].ctypes,
+                ints[0:].ctypes,
+                ints[1:].ctypes,
+                doubles.ctypes,
+                F.ctypes,
+                ints[0:].ctypes,
+                F.ctypes,
+                ints[0:].ctypes,
+                doubles[1:].ctypes,
+                out.ctypes,
+                ints[0:].ctypes,
+            )
         else:
-            _blas._dsyrk(chars.ctypes, chars[2:].ctypes, ints[0:].ctypes, ints[1:].ctypes, doubles.ctypes, F.ctypes,
-                         ints[0:].ctypes, doubles[1:].ctypes, out.ctypes, ints[0:].ctypes)
+            _blas._dsyrk(
+                chars.ctypes,
+                chars[2:].ctypes,
+                ints[0:].ctypes,
+                ints[1:].ctypes,
+                doubles.ctypes,
+                F.ctypes,
+                ints[0:].ctypes,
+                doubles[1:].ctypes,
+                out.ctypes,
+                ints[0:].ctypes,
+            )
 
 
 def measure(repeats: int) -> pd.DataFrame:
@@ -59,21 +82,38 @@ def measure(repeats: int) -> pd.DataFrame:
         calls = max(1, 20_000_000 // n**3)
         best = {}
         for turn in range(repeats + 1):  # the first compiles
-            for name, routine, matrix, flag in (("small_cholesky", _factor, M, True), ("dpotrf", _factor, M, False),
-                                                ("dgemm", _gram, F, True), ("dsyrk", _gram, F, False)):
+            for name, routine, matrix, flag in (
+                ("small_cholesky", _factor, M, True),
+                ("dpotrf", _factor, M, False),
+                ("dgemm", _gram, F, True),
+                ("dsyrk", _gram, F, False),
+            ):
                 clock = time.perf_counter()
                 routine(matrix, out, work, flag, calls)
                 spent = 1e6 * (time.perf_counter() - clock) / calls
                 best[name] = min(best.get(name, np.inf), spent) if turn > 1 else spent
-        rows.append({"n": n, **{f"{name}_us": spent for name, spent in best.items()},
-                     "cholesky_ratio": best["small_cholesky"] / best["dpotrf"], "gram_ratio": best["dgemm"] / best["dsyrk"]})
-        print("n = {n:4d}: Cholesky {cholesky_ratio:.2f} of dpotrf's time, full product {gram_ratio:.2f} of dsyrk's".format(**rows[-1]), flush=True)
+        rows.append(
+            {
+                "n": n,
+                **{f"{name}_us": spent for name, spent in best.items()},
+                "cholesky_ratio": best["small_cholesky"] / best["dpotrf"],
+                "gram_ratio": best["dgemm"] / best["dsyrk"],
+            }
+        )
+        print(
+            "n = {n:4d}: Cholesky {cholesky_ratio:.2f} of dpotrf's time, full product {gram_ratio:.2f} of dsyrk's".format(
+                **rows[-1]
+            ),
+            flush=True,
+        )
     return pd.DataFrame(rows)
 
 
 def main() -> int:
     """Measure, print, and keep the table with its provenance."""
-    parser = argparse.ArgumentParser("python -m benchmarks.cholesky", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks.cholesky", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--out", type=Path, default=provenance.ROOT / "figures", help="keep the table in DIR/data")
     options = parser.parse_args()

@@ -45,7 +45,12 @@ VARIANTS: dict[str, tuple[int, tuple[str, ...]]] = {
 def samples(side: int, n: int) -> Samples:
     """Return ``n`` random images."""
     dataset = random_dataset(n, side=side)
-    return Samples(dataset, describe(dataset.train_labels, dataset.train_labels, dataset.n_classes), torch.arange(n), torch.arange(0))
+    return Samples(
+        dataset,
+        describe(dataset.train_labels, dataset.train_labels, dataset.n_classes),
+        torch.arange(n),
+        torch.arange(0),
+    )
 
 
 def measure(device: str, rounds: int, steps: int) -> pd.DataFrame:
@@ -53,22 +58,34 @@ def measure(device: str, rounds: int, steps: int) -> pd.DataFrame:
     target = devices.choose(device)
     runs: dict[str, Callable[[int], Turn]] = {}
     for name, (which, changes) in VARIANTS.items():
-        recipe = recipes.read(recipes.find(BASES[target.type][which]), ["evaluation.baselines=false", "engine.threads=1", *changes])
+        recipe = recipes.read(
+            recipes.find(BASES[target.type][which]), ["evaluation.baselines=false", "engine.threads=1", *changes]
+        )
         batch = recipe.training.batch_size
-        runs[name] = timed(partial(engine._Run, recipe, samples(recipe.views.options["size"], steps * batch), target), target)
+        runs[name] = timed(
+            partial(engine._Run, recipe, samples(recipe.views.options["size"], steps * batch), target), target
+        )
     best = turns(runs, rounds)
     rows = []
     for name, turn in best.items():
         seconds = turn.seconds / steps
-        rows.append({"variant": name, "ms a step": round(1e3 * seconds, 2), "images a second": round(batch / seconds),
-                     "x MoCo": round(turn.seconds / best["MoCo"].seconds, 2),
-                     **({"peak GiB": round(turn.peak / 2**30, 2)} if target.type == "cuda" else {})})
+        rows.append(
+            {
+                "variant": name,
+                "ms a step": round(1e3 * seconds, 2),
+                "images a second": round(batch / seconds),
+                "x MoCo": round(turn.seconds / best["MoCo"].seconds, 2),
+                **({"peak GiB": round(turn.peak / 2**30, 2)} if target.type == "cuda" else {}),
+            }
+        )
     return pd.DataFrame(rows)
 
 
 def main() -> int:
     """Run the command line."""
-    parser = argparse.ArgumentParser("python -m benchmarks.contrastive", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks.contrastive", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=8, help="a round and variant")
@@ -79,7 +96,15 @@ def main() -> int:
         print(table.to_string(index=False))
         kind = devices.choose(options.device)
         name = torch.cuda.get_device_name(kind) if kind.type == "cuda" else "cpu, one thread"
-        record.keep(table, f"bench_contrastive_{kind.type}", ROOT / "figures", packages=("torch",), device=name, rounds=options.rounds, steps=options.steps)
+        record.keep(
+            table,
+            f"bench_contrastive_{kind.type}",
+            ROOT / "figures",
+            packages=("torch",),
+            device=name,
+            rounds=options.rounds,
+            steps=options.steps,
+        )
 
     return cli.run("benchmarks.contrastive", body)
 

@@ -34,8 +34,14 @@ def clarabel_dual(problem: LinearProblem) -> float:
     r = F.shape[1]
     P = sp.block_diag([sp.csc_matrix((n, n)), sp.eye_array(r)], format="csc")
     box = sp.eye_array(n)
-    A = sp.vstack([sp.hstack([sp.csc_matrix(F.T), -sp.eye_array(r)]), sp.hstack([box, sp.csc_matrix((n, r))]),
-                   sp.hstack([-box, sp.csc_matrix((n, r))])], format="csc")
+    A = sp.vstack(
+        [
+            sp.hstack([sp.csc_matrix(F.T), -sp.eye_array(r)]),
+            sp.hstack([box, sp.csc_matrix((n, r))]),
+            sp.hstack([-box, sp.csc_matrix((n, r))]),
+        ],
+        format="csc",
+    )
     h = np.concatenate([np.zeros(r), np.full(2 * n, LAM)])
     settings = clarabel.DefaultSettings()
     settings.verbose = False
@@ -68,18 +74,30 @@ def measure(repeats: int) -> pd.DataFrame:
         own = [solve_convex(q, LAM, tol=TOL) for q in problems]
         gap = max(solution.gap for solution in own)
         ecos = [solve_convex(q, LAM, solver="ECOS", tol=TOL) for q in problems]
-        apart = max(abs(clarabel_dual(q) - mine.objective) / mine.objective for q, mine in zip(problems, own, strict=True))
-        rows.append({"r": rank, "k": sparsity, **{f"{name} (ms)": 1e3 * best[name] for name in solvers},
-                     "x ECOS": best["CVXPY+ECOS"] / best["solve_convex"],
-                     "x Clarabel": best["Clarabel, dual"] / best["solve_convex"],
-                     "iterations": np.mean([solution.iterations for solution in own]), "largest gap": gap,
-                     "ECOS's largest gap": max(solution.gap for solution in ecos), "Clarabel's objective off by": apart})
+        apart = max(
+            abs(clarabel_dual(q) - mine.objective) / mine.objective for q, mine in zip(problems, own, strict=True)
+        )
+        rows.append(
+            {
+                "r": rank,
+                "k": sparsity,
+                **{f"{name} (ms)": 1e3 * best[name] for name in solvers},
+                "x ECOS": best["CVXPY+ECOS"] / best["solve_convex"],
+                "x Clarabel": best["Clarabel, dual"] / best["solve_convex"],
+                "iterations": np.mean([solution.iterations for solution in own]),
+                "largest gap": gap,
+                "ECOS's largest gap": max(solution.gap for solution in ecos),
+                "Clarabel's objective off by": apart,
+            }
+        )
     return pd.DataFrame(rows)
 
 
 def main() -> int:
     """Print the table and the geometric means."""
-    parser = argparse.ArgumentParser("python -m benchmarks.convex", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks.convex", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--out", type=Path, default=provenance.ROOT / "figures", help="keep the table in DIR/data")
     options = parser.parse_args()
@@ -91,8 +109,10 @@ def _run(options: argparse.Namespace) -> None:
     with threadpool_limits(1):
         table = measure(options.repeats)
     print(table.to_markdown(index=False, floatfmt=".3g"))
-    summary = {column: {"geometric mean": float(np.exp(np.log(table[column]).mean())), "least": float(table[column].min())}
-               for column in ("x ECOS", "x Clarabel")}
+    summary = {
+        column: {"geometric mean": float(np.exp(np.log(table[column]).mean())), "least": float(table[column].min())}
+        for column in ("x ECOS", "x Clarabel")
+    }
     for column, found in summary.items():
         print(f"{column}: geometric mean {found['geometric mean']:.0f}, least {found['least']:.0f}")
     keep(table, "bench_convex", options.out, **summary)

@@ -76,15 +76,28 @@ def random_dataset(n: int, n_classes: int = 10, side: int = 32) -> Dataset:
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (n, 3, side, side), dtype=torch.uint8, generator=generator)
     labels = torch.randint(0, n_classes, (n,), generator=generator)
-    return Dataset("random", images, labels, images[:BATCH], labels[:BATCH], tuple(map(str, range(n_classes))),
-                   (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+    return Dataset(
+        "random",
+        images,
+        labels,
+        images[:BATCH],
+        labels[:BATCH],
+        tuple(map(str, range(n_classes))),
+        (0.5, 0.5, 0.5),
+        (0.25, 0.25, 0.25),
+    )
 
 
 def contestant(dataset: Dataset, overrides: Sequence[str], target: torch.device) -> Callable[[int], Turn]:
     """Return a function that trains the given epoch, from 0, of the engine's run of a recipe on ``dataset``, 40 % of its labels noisy."""
     recipe = parse("", name="bench", overrides=["training.milestones=[]", *overrides])
     n = len(dataset.train_labels)
-    samples = Samples(dataset, noise.corrupt(dataset.train_labels, dataset.n_classes, "symmetric", 0.4), torch.arange(n), torch.arange(0))
+    samples = Samples(
+        dataset,
+        noise.corrupt(dataset.train_labels, dataset.n_classes, "symmetric", 0.4),
+        torch.arange(n),
+        torch.arange(0),
+    )
     return timed(lambda: engine._Run(recipe, samples, target), target)
 
 
@@ -104,13 +117,16 @@ def turns(contestants: Mapping[str, Callable[[int], Turn]], rounds: int) -> dict
     return {name: min(own[1:], key=lambda turn: turn.seconds) for name, own in taken.items()}
 
 
-def measure(network: str, overrides: list[str], *, rounds: int, batches: int, device: str,
-            methods: Sequence[str] = METHODS) -> dict[str, float]:
+def measure(
+    network: str, overrides: list[str], *, rounds: int, batches: int, device: str, methods: Sequence[str] = METHODS
+) -> dict[str, float]:
     """Return the seconds a batch of each of ``methods``, the best of ``rounds``."""
     dataset = random_dataset(batches * BATCH)
     target = devices.choose(device)
     shared = (f"network.name={network}", f"training.epochs={rounds + 1}", *overrides)
-    best = turns({method: contestant(dataset, (f"method.name={method}", *shared), target) for method in methods}, rounds)
+    best = turns(
+        {method: contestant(dataset, (f"method.name={method}", *shared), target) for method in methods}, rounds
+    )
     return {method: turn.seconds / batches for method, turn in best.items()}
 
 
@@ -118,14 +134,22 @@ def main() -> None:
     """Print milliseconds a batch and the ratio to cross-entropy."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--network", default="convnet")
-    parser.add_argument("--methods", nargs="+", default=METHODS, metavar="M", help=f"default: {' '.join(METHODS)}; ce first")
+    parser.add_argument(
+        "--methods", nargs="+", default=METHODS, metavar="M", help=f"default: {' '.join(METHODS)}; ce first"
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batches", type=int, default=8)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="KEY=VALUE")
     options = parser.parse_args()
-    best = measure(options.network, options.overrides, rounds=options.rounds, batches=options.batches, device=options.device,
-                   methods=options.methods)
+    best = measure(
+        options.network,
+        options.overrides,
+        rounds=options.rounds,
+        batches=options.batches,
+        device=options.device,
+        methods=options.methods,
+    )
     print(f"{options.network}, batch {BATCH}, torch {torch.__version__}, {torch.get_num_threads()} threads")
     print(f"{'method':12}{'ms a batch':>12}{'x CE':>8}{'images/s':>10}")
     for method, seconds in best.items():

@@ -47,7 +47,11 @@ class Dense:
 
 def seconds(call: Callable[[Tensor, Tensor, Tensor], object], n: int, k: int) -> float:
     """Return the seconds of one step on random logits and samples."""
-    logits, labels, index = torch.randn(BATCH, k, requires_grad=True), torch.randint(0, k, (BATCH,)), torch.randperm(n)[:BATCH]
+    logits, labels, index = (
+        torch.randn(BATCH, k, requires_grad=True),
+        torch.randint(0, k, (BATCH,)),
+        torch.randperm(n)[:BATCH],
+    )
     started = time.perf_counter()
     call(logits, labels, index)
     return time.perf_counter() - started
@@ -55,7 +59,11 @@ def seconds(call: Callable[[Tensor, Tensor, Tensor], object], n: int, k: int) ->
 
 def main() -> int:
     """Print milliseconds a step."""
-    parser = argparse.ArgumentParser("python -m benchmarks.deep_sample_variables", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks.deep_sample_variables",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--repeats", type=int, default=20)
     repeats = parser.parse_args().repeats
     return cli.run("benchmarks.deep_sample_variables", lambda: _run(integer("--repeats", repeats, 1)))
@@ -66,7 +74,10 @@ def _run(repeats: int) -> None:
     print(f"{'N':>10}{'K':>6}{'rows (ms)':>12}{'dense (ms)':>12}{'ratio':>8}")
     for n, k in SIZES:
         method = SOP(n, k).train()
-        calls = {"rows": lambda logits, labels, index, m=method: m(logits, labels, index).backward(), "dense": Dense(n, k)}
+        calls = {
+            "rows": lambda logits, labels, index, m=method: m(logits, labels, index).backward(),
+            "dense": Dense(n, k),
+        }
         best = dict.fromkeys(calls, float("inf"))
         for _ in range(repeats):
             for name, call in calls.items():

@@ -45,7 +45,10 @@ from sparseop.provenance import ROOT
 METHODS = ("ce", "sop", "sop+", "elr")
 #: the networks that both have: the released code's name, and what makes ours the same
 NETWORKS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "resnet34": ("resnet34", ()), "resnet18": ("resnet18", ()), "preact_resnet18": ("PreActResNet18", ("network.released=true",))}
+    "resnet34": ("resnet34", ()),
+    "resnet18": ("resnet18", ()),
+    "preact_resnet18": ("PreActResNet18", ("network.released=true",)),
+}
 SETTINGS = {"float32": (), "bfloat16": ("engine.precision=bfloat16", "engine.channels_last=true")}
 EPOCH = 50_000
 GOALS = {"x released": 5, "x CE": {"sop": 1.05, "sop+": 2.1}, "GPU busy %": 90}
@@ -65,8 +68,17 @@ def images(root: Path | None, n: int) -> Dataset:
     return replace(whole, train_images=whole.train_images[:n], train_labels=whole.train_labels[:n])  # type: ignore[index]
 
 
-def measure(folder: Path, dataset: Dataset, *, network: str, device: str, rounds: int, workers: int,
-            settings: tuple[str, ...] = tuple(SETTINGS), overrides: tuple[str, ...] = ()) -> tuple[pd.DataFrame, dict[str, Any]]:
+def measure(
+    folder: Path,
+    dataset: Dataset,
+    *,
+    network: str,
+    device: str,
+    rounds: int,
+    workers: int,
+    settings: tuple[str, ...] = tuple(SETTINGS),
+    overrides: tuple[str, ...] = (),
+) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return a row for each of the contestants, and what else a record should say.
 
     Parameters
@@ -96,15 +108,28 @@ def measure(folder: Path, dataset: Dataset, *, network: str, device: str, rounds
             try:
                 return pool.submit(function, *arguments).result()
             except BrokenProcessPool:
-                raise InputError("the process of the released code ended by itself, as when memory runs out; fewer --batches or --workers need less.") from None
+                raise InputError(
+                    "the process of the released code ended by itself, as when memory runs out; fewer --batches or --workers need less."
+                ) from None
 
         facts = there(driver.start, job)
         contestants: dict[Name, Callable[[int], Turn]] = {
-            (RELEASED, method, "float32"): lambda epoch, method=method: there(driver.epoch, method, epoch) for method in driver.METHODS}
+            (RELEASED, method, "float32"): lambda epoch, method=method: there(driver.epoch, method, epoch)
+            for method in driver.METHODS
+        }
         for setting in settings:
-            changes = (f"network.name={network}", *same, f"training.epochs={rounds + 1}", f"engine.threads={threads}", *SETTINGS[setting],
-                       *(overrides if setting != "float32" else ()))
-            contestants |= {("this project", method, setting): contestant(dataset, (f"method.name={method}", *changes), target) for method in METHODS}
+            changes = (
+                f"network.name={network}",
+                *same,
+                f"training.epochs={rounds + 1}",
+                f"engine.threads={threads}",
+                *SETTINGS[setting],
+                *(overrides if setting != "float32" else ()),
+            )
+            contestants |= {
+                ("this project", method, setting): contestant(dataset, (f"method.name={method}", *changes), target)
+                for method in METHODS
+            }
         sampler = stack.enter_context(busy.Sampler(busy.question(target))) if target.type == "cuda" else None
         windows: dict[Name, list[tuple[float, float]]] = {name: [] for name in contestants}
 
@@ -114,7 +139,11 @@ def measure(folder: Path, dataset: Dataset, *, network: str, device: str, rounds
                 turn = run(epoch)
                 if epoch > 0:
                     windows[name].append((begin, time.perf_counter()))
-                print(f"{' '.join(name)}, turn {epoch}: {len(dataset.train_labels) / turn.seconds:.1f} images a second", file=sys.stderr, flush=True)
+                print(
+                    f"{' '.join(name)}, turn {epoch}: {len(dataset.train_labels) / turn.seconds:.1f} images a second",
+                    file=sys.stderr,
+                    flush=True,
+                )
                 return turn
 
             return taken
@@ -122,10 +151,14 @@ def measure(folder: Path, dataset: Dataset, *, network: str, device: str, rounds
         try:
             best = turns({name: watched(name, run) for name, run in contestants.items()}, rounds)
         except torch.OutOfMemoryError:
-            raise InputError(f"{target} ran out of memory; a smaller --network needs less, or one of --settings alone.") from None
+            raise InputError(
+                f"{target} ran out of memory; a smaller --network needs less, or one of --settings alone."
+            ) from None
     percent = {name: sampler.median(windows[name]) if sampler else None for name in best}
     if sampler:
-        facts["GPU busy"] = sampler.missing or f"median of {len(sampler.samples)} samples of nvidia-smi, all turns together"
+        facts["GPU busy"] = (
+            sampler.missing or f"median of {len(sampler.samples)} samples of nvidia-smi, all turns together"
+        )
     return table(best, percent, len(dataset.train_labels), target.type), {**facts, "threads": threads}
 
 
@@ -136,29 +169,57 @@ def table(best: dict[Name, Turn], percent: dict[Name, float | None], n: int, kin
         ours = whose != RELEASED
         other, ce = best.get((RELEASED, method, "float32")), best.get((whose, "ce", setting))
         row: dict[str, object] = {
-            "whose": whose, "method": method, "setting": setting, "images a second": round(n / turn.seconds, 1),
+            "whose": whose,
+            "method": method,
+            "setting": setting,
+            "images a second": round(n / turn.seconds, 1),
             "seconds an epoch": round(EPOCH * turn.seconds / n, 2),
             "x released": round(other.seconds / turn.seconds, 2) if other else None,
             "x CE": round(turn.seconds / ce.seconds, 3) if ce else None,
-            "x CE, goal": GOALS["x CE"].get(method) if ours else None}  # type: ignore[attr-defined]
+            "x CE, goal": GOALS["x CE"].get(method) if ours else None,
+        }  # type: ignore[attr-defined]
         if kind == "cuda":
-            row |= {"x released, goal": GOALS["x released"] if ours and other else None, "GPU busy %": percent[whose, method, setting],
-                    "GPU busy %, goal": GOALS["GPU busy %"] if ours else None, "peak GiB": round(turn.peak / 2**30, 2)}
+            row |= {
+                "x released, goal": GOALS["x released"] if ours and other else None,
+                "GPU busy %": percent[whose, method, setting],
+                "GPU busy %, goal": GOALS["GPU busy %"] if ours else None,
+                "peak GiB": round(turn.peak / 2**30, 2),
+            }
         rows.append(row)
     return pd.DataFrame(rows)
 
 
 def main() -> int:
     """Run the command line."""
-    parser = argparse.ArgumentParser("python -m benchmarks.official_sop", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--official", type=Path, required=True, metavar="DIR", help="a checkout of the released code, which is run")
-    parser.add_argument("--device", default="auto", metavar="D", help="cuda (the first) or cpu; default: cuda where there is one")
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks.official_sop", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--official", type=Path, required=True, metavar="DIR", help="a checkout of the released code, which is run"
+    )
+    parser.add_argument(
+        "--device", default="auto", metavar="D", help="cuda (the first) or cpu; default: cuda where there is one"
+    )
     parser.add_argument("--network", default="resnet34", help=f"default: resnet34; of {', '.join(NETWORKS)}")
     parser.add_argument("--data-root", type=Path, metavar="DIR", help="with CIFAR-10; default: random images")
-    parser.add_argument("--batches", type=int, help=f"of {BATCH}, an epoch; default: {DEFAULTS['cuda'][0]}, on a CPU {DEFAULTS['cpu'][0]}")
+    parser.add_argument(
+        "--batches",
+        type=int,
+        help=f"of {BATCH}, an epoch; default: {DEFAULTS['cuda'][0]}, on a CPU {DEFAULTS['cpu'][0]}",
+    )
     parser.add_argument("--rounds", type=int, help=f"default: {DEFAULTS['cuda'][1]}, on a CPU {DEFAULTS['cpu'][1]}")
-    parser.add_argument("--workers", type=int, help=f"the released code's loading processes; default: {DEFAULTS['cuda'][2]}, on a CPU none")
-    parser.add_argument("--settings", nargs="+", default=list(SETTINGS), metavar="S", help=f"of this project's engine; default: {' '.join(SETTINGS)}")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        help=f"the released code's loading processes; default: {DEFAULTS['cuda'][2]}, on a CPU none",
+    )
+    parser.add_argument(
+        "--settings",
+        nargs="+",
+        default=list(SETTINGS),
+        metavar="S",
+        help=f"of this project's engine; default: {' '.join(SETTINGS)}",
+    )
     parser.add_argument("--compile", action="store_true", help="engine.compile=true in the setting bfloat16")
     options = parser.parse_args()
 
@@ -167,26 +228,61 @@ def main() -> int:
         choice("--network", options.network, NETWORKS)
         settings = tuple(choice("--settings", setting, SETTINGS) for setting in options.settings)
         if options.device not in ("auto", "cpu", "cuda", "cuda:0"):
-            raise InputError(f"--device must be 'cuda' or 'cpu', got {options.device!r}; the released code uses the first GPU: choose by CUDA_VISIBLE_DEVICES.")
+            raise InputError(
+                f"--device must be 'cuda' or 'cpu', got {options.device!r}; the released code uses the first GPU: choose by CUDA_VISIBLE_DEVICES."
+            )
         target = devices.choose(options.device)
         batches, rounds, workers = (
             integer(name, default if given is None else given, least)
-            for name, given, default, least in zip(("--batches", "--rounds", "--workers"), (options.batches, options.rounds, options.workers),
-                                                   DEFAULTS[target.type], (1, 1, 0), strict=True))
-        print(f"released code: {official['commit']}, {'as released' if official['as released'] else 'not a version known here'}")
+            for name, given, default, least in zip(
+                ("--batches", "--rounds", "--workers"),
+                (options.batches, options.rounds, options.workers),
+                DEFAULTS[target.type],
+                (1, 1, 0),
+                strict=True,
+            )
+        )
+        print(
+            f"released code: {official['commit']}, {'as released' if official['as released'] else 'not a version known here'}"
+        )
         dataset = images(options.data_root, batches * BATCH)
-        load = round(os.getloadavg()[0], 1)  # programs that wanted a core when it began: above the number of cores the machine was shared
+        load = round(
+            os.getloadavg()[0], 1
+        )  # programs that wanted a core when it began: above the number of cores the machine was shared
         overrides = ("engine.compile=true",) if options.compile else ()
-        rows, facts = measure(options.official, dataset, network=options.network, device=target.type, rounds=rounds, workers=workers,
-                              settings=settings, overrides=overrides)
+        rows, facts = measure(
+            options.official,
+            dataset,
+            network=options.network,
+            device=target.type,
+            rounds=rounds,
+            workers=workers,
+            settings=settings,
+            overrides=overrides,
+        )
         print(rows.to_string(index=False, na_rep=""))
         if "GPU busy" in facts:
             print(f"GPU busy: {facts['GPU busy']}")
         name = torch.cuda.get_device_name(target) if target.type == "cuda" else "cpu, one thread"
-        record.keep(rows, f"bench_official_sop_{target.type}", ROOT / "figures", packages=("torch", "torchvision", "pillow"), device=name,
-                    official=official, network=options.network, batches=batches, batch=BATCH, rounds=rounds, workers=workers,
-                    settings={setting: [*SETTINGS[setting], *(overrides if setting != "float32" else ())] for setting in settings},
-                    data=[dataset.name, *dataset.notes], load=load, **facts)
+        record.keep(
+            rows,
+            f"bench_official_sop_{target.type}",
+            ROOT / "figures",
+            packages=("torch", "torchvision", "pillow"),
+            device=name,
+            official=official,
+            network=options.network,
+            batches=batches,
+            batch=BATCH,
+            rounds=rounds,
+            workers=workers,
+            settings={
+                setting: [*SETTINGS[setting], *(overrides if setting != "float32" else ())] for setting in settings
+            },
+            data=[dataset.name, *dataset.notes],
+            load=load,
+            **facts,
+        )
 
     return cli.run("benchmarks.official_sop", body)
 

@@ -50,11 +50,24 @@ def steps_table(repeats: int = 60, steps: int = 20) -> pd.DataFrame:
     for precision in ("double", "single"):
         for positive in ("self", "cluster", "fresh"):
             routes[f"refine, {precision}, x~ {positive}"] = lambda precision=precision, positive=positive: refine(
-                data, network, steps=steps, eta=eta, alpha=0.9, positive_from=positive, precision=precision, record=[0, steps], test_crops=1)
+                data,
+                network,
+                steps=steps,
+                eta=eta,
+                alpha=0.9,
+                positive_from=positive,
+                precision=precision,
+                record=[0, steps],
+                test_crops=1,
+            )
     seconds = {name: best(body, repeats) / steps for name, body in routes.items()}
     first = seconds["plain numpy, float64"]
-    return pd.DataFrame([{"route": name, "ms a step": 1e3 * s, f"s for {STEPS} steps": s * STEPS, "speed over plain": first / s}
-                         for name, s in seconds.items()])
+    return pd.DataFrame(
+        [
+            {"route": name, "ms a step": 1e3 * s, f"s for {STEPS} steps": s * STEPS, "speed over plain": first / s}
+            for name, s in seconds.items()
+        ]
+    )
 
 
 def parts_table(repeats: int = 30) -> pd.DataFrame:
@@ -63,11 +76,16 @@ def parts_table(repeats: int = 30) -> pd.DataFrame:
     X, W, Z = (rng.standard_normal(shape).astype(np.float32) for shape in ((N, DIM), (WIDTH, DIM), (N, WIDTH)))
     S, v = np.empty_like(Z), np.ones(WIDTH, np.float32)
     parts: dict[str, tuple[Callable[[], object], float]] = {
-        "X W^T": (lambda: np.dot(X, W.T, out=S), 2 * N * DIM * WIDTH), "slopes^T (r . X)": (lambda: S.T @ X, 2 * N * DIM * WIDTH),
-        "tanh": (lambda: np.tanh(Z, out=S), N * WIDTH), "1 - tanh^2": (lambda: np.subtract(1, np.multiply(Z, Z, out=S), out=S), 2 * N * WIDTH),
+        "X W^T": (lambda: np.dot(X, W.T, out=S), 2 * N * DIM * WIDTH),
+        "slopes^T (r . X)": (lambda: S.T @ X, 2 * N * DIM * WIDTH),
+        "tanh": (lambda: np.tanh(Z, out=S), N * WIDTH),
+        "1 - tanh^2": (lambda: np.subtract(1, np.multiply(Z, Z, out=S), out=S), 2 * N * WIDTH),
         "H v": (lambda: Z @ v, 2 * N * WIDTH),
     }
-    rows = [{"part": name, "ms": 1e3 * best(body, repeats), "operations, million": count / 1e6} for name, (body, count) in parts.items()]
+    rows = [
+        {"part": name, "ms": 1e3 * best(body, repeats), "operations, million": count / 1e6}
+        for name, (body, count) in parts.items()
+    ]
     return pd.DataFrame(rows)
 
 
@@ -79,7 +97,9 @@ def main() -> int:
     print()
     print(parts.to_markdown(index=False, floatfmt=".3g"))
     found = float(steps.set_index("route").loc["refine, single, x~ self", f"s for {STEPS} steps"])
-    print(f"\nrefinery: {STEPS} steps in {found:.2f} s on one core ({'meets' if found <= LIMIT else 'misses'} the limit of {LIMIT:g} s)")
+    print(
+        f"\nrefinery: {STEPS} steps in {found:.2f} s on one core ({'meets' if found <= LIMIT else 'misses'} the limit of {LIMIT:g} s)"
+    )
     return 0
 
 

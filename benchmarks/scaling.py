@@ -38,19 +38,34 @@ def measure(rounds: int) -> pd.DataFrame:
                 started = time.perf_counter()
                 solutions = [solve_convex(problem, LAM) for problem in problems]
                 best = min(best, (time.perf_counter() - started) / len(problems))
-            rows.append({"sparsity": label, "N": n, "seconds": best, "iterations": np.mean([x.iterations for x in solutions]),
-                         "largest_gap": max(x.gap for x in solutions)})
+            rows.append(
+                {
+                    "sparsity": label,
+                    "N": n,
+                    "seconds": best,
+                    "iterations": np.mean([x.iterations for x in solutions]),
+                    "largest_gap": max(x.gap for x in solutions),
+                }
+            )
     return pd.DataFrame(rows)
 
 
 def slopes(table: pd.DataFrame) -> pd.DataFrame:
     """Return the exponents a of seconds ~ N^a, for a solve and for one iteration."""
+
     def exponent(seconds: pd.Series, n: pd.Series) -> float:
         return float(np.polyfit(np.log(n), np.log(seconds), 1)[0])
 
-    return pd.DataFrame([{"sparsity": label, "a solve": exponent(part.seconds, part.N),
-                          "an iteration": exponent(part.seconds / part.iterations, part.N)}
-                         for label, part in table.groupby("sparsity", sort=False)])
+    return pd.DataFrame(
+        [
+            {
+                "sparsity": label,
+                "a solve": exponent(part.seconds, part.N),
+                "an iteration": exponent(part.seconds / part.iterations, part.N),
+            }
+            for label, part in table.groupby("sparsity", sort=False)
+        ]
+    )
 
 
 def draw(table: pd.DataFrame) -> Figure:
@@ -58,20 +73,33 @@ def draw(table: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(6.4, 4.6))
     axis = figure.subplots()
     fitted = slopes(table).set_index("sparsity")
-    for (label, part), color, marker in zip(table.groupby("sparsity", sort=False), plotting.COLORS, plotting.MARKERS, strict=False):
-        axis.loglog(part.N, part.seconds, marker + "-", color=color,
-                    label=f"{label}: slope {fitted['a solve'][label]:.2f}, an iteration {fitted['an iteration'][label]:.2f}")
+    for (label, part), color, marker in zip(
+        table.groupby("sparsity", sort=False), plotting.COLORS, plotting.MARKERS, strict=False
+    ):
+        axis.loglog(
+            part.N,
+            part.seconds,
+            marker + "-",
+            color=color,
+            label=f"{label}: slope {fitted['a solve'][label]:.2f}, an iteration {fitted['an iteration'][label]:.2f}",
+        )
     first = table[table.sparsity == table.sparsity.iloc[0]]
-    axis.loglog(first.N, first.seconds.iloc[-1] / first.N.iloc[-1] * first.N, "--", color=plotting.GREY, label="slope 1")
+    axis.loglog(
+        first.N, first.seconds.iloc[-1] / first.N.iloc[-1] * first.N, "--", color=plotting.GREY, label="slope 1"
+    )
     axis.set(xlabel="observations $N$", ylabel="seconds a solve")
     axis.legend()
-    plotting.caption(figure, f"$r={RANK}$, $\\lambda={LAM}$, relative gap $10^{{-9}}$, one thread; 5 instances, best of the rounds.")
+    plotting.caption(
+        figure, f"$r={RANK}$, $\\lambda={LAM}$, relative gap $10^{{-9}}$, one thread; 5 instances, best of the rounds."
+    )
     return figure
 
 
 def main() -> int:
     """Measure, print, draw."""
-    parser = argparse.ArgumentParser("python -m benchmarks.scaling", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks.scaling", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path, default=provenance.ROOT / "figures")
     options = parser.parse_args()

@@ -47,8 +47,12 @@ def kornia_views(size: int, *, blur: bool) -> TwoViews:
         import kornia.augmentation as ka
     except ImportError:
         raise InputError("this benchmark compares with kornia, which is not installed; pip install kornia.") from None
-    steps = [ka.RandomResizedCrop((size, size), scale=(0.2, 1.0)), ka.RandomHorizontalFlip(p=0.5), ka.ColorJitter(0.4, 0.4, 0.4, 0.1, p=0.8),
-             ka.RandomGrayscale(p=0.2)]
+    steps = [
+        ka.RandomResizedCrop((size, size), scale=(0.2, 1.0)),
+        ka.RandomHorizontalFlip(p=0.5),
+        ka.ColorJitter(0.4, 0.4, 0.4, 0.1, p=0.8),
+        ka.RandomGrayscale(p=0.2),
+    ]
     steps += [ka.RandomGaussianBlur((13, 13), (0.1, 2.0), p=0.5)] if blur else []
     module = torch.nn.Sequential(*steps, ka.Normalize(MEAN, STD))
     return lambda images: [module(images.float() / 255) for _ in range(2)]
@@ -62,7 +66,9 @@ def pillow_views(size: int, *, blur: bool) -> TwoViews:
 
     def hue(image: Image.Image, turn: float) -> Image.Image:
         h, s, v = image.convert("HSV").split()
-        return Image.merge("HSV", (Image.fromarray(np.array(h, np.uint8) + np.uint8(int(turn * 255) % 256)), s, v)).convert("RGB")
+        return Image.merge(
+            "HSV", (Image.fromarray(np.array(h, np.uint8) + np.uint8(int(turn * 255) % 256)), s, v)
+        ).convert("RGB")
 
     def view(image: Image.Image) -> Tensor:
         wide, tall = image.size
@@ -76,8 +82,12 @@ def pillow_views(size: int, *, blur: bool) -> TwoViews:
         left, top = rng.randint(0, wide - w), rng.randint(0, tall - h)
         image = image.resize((size, size), Image.Resampling.BILINEAR, box=(left, top, left + w, top + h))
         if rng.random() < 0.8:
-            steps = [lambda x: ImageEnhance.Brightness(x).enhance(rng.uniform(0.6, 1.4)), lambda x: ImageEnhance.Contrast(x).enhance(rng.uniform(0.6, 1.4)),
-                     lambda x: ImageEnhance.Color(x).enhance(rng.uniform(0.6, 1.4)), lambda x: hue(x, rng.uniform(-0.1, 0.1))]
+            steps = [
+                lambda x: ImageEnhance.Brightness(x).enhance(rng.uniform(0.6, 1.4)),
+                lambda x: ImageEnhance.Contrast(x).enhance(rng.uniform(0.6, 1.4)),
+                lambda x: ImageEnhance.Color(x).enhance(rng.uniform(0.6, 1.4)),
+                lambda x: hue(x, rng.uniform(-0.1, 0.1)),
+            ]
             rng.shuffle(steps)
             for step in steps:
                 image = step(image)
@@ -101,13 +111,17 @@ def pillow_views(size: int, *, blur: bool) -> TwoViews:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; return the exit status."""
-    parser = argparse.ArgumentParser("python -m benchmarks.views", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks.views", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--size", type=int, default=32)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=30)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--out", type=Path, default=provenance.ROOT / "figures", metavar="DIR", help="where data/bench_views*.csv goes")
+    parser.add_argument(
+        "--out", type=Path, default=provenance.ROOT / "figures", metavar="DIR", help="where data/bench_views*.csv goes"
+    )
     options = parser.parse_args(arguments)
     return cli.run("benchmarks.views", lambda: _run(options))
 
@@ -121,7 +135,9 @@ def _run(options: argparse.Namespace) -> None:
     torch.manual_seed(0)
     generator = torch.Generator(device).manual_seed(0)
     side = size * 8 // 7 if blur else size  # ImageNet's 256 of 224
-    images = torch.randint(256, (options.batch, 3, side, side), generator=torch.Generator().manual_seed(0), dtype=torch.uint8).to(device)
+    images = torch.randint(
+        256, (options.batch, 3, side, side), generator=torch.Generator().manual_seed(0), dtype=torch.uint8
+    ).to(device)
     functions: dict[str, TwoViews] = {}
     for name, given in OURS.items():
         make = Views(size, mean=MEAN, std=STD, blur_chance=0.5 if blur else 0.0, **given)  # type: ignore[arg-type]
@@ -129,14 +145,34 @@ def _run(options: argparse.Namespace) -> None:
     functions |= {"kornia": kornia_views(size, blur=blur), "pillow": pillow_views(size, blur=blur)}
     found = measure(functions, images, options.repeats)  # type: ignore[arg-type]
     base = found["sparseop, hsv"][1]
-    table = pd.DataFrame([{"method": name, "milliseconds": median, "images_per_second": 1e3 * options.batch / median, "times_hsv": median / base}
-                          for name, (_, median) in found.items()])
+    table = pd.DataFrame(
+        [
+            {
+                "method": name,
+                "milliseconds": median,
+                "images_per_second": 1e3 * options.batch / median,
+                "times_hsv": median / base,
+            }
+            for name, (_, median) in found.items()
+        ]
+    )
     name = "bench_views" + ("" if size == 32 else f"_{size}") + ("" if device.type == "cpu" else f"_{device.type}")
     accelerator = torch.cuda.get_device_name(device) if device.type == "cuda" else None
-    keep(table, name, options.out, packages=("torch", "kornia", "pillow"), batch=options.batch, size=size, threads=options.threads,
-         repeats=options.repeats, device=accelerator)
-    print(f"two views of {options.batch} images, {size} x {size}{', blur' if blur else ''}, {options.threads} thread(s), "
-          f"{accelerator or provenance.hardware()['processor']}")
+    keep(
+        table,
+        name,
+        options.out,
+        packages=("torch", "kornia", "pillow"),
+        batch=options.batch,
+        size=size,
+        threads=options.threads,
+        repeats=options.repeats,
+        device=accelerator,
+    )
+    print(
+        f"two views of {options.batch} images, {size} x {size}{', blur' if blur else ''}, {options.threads} thread(s), "
+        f"{accelerator or provenance.hardware()['processor']}"
+    )
     print(f"{'':18}{'median ms':>12}{'images/s':>12}{'time / hsv':>12}")
     for row in table.itertuples():
         print(f"{row.method:18}{row.milliseconds:12.2f}{row.images_per_second:12.0f}{row.times_hsv:12.2f}")

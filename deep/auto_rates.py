@@ -35,7 +35,9 @@ def cell(data: str, batch_size: int, epochs: int, record: str) -> list[Row]:
     if record:
         metrics = pd.read_csv(RESULTS / record / "metrics.csv")
     else:
-        _, metrics = digits.train("SOP", "symmetric", 0.4, 0, f"training.epochs={epochs}", f"training.batch_size={batch_size}")
+        _, metrics = digits.train(
+            "SOP", "symmetric", 0.4, 0, f"training.epochs={epochs}", f"training.batch_size={batch_size}"
+        )
     return [{"epoch": int(row.epoch), "u_on": float(row.u_on), "v_on": float(row.v_on)} for row in metrics.itertuples()]
 
 
@@ -44,16 +46,31 @@ def draw(table: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(10.5, 4.4))
     axes = figure.subplots(1, 2, sharey=True)
     runs = [run for _, run in table.groupby(["data", "batch_size", "epochs"], sort=False)]
-    for axis, name, stated, title in ((axes[0], "u", U_ON, "$u^2 > 1/2$"), (axes[1], "v", V_ON, r"$\max_j\, v_j^2 > 1/2$")):
-        axis.axvline(stated, ymax=0.6, color=plotting.GREY, linewidth=1, linestyle=":", label="stated for a label always contradicted")
+    for axis, name, stated, title in (
+        (axes[0], "u", U_ON, "$u^2 > 1/2$"),
+        (axes[1], "v", V_ON, r"$\max_j\, v_j^2 > 1/2$"),
+    ):
+        axis.axvline(
+            stated,
+            ymax=0.6,
+            color=plotting.GREY,
+            linewidth=1,
+            linestyle=":",
+            label="stated for a label always contradicted",
+        )
         for i, run in enumerate(runs):
             first = run.iloc[0]
-            axis.plot(run["epoch"] / first["epochs"], run[f"{name}_on"], linestyle=plotting.DASHES[i], color=plotting.COLORS[i],
-                      label=f"{first['data']}, B = {first['batch_size']}, {first['epochs']} epochs")
+            axis.plot(
+                run["epoch"] / first["epochs"],
+                run[f"{name}_on"],
+                linestyle=plotting.DASHES[i],
+                color=plotting.COLORS[i],
+                label=f"{first['data']}, B = {first['batch_size']}, {first['epochs']} epochs",
+            )
         axis.set(title=f"{name} switched on: {title}", xlabel="fraction of the schedule", xlim=(0, 1), ylim=(0, 100))
     axes[0].set_ylabel("share of the training samples (%)")
     axes[1].legend(loc="upper left")
-    plotting.caption(figure, "SOP with lr_u = lr_v = \"auto\"; 40 % of the labels are wrong. One run each.")
+    plotting.caption(figure, 'SOP with lr_u = lr_v = "auto"; 40 % of the labels are wrong. One run each.')
     return figure
 
 
@@ -75,12 +92,23 @@ def _grid() -> list[Row]:
         folder: Path = RESULTS / record
         if (folder / "metrics.csv").exists():
             training = recipes.read(folder / "recipe.toml").training
-            grid.append({"data": "CIFAR-10", "batch_size": training.batch_size, "epochs": training.epochs, "record": record})
+            grid.append(
+                {"data": "CIFAR-10", "batch_size": training.batch_size, "epochs": training.epochs, "record": record}
+            )
     return grid
 
 
-STUDIES = (Study(name="auto_rates", cell=cell, grids={"paper": _grid(), "quick": _grid()[:1]}, draw=draw, tables=tables, packages=("torch",),
-                 files=(*digits.FILES, *(path for record in RECORDS if (path := RESULTS / record / "metrics.csv").exists()))),)
+STUDIES = (
+    Study(
+        name="auto_rates",
+        cell=cell,
+        grids={"paper": _grid(), "quick": _grid()[:1]},
+        draw=draw,
+        tables=tables,
+        packages=("torch",),
+        files=(*digits.FILES, *(path for record in RECORDS if (path := RESULTS / record / "metrics.csv").exists())),
+    ),
+)
 
 if __name__ == "__main__":
     sys.exit(study.main("deep.auto_rates"))

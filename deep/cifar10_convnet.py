@@ -27,19 +27,36 @@ def table() -> pd.DataFrame:
     runs = [run for run in records() if run[0].name.startswith("cifar10_convnet_")]
     for setting in RESULTS:
         for method in ("CE", "ELR", "SOP"):
-            mine = [(recipe, about, summary) for recipe, about, summary, _ in runs
-                    if recipe.source.setting == setting and recipe.source.method == method]
+            mine = [
+                (recipe, about, summary)
+                for recipe, about, summary, _ in runs
+                if recipe.source.setting == setting and recipe.source.method == method
+            ]
             if not mine:
                 continue
-            found = pd.DataFrame([{
-                "wrong labels (%)": 100 * about["noise_rate"], "test, last epoch": summary["final"]["test"],
-                "test, best epoch": summary["best"]["test"], "train, given labels": summary["train_given"],
-                "wrong labels memorised": summary["memorised"], "wrong labels found: AUROC": summary["detection"]["auroc"],
-            } for _, about, summary in mine])
+            found = pd.DataFrame(
+                [
+                    {
+                        "wrong labels (%)": 100 * about["noise_rate"],
+                        "test, last epoch": summary["final"]["test"],
+                        "test, best epoch": summary["best"]["test"],
+                        "train, given labels": summary["train_given"],
+                        "wrong labels memorised": summary["memorised"],
+                        "wrong labels found: AUROC": summary["detection"]["auroc"],
+                    }
+                    for _, about, summary in mine
+                ]
+            )
             recipe, about, _ = mine[0]
-            rows.append({"noise": NAMES[setting], "method": method, "epochs": recipe.training.epochs,
-                         **{name: mean_std(found[name], 3 if "AUROC" in name else 1) for name in found},
-                         "remarks": "; ".join(about["notes"])})
+            rows.append(
+                {
+                    "noise": NAMES[setting],
+                    "method": method,
+                    "epochs": recipe.training.epochs,
+                    **{name: mean_std(found[name], 3 if "AUROC" in name else 1) for name in found},
+                    "remarks": "; ".join(about["notes"]),
+                }
+            )
     if not rows:
         raise InputError("there is no record of a cifar10_convnet run in deep/results.")
     return pd.DataFrame(rows)

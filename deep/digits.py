@@ -32,8 +32,17 @@ METHODS: dict[str, tuple[str, ...]] = {
 def train(method: str, noise: str, rate: float, seed: int, *changes: str) -> tuple[dict[str, Any], pd.DataFrame]:
     """Train one method on digits, on one thread; return the run's summary and its metrics, one row an epoch."""
     torch.set_num_threads(1)
-    recipe = recipes.read(recipes.find(BASE), [
-        f"training.epochs={EPOCHS}", f"noise.kind={noise}", f"noise.rate={rate}", f"seed={seed}", *METHODS[method], *changes])
+    recipe = recipes.read(
+        recipes.find(BASE),
+        [
+            f"training.epochs={EPOCHS}",
+            f"noise.kind={noise}",
+            f"noise.rate={rate}",
+            f"seed={seed}",
+            *METHODS[method],
+            *changes,
+        ],
+    )
     with tempfile.TemporaryDirectory() as folder:
         summary = engine.train(recipe, Path(folder) / "run", device="cpu")
         metrics = pd.read_csv(Path(folder) / "run" / "metrics.csv")

@@ -45,14 +45,18 @@ def draw_pair(table: pd.DataFrame, title: str, spread: str) -> Figure:
     figure = Figure(figsize=(9, 4.1))
     axes = figure.subplots(1, 2, sharey=True)
     rates = sorted(table["rate"].unique())
-    for ax, column, label in zip(axes, ("train", "test"), ("training accuracy, given labels", "test accuracy"), strict=True):
+    for ax, column, label in zip(
+        axes, ("train", "test"), ("training accuracy, given labels", "test accuracy"), strict=True
+    ):
         for rate in rates:
             for method, dashes in LINES.items():
                 part = table[(table["method"] == method) & (table["rate"] == rate)]
                 if len(part):
                     by_epoch = part.groupby("epoch")[column]
                     ax.plot(by_epoch.mean(), dashes, color=COLOURS[rate])
-                    ax.fill_between(by_epoch.mean().index, by_epoch.min(), by_epoch.max(), color=COLOURS[rate], alpha=0.12, lw=0)
+                    ax.fill_between(
+                        by_epoch.mean().index, by_epoch.min(), by_epoch.max(), color=COLOURS[rate], alpha=0.12, lw=0
+                    )
             if column == "train" and rate:
                 ax.axhline(100 * (1 - rate), color=COLOURS[rate], lw=1, ls=":")
         ax.set(xlabel="epoch", ylabel=f"{label} (%)", ylim=(0, 103), xlim=(1, table["epoch"].max()))
@@ -72,11 +76,25 @@ def draw_cifar() -> Figure | None:
         for recipe, _, _, folder in published.records():
             if recipe.name.startswith(prefix) and recipe.source.method in LINES:
                 metrics = pd.read_csv(folder / "metrics.csv")
-                rows.append(pd.DataFrame({"method": recipe.source.method, "rate": recipe.noise.rate, "seed": recipe.seed, "epoch": metrics["epoch"],
-                                          "train": metrics["train_given"], "test": metrics["test"]}))
+                rows.append(
+                    pd.DataFrame(
+                        {
+                            "method": recipe.source.method,
+                            "rate": recipe.noise.rate,
+                            "seed": recipe.seed,
+                            "epoch": metrics["epoch"],
+                            "train": metrics["train_given"],
+                            "test": metrics["test"],
+                        }
+                    )
+                )
         if rows and {frame["method"].iloc[0] for frame in rows} == set(LINES):
             table = pd.concat(rows)
-            return draw_pair(table, f"CIFAR-10, {network}", "mean and range of {n} seeds; " if table["seed"].nunique() > 1 else "one seed; ")
+            return draw_pair(
+                table,
+                f"CIFAR-10, {network}",
+                "mean and range of {n} seeds; " if table["seed"].nunique() > 1 else "one seed; ",
+            )
     return None
 
 
@@ -84,11 +102,17 @@ def tables(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return the accuracies at the last epoch, mean over seeds."""
     last = table[table["epoch"] == table["epoch"].max()]
     columns: dict[str, tuple[str, Callable[[pd.Series], str]]] = {
-        "training accuracy, given labels": ("train", mean_std), "test accuracy": ("test", mean_std)}
+        "training accuracy, given labels": ("train", mean_std),
+        "test accuracy": ("test", mean_std),
+    }
     best = table.groupby(["method", "rate", "seed"])["test"].max().groupby(["method", "rate"]).apply(mean_std)
     found = last.groupby(["method", "rate"]).agg(**columns)  # type: ignore[call-overload]
     found["best test accuracy"] = best
-    return {"digits": found.reset_index().assign(rate=lambda t: np.round(100 * t["rate"]).astype(int)).rename(columns={"rate": "noise (%)"})}
+    return {
+        "digits": found.reset_index()
+        .assign(rate=lambda t: np.round(100 * t["rate"]).astype(int))
+        .rename(columns={"rate": "noise (%)"})
+    }
 
 
 STUDIES = (

@@ -97,8 +97,13 @@ def choice_cell(method: str, lam: float, image: str, noise: float, seed: int) ->
         changes += [f"sparse.ratio={matching(lam, GAMMA)}", f"sparse.gamma={GAMMA}"]
     rows = list(fitted(y, clean, seed, method, *changes))
     stopped = min(rows, key=lambda row: row["held_out"])
-    return {"level": estimated_level(y), **rows[-1], "psnr_best": max(row["psnr"] for row in rows),
-            "psnr_stopped": stopped["psnr"], "stopped_at": stopped["iteration"]}
+    return {
+        "level": estimated_level(y),
+        **rows[-1],
+        "psnr_best": max(row["psnr"] for row in rows),
+        "psnr_stopped": stopped["psnr"],
+        "stopped_at": stopped["iteration"],
+    }
 
 
 def rule_cell(factor: float, image: str, noise: float, seed: int) -> Row:
@@ -113,7 +118,14 @@ def rule_cell(factor: float, image: str, noise: float, seed: int) -> Row:
 
 def draw(table: pd.DataFrame) -> dict[str, Figure]:
     """Return the curves, and the picture of each committed run of the recipe."""
-    return {"": draw_curves(table), **{folder.name: draw_record(folder) for folder in sorted(RECORDS.glob("*")) if (folder / "summary.json").is_file()}}
+    return {
+        "": draw_curves(table),
+        **{
+            folder.name: draw_record(folder)
+            for folder in sorted(RECORDS.glob("*"))
+            if (folder / "summary.json").is_file()
+        },
+    }
 
 
 def draw_record(folder: Path) -> Figure:
@@ -149,10 +161,14 @@ def draw_curves(table: pd.DataFrame) -> Figure:
     for axis in axes[:, 0]:
         axis.set_ylabel("PSNR (dB)")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
-    plotting.caption(figure, (
-        f"Mean and standard deviation of {table['seed'].nunique()} seeds (corruption, network, input). {SIZE} x {SIZE} pixels, each entry (pixel and channel) "
-        "replaced by 0 or 1 with the probability given; the same network, start and step for the three losses; ratio α by the rule from the "
-        f"estimated corruption level, γ = {GAMMA:g}. The median of entries that are not 0 or 1 knows the kind of noise; nothing else does."))
+    plotting.caption(
+        figure,
+        (
+            f"Mean and standard deviation of {table['seed'].nunique()} seeds (corruption, network, input). {SIZE} x {SIZE} pixels, each entry (pixel and channel) "
+            "replaced by 0 or 1 with the probability given; the same network, start and step for the three losses; ratio α by the rule from the "
+            f"estimated corruption level, γ = {GAMMA:g}. The median of entries that are not 0 or 1 knows the kind of noise; nothing else does."
+        ),
+    )
     return figure
 
 
@@ -181,27 +197,44 @@ def draw_matched(table: pd.DataFrame) -> Figure:
     """Draw the last PSNR against alpha, where every gamma has a curve of its own, and against lam, where they are one."""
     figure = Figure(figsize=(11, 4.3))
     axes = figure.subplots(1, 2, sharey=True)
-    for axis, x, label in zip(axes, ("ratio", "lam"), (r"ratio $\alpha$", r"$\lambda = \log(1/\gamma)\,/\,(2\alpha)$"), strict=True):
+    for axis, x, label in zip(
+        axes, ("ratio", "lam"), (r"ratio $\alpha$", r"$\lambda = \log(1/\gamma)\,/\,(2\alpha)$"), strict=True
+    ):
         for index, (gamma, part) in enumerate(table.groupby("gamma", sort=False)):
-            plotting.mean_spread(axis, part, x, "psnr", color=plotting.COLORS[index], marker=plotting.MARKERS[index], ls=plotting.DASHES[index],
-                                 label=rf"$\gamma$ = {gamma:g}")
+            plotting.mean_spread(
+                axis,
+                part,
+                x,
+                "psnr",
+                color=plotting.COLORS[index],
+                marker=plotting.MARKERS[index],
+                ls=plotting.DASHES[index],
+                label=rf"$\gamma$ = {gamma:g}",
+            )
         axis.set(xscale="log", xlabel=label)
     axes[1].invert_xaxis()  # to the right in both panels: s wakes up earlier
     axes[0].set(ylabel="PSNR of the last iteration (dB)", title="each $\\gamma$ has its own best ratio")
     axes[1].set(title="$\\lambda$ brings them together")
     axes[1].legend(loc="lower center")
-    for x, text, side in ((0.03, "the network memorises\nbefore s wakes up", "left"), (0.97, "s takes image\ndetail too", "right")):
+    for x, text, side in (
+        (0.03, "the network memorises\nbefore s wakes up", "left"),
+        (0.97, "s takes image\ndetail too", "right"),
+    ):
         axes[1].text(x, 0.98, text, transform=axes[1].transAxes, ha=side, va="top", fontsize=8.5, color="#444444")
     by_lam = table.groupby(["lam", "gamma"])["psnr"].mean().unstack()
     top = by_lam.mean(axis=1).idxmax()
     best = table.groupby(["gamma", "ratio"])["psnr"].mean().groupby("gamma").idxmax().map(lambda pair: pair[1])
     spread = (by_lam.max(axis=1) - by_lam.min(axis=1)).to_dict()
     first = table.iloc[0]
-    plotting.caption(figure, (
-        f"{first['image']}, {100 * first['noise']:g} % salt and pepper, {ITERATIONS} iterations, {table['seed'].nunique()} seeds (mean, standard deviation). "
-        f"The best α runs from {best.min():.0f} to {best.max():.0f}, the best λ is {top:g} for every γ, and there γ from {table['gamma'].min():g} to "
-        f"{table['gamma'].max():g} changes the PSNR by {spread[top]:.1f} dB. On the steep side it changes more ({max(spread.values()):.1f} dB), as it should: at finite γ an entry "
-        "of size s costs log(s/γ²)/(4α) = λ + log(s)/(4α): a larger γ acts like a smaller λ."))
+    plotting.caption(
+        figure,
+        (
+            f"{first['image']}, {100 * first['noise']:g} % salt and pepper, {ITERATIONS} iterations, {table['seed'].nunique()} seeds (mean, standard deviation). "
+            f"The best α runs from {best.min():.0f} to {best.max():.0f}, the best λ is {top:g} for every γ, and there γ from {table['gamma'].min():g} to "
+            f"{table['gamma'].max():g} changes the PSNR by {spread[top]:.1f} dB. On the steep side it changes more ({max(spread.values()):.1f} dB), as it should: at finite γ an entry "
+            "of size s costs log(s/γ²)/(4α) = λ + log(s)/(4α): a larger γ acts like a smaller λ."
+        ),
+    )
     return figure
 
 
@@ -225,15 +258,29 @@ def table_choices(table: pd.DataFrame) -> pd.DataFrame:
         ruled = matching(ratio_for(part["level"].iloc[0], GAMMA), GAMMA)
         nearest = min(by_lam.index, key=lambda lam, at=ruled: abs(math.log(lam / at)))
         others = best_of_image[(best_of_image["image"] != image) & (best_of_image["noise"] == noise)]
-        stopped = table[(table["method"] == "absolute") & (table["image"] == image) & (table["noise"] == noise) & (table["seed"] == seed)]
-        row = {"image": image, "noise": noise, "seed": seed, "oracle": by_lam.max(),
-               "rule": by_lam[nearest], "held out": by_lam[part.set_index("lam")["held_out"].idxmin()],
-               "found = estimated": by_lam[(part.set_index("lam")["found"] - part["level"].iloc[0]).abs().idxmin()]}
+        stopped = table[
+            (table["method"] == "absolute")
+            & (table["image"] == image)
+            & (table["noise"] == noise)
+            & (table["seed"] == seed)
+        ]
+        row = {
+            "image": image,
+            "noise": noise,
+            "seed": seed,
+            "oracle": by_lam.max(),
+            "rule": by_lam[nearest],
+            "held out": by_lam[part.set_index("lam")["held_out"].idxmin()],
+            "found = estimated": by_lam[(part.set_index("lam")["found"] - part["level"].iloc[0]).abs().idxmin()],
+        }
         if len(others):
             row["best of the other image"] = by_lam[others.set_index("lam")["psnr"].idxmax()]
         if len(stopped):
-            row |= {"absolute loss, oracle stop": stopped["psnr_best"].iloc[0], "absolute loss, held-out stop": stopped["psnr_stopped"].iloc[0],
-                    "absolute loss, last": stopped["psnr"].iloc[0]}
+            row |= {
+                "absolute loss, oracle stop": stopped["psnr_best"].iloc[0],
+                "absolute loss, held-out stop": stopped["psnr_stopped"].iloc[0],
+                "absolute loss, last": stopped["psnr"].iloc[0],
+            }
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -244,7 +291,11 @@ def table_costs(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     ways = [name for name in found.columns if name not in ("image", "noise", "seed", "oracle")]
     rows = []
     for (image, noise), part in [*found.groupby(["image", "noise"], sort=False), (("all", math.nan), found)]:
-        row = {"image": image, "%": "" if math.isnan(noise) else f"{100 * noise:g}", "oracle (dB)": mean_std(part["oracle"])}
+        row = {
+            "image": image,
+            "%": "" if math.isnan(noise) else f"{100 * noise:g}",
+            "oracle (dB)": mean_std(part["oracle"]),
+        }
         rows.append(row | {f"cost: {way}": mean_std(part["oracle"] - part[way]) for way in ways})
     return {"": pd.DataFrame(rows)}
 
@@ -254,7 +305,11 @@ def table_rule(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     rows = []
     for (image, noise), part in [*table.groupby(["image", "noise"], sort=False), (("all", math.nan), table)]:
         by_factor = part.pivot_table(index=["image", "noise", "seed"], columns="factor", values="psnr")
-        row = {"image": image, "%": "" if math.isnan(noise) else f"{100 * noise:g}", "rule's lam": f"{part[part['factor'] == 1]['lam'].mean():.3f}"}
+        row = {
+            "image": image,
+            "%": "" if math.isnan(noise) else f"{100 * noise:g}",
+            "rule's lam": f"{part[part['factor'] == 1]['lam'].mean():.3f}",
+        }
         row |= {f"lam x {factor:.2f} (dB)": mean_std(by_factor[factor]) for factor in by_factor.columns}
         rows.append(row | {"best of these - rule (dB)": mean_std(by_factor.max(axis=1) - by_factor[1.0], 2)})
     return {"": pd.DataFrame(rows)}
@@ -269,8 +324,17 @@ def draw_choice(table: pd.DataFrame) -> Figure:
     for axis, image in zip(axes, images, strict=False):
         for index, (noise, part) in enumerate(double[double["image"] == image].groupby("noise")):
             colour = plotting.COLORS[index]
-            plotting.mean_spread(axis, part, "lam", "psnr", color=colour, ls=plotting.DASHES[index], marker=plotting.MARKERS[index], ms=4,
-                                 label=f"{100 * noise:g} % corrupted")
+            plotting.mean_spread(
+                axis,
+                part,
+                "lam",
+                "psnr",
+                color=colour,
+                ls=plotting.DASHES[index],
+                marker=plotting.MARKERS[index],
+                ms=4,
+                label=f"{100 * noise:g} % corrupted",
+            )
             ruled = matching(ratio_for(part["level"].mean(), GAMMA), GAMMA)
             axis.axvline(ruled, color=colour, lw=1, ls=":")
         axis.set(xscale="log", xlabel=r"$\lambda$", title=image)
@@ -285,45 +349,103 @@ def draw_choice(table: pd.DataFrame) -> Figure:
         axes[-1].plot(cost, np.full(len(cost), place), "o", ms=3, color=plotting.GREY, alpha=0.6)
     axes[-1].set(yticks=range(len(ways)), yticklabels=ways, xlabel="dB below the oracle's λ", title="cost of a choice")
     axes[-1].invert_yaxis()
-    plotting.caption(figure, (
-        f"{CHOICE_ITERATIONS} iterations, {table['seed'].nunique()} seeds, {100 * HOLDOUT:g} % of the entries held out of every fit. Oracle: the best λ of "
-        f"{double['lam'].nunique()} by the truth. Rule: the λ nearest to what the share of entries far from their neighbours' median says (dotted; its constants were fitted "
-        "by hand to seed 0 of these two images); best of the other image: a λ that has seen nothing of this one. Held out: the λ with the least mean |f - y| on entries no fit saw. Found = estimated: the λ at "
-        "which the share found corrupted is nearest to the estimate. All but the rule need a fit for each λ; the λ are a factor of 2 apart, so a cost of 0 means the same λ. Negative: better than the oracle's λ."))
+    plotting.caption(
+        figure,
+        (
+            f"{CHOICE_ITERATIONS} iterations, {table['seed'].nunique()} seeds, {100 * HOLDOUT:g} % of the entries held out of every fit. Oracle: the best λ of "
+            f"{double['lam'].nunique()} by the truth. Rule: the λ nearest to what the share of entries far from their neighbours' median says (dotted; its constants were fitted "
+            "by hand to seed 0 of these two images); best of the other image: a λ that has seen nothing of this one. Held out: the λ with the least mean |f - y| on entries no fit saw. Found = estimated: the λ at "
+            "which the share found corrupted is nearest to the estimate. All but the rule need a fit for each λ; the λ are a factor of 2 apart, so a cost of 0 means the same λ. Negative: better than the oracle's λ."
+        ),
+    )
     return figure
 
 
 def _curves(images: tuple[str, ...], noises: tuple[float, ...], seeds: tuple[int, ...]) -> list[Row]:
     methods = (*recipes.METHODS, "filters")
-    cells = [{"image": i, "kind": "salt-and-pepper", "noise": n, "seed": s, "method": m} for i in images for n in noises for s in seeds for m in methods]
+    cells = [
+        {"image": i, "kind": "salt-and-pepper", "noise": n, "seed": s, "method": m}
+        for i in images
+        for n in noises
+        for s in seeds
+        for m in methods
+    ]
     # marked by nothing: the filter that knows that impulses are 0 or 1 is of no use here
-    return cells + [{"image": i, "kind": "uniform", "noise": 0.3, "seed": s, "method": m} for i in images for s in seeds
-                    for m in ("absolute", "double", "filters")]
+    return cells + [
+        {"image": i, "kind": "uniform", "noise": 0.3, "seed": s, "method": m}
+        for i in images
+        for s in seeds
+        for m in ("absolute", "double", "filters")
+    ]
 
 
 def _choices(images: tuple[str, ...], noises: tuple[float, ...], seeds: tuple[int, ...]) -> list[Row]:
     methods = [("double", lam) for lam in LAMS] + [("absolute", 0.0)]
-    return [{"method": m, "lam": lam, "image": i, "noise": n, "seed": s} for i in images for n in noises for s in seeds for m, lam in methods]
+    return [
+        {"method": m, "lam": lam, "image": i, "noise": n, "seed": s}
+        for i in images
+        for n in noises
+        for s in seeds
+        for m, lam in methods
+    ]
 
 
 def _beside(images: tuple[str, ...], noises: tuple[float, ...], seeds: tuple[int, ...]) -> list[Row]:
-    return [{"factor": f, "image": i, "noise": n, "seed": s} for i in images for n in noises for s in seeds for f in (0.5**0.5, 1.0, 2**0.5)]
+    return [
+        {"factor": f, "image": i, "noise": n, "seed": s}
+        for i in images
+        for n in noises
+        for s in seeds
+        for f in (0.5**0.5, 1.0, 2**0.5)
+    ]
 
 
 def _pairs(gammas: tuple[float, ...], seeds: tuple[int, ...]) -> list[Row]:
-    return [{"gamma": g, "lam": lam, "image": "flower", "noise": 0.3, "seed": s} for g in gammas for lam in LAMS for s in seeds]
+    return [
+        {"gamma": g, "lam": lam, "image": "flower", "noise": 0.3, "seed": s}
+        for g in gammas
+        for lam in LAMS
+        for s in seeds
+    ]
 
 
 PACKAGES = ("torch", "pillow", "scikit-learn")
 STUDIES = (
-    Study("image_recovery", cell, {"paper": _curves(IMAGES, NOISES, SEEDS), "quick": _curves(("flower",), (0.3,), (0,))}, draw, tables,
-          packages=PACKAGES, files=(RECIPE,)),
-    Study("image_recovery_matched", matched_cell, {"paper": _pairs(GAMMAS, SEEDS[:2]), "quick": _pairs((1e-2, 1e-6), (0,))},
-          draw_matched, table_matched, packages=PACKAGES, files=(RECIPE,)),
-    Study("image_recovery_choice", choice_cell, {"paper": _choices(IMAGES, NOISES, SEEDS), "quick": _choices(("flower",), (0.3,), (0,))},
-          draw_choice, table_costs, packages=PACKAGES, files=(RECIPE,)),
-    Study("image_recovery_rule", rule_cell, {"paper": _beside(IMAGES, NOISES, SEEDS[:1]), "quick": _beside(("flower",), (0.3,), (0,))}, tables=table_rule,
-          packages=PACKAGES, files=(RECIPE,)),
+    Study(
+        "image_recovery",
+        cell,
+        {"paper": _curves(IMAGES, NOISES, SEEDS), "quick": _curves(("flower",), (0.3,), (0,))},
+        draw,
+        tables,
+        packages=PACKAGES,
+        files=(RECIPE,),
+    ),
+    Study(
+        "image_recovery_matched",
+        matched_cell,
+        {"paper": _pairs(GAMMAS, SEEDS[:2]), "quick": _pairs((1e-2, 1e-6), (0,))},
+        draw_matched,
+        table_matched,
+        packages=PACKAGES,
+        files=(RECIPE,),
+    ),
+    Study(
+        "image_recovery_choice",
+        choice_cell,
+        {"paper": _choices(IMAGES, NOISES, SEEDS), "quick": _choices(("flower",), (0.3,), (0,))},
+        draw_choice,
+        table_costs,
+        packages=PACKAGES,
+        files=(RECIPE,),
+    ),
+    Study(
+        "image_recovery_rule",
+        rule_cell,
+        {"paper": _beside(IMAGES, NOISES, SEEDS[:1]), "quick": _beside(("flower",), (0.3,), (0,))},
+        tables=table_rule,
+        packages=PACKAGES,
+        files=(RECIPE,),
+    ),
 )
 
 if __name__ == "__main__":

@@ -62,12 +62,26 @@ def beside(table: str, folder: Path = RESULTS) -> pd.DataFrame:
         for remarks, summaries in sorted(groups.items(), key=lambda group: len(group[0])):
             last = pd.Series([summary["final"][name] for summary in summaries])
             best = pd.Series([summary["best"][name] for summary in summaries])
-            rows.append({**row, "last epoch": mean_std(last, 2), "best epoch": mean_std(best, 2),
-                         "difference": f"{last.mean() - cell.value:+.2f}", "remarks": "; ".join(remarks)})
+            rows.append(
+                {
+                    **row,
+                    "last epoch": mean_std(last, 2),
+                    "best epoch": mean_std(best, 2),
+                    "difference": f"{last.mean() - cell.value:+.2f}",
+                    "remarks": "; ".join(remarks),
+                }
+            )
         if not groups:
             own = recipe_of(table, source, cell.setting, cell.method)
-            rows.append({**row, "last epoch": "", "best epoch": "", "difference": "",
-                         "remarks": PUBLISHED_ONLY.get(cell.method, f"not run yet; recipe: {own}")})
+            rows.append(
+                {
+                    **row,
+                    "last epoch": "",
+                    "best epoch": "",
+                    "difference": "",
+                    "remarks": PUBLISHED_ONLY.get(cell.method, f"not run yet; recipe: {own}"),
+                }
+            )
     return pd.DataFrame(rows)
 
 
@@ -82,8 +96,11 @@ def differences(recipe: Any, name: str | None = None) -> list[str]:
     for part in ("data", "noise", "network", "head", "views", "method", "training"):
         if hasattr(own, part):
             mine, theirs = _flat(getattr(recipe, part)), _flat(getattr(own, part))
-            found += [f"{part}.{key} = {mine.get(key)} (recipe: {theirs.get(key)})" for key in theirs
-                      if mine.get(key) != theirs[key] and theirs[key] != "auto"]
+            found += [
+                f"{part}.{key} = {mine.get(key)} (recipe: {theirs.get(key)})"
+                for key in theirs
+                if mine.get(key) != theirs[key] and theirs[key] != "auto"
+            ]
     return found
 
 
@@ -95,10 +112,14 @@ def recipe_of(table: str, dataset: str, setting: str, method: str) -> str | None
 
 def recipe_name(table: str, dataset: str, setting: str, method: str) -> str:
     """Return the file name, without suffix, of a cell's recipe: table1_cifar10_sym40_sop."""
-    plain = {"CORES*": "cores2", "CORES2": "cores2", "Co-teaching": "coteaching", "Co-teaching+": "coteaching+"}.get(method, method)
+    plain = {"CORES*": "cores2", "CORES2": "cores2", "Co-teaching": "coteaching", "Co-teaching+": "coteaching+"}.get(
+        method, method
+    )
     return f"{table}_{dataset.replace('-', '')}_{setting}_{plain}".lower().replace("+", "plus")
 
 
 def _flat(part: Any) -> dict[str, Any]:
     values = {f.name: getattr(part, f.name) for f in dataclasses.fields(part)}
-    return {key: value for key, value in ({**values, **values.pop("options", {})}).items() if key not in ("options", "path")}
+    return {
+        key: value for key, value in ({**values, **values.pop("options", {})}).items() if key not in ("options", "path")
+    }

@@ -63,7 +63,9 @@ def plan(task: str = "labels") -> list[Run]:
     plus = [Run("table4_cifar10n_worst_sopplus"), Run("table2_cifar10_sym50_sopplus")]
     rest = [Run(name) for name in recipes.names() if name.startswith(("fig1_cifar10_", "table1_cifar10_"))]
     seeds = [Run(name.recipe, seed) for seed in (1, 2, 3, 4) for name in (*first, *plus)]
-    hundred = [Run("table4_cifar100n_noisy_sopplus", 0, (f"training.weight_decay={decay}",)) for decay in ("5e-4", "1e-3")]
+    hundred = [
+        Run("table4_cifar100n_noisy_sopplus", 0, (f"training.weight_decay={decay}",)) for decay in ("5e-4", "1e-3")
+    ]
     hundred += [Run(name) for name in recipes.names() if name.startswith(("table1_cifar100_", "table2_cifar100_"))]
     return list(dict.fromkeys([*first, *plus, *rest, *seeds, *hundred]))
 
@@ -71,16 +73,32 @@ def plan(task: str = "labels") -> list[Run]:
 def contrastive_plan() -> list[Run]:
     """Return the contrastive runs: 200 epochs on MoCo's demo, with the control and at SANE's time; table 4's ablation, shortened."""
     demo = [Run(f"demo_cifar10_{word}_200") for word in ("moco", "sane", "mm", "sane_uniform")]
-    longer = [Run("demo_cifar10_moco_200", 0, ("training.epochs=340",))]  # for as long as SANE takes, at 1.7 times MoCo's epoch
+    longer = [
+        Run("demo_cifar10_moco_200", 0, ("training.epochs=340",))
+    ]  # for as long as SANE takes, at 1.7 times MoCo's epoch
     short = ("network.name=resnet18", "training.epochs=50")  # the paper: ResNet-50, 1,000
     rows = [name for name in contrastive_recipes.names() if name.startswith("sane_table4_")]
     ablation = [Run(name, 0, short) for name in rows]
     # where refinement itself might pay: the confidence of the ImageNet setting, a small queue, few images
-    regimes = [Run(f"demo_cifar10_{word}_200", 0, change) for change in (("method.mu_start=0.5", "method.mu_end=10.0"), ("method.queue=1024",))
-               for word in ("sane", "sane_uniform")]
+    regimes = [
+        Run(f"demo_cifar10_{word}_200", 0, change)
+        for change in (("method.mu_start=0.5", "method.mu_end=10.0"), ("method.queue=1024",))
+        for word in ("sane", "sane_uniform")
+    ]
     seeds = [replace(run, seed=seed) for seed in (1, 2) for run in demo]
-    return [*demo, *longer, *ablation, Run("demo_cifar10_moco_sym_200"), *regimes, *seeds,
-            *(Run(f"demo_cifar10_{word}_{epochs}") for epochs in (400, 800) for word in ("moco", "sane", "sane_uniform", "moco_sym"))]
+    return [
+        *demo,
+        *longer,
+        *ablation,
+        Run("demo_cifar10_moco_sym_200"),
+        *regimes,
+        *seeds,
+        *(
+            Run(f"demo_cifar10_{word}_{epochs}")
+            for epochs in (400, 800)
+            for word in ("moco", "sane", "sane_uniform", "moco_sym")
+        ),
+    ]
 
 
 def start(run: Run, folder: Path, data_root: Path | None, device: str) -> subprocess.Popen[bytes]:
@@ -88,8 +106,18 @@ def start(run: Run, folder: Path, data_root: Path | None, device: str) -> subpro
     resumed = (folder / "last.pt").exists()
     if not resumed:
         shutil.rmtree(folder, ignore_errors=True)  # stopped before its first checkpoint: nothing to lose
-    what = ["--resume", str(folder)] if resumed else [
-        run.recipe, "--seed", str(run.seed), "--out", str(folder), *(part for change in run.changes for part in ("--set", change))]
+    what = (
+        ["--resume", str(folder)]
+        if resumed
+        else [
+            run.recipe,
+            "--seed",
+            str(run.seed),
+            "--out",
+            str(folder),
+            *(part for change in run.changes for part in ("--set", change)),
+        ]
+    )
     command = [sys.executable, "-m", "sparseop.deep.train", *what, "--device", device]
     command += [] if data_root is None else ["--data-root", str(data_root)]
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -141,8 +169,20 @@ def measurements(task: str, device: str, official: Path | None) -> list[list[str
         return [["benchmarks.contrastive", "--device", device]]
     wanted = []
     if not any((RESULTS / "table5").glob("preact_resnet18-cuda-*.json")):
-        wanted.append(["deep.table5", "--measure", "--network", "preact_resnet18", "--batches", "100", "--set", "engine.precision=bfloat16",
-                       "--device", device])
+        wanted.append(
+            [
+                "deep.table5",
+                "--measure",
+                "--network",
+                "preact_resnet18",
+                "--batches",
+                "100",
+                "--set",
+                "engine.precision=bfloat16",
+                "--device",
+                device,
+            ]
+        )
     if official is not None and not (ROOT / "figures" / "data" / "bench_official_sop_cuda.csv").exists():
         wanted.append(["benchmarks.official_sop", "--device", device, "--official", str(official.resolve())])
     return wanted
@@ -150,14 +190,23 @@ def measurements(task: str, device: str, official: Path | None) -> list[list[str
 
 def main() -> int:
     """Run the command line."""
-    parser = argparse.ArgumentParser("python -m deep.runs", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        "python -m deep.runs", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data-root", type=Path, metavar="DIR")
-    parser.add_argument("--scratch", type=Path, metavar="DIR", default=ROOT / "runs" / "plan", help="default: runs/plan")
+    parser.add_argument(
+        "--scratch", type=Path, metavar="DIR", default=ROOT / "runs" / "plan", help="default: runs/plan"
+    )
     parser.add_argument("--device", default="auto")
     parser.add_argument("--minutes", type=float, default=1e9)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--task", choices=("labels", "contrastive"), default="labels")
-    parser.add_argument("--official", type=Path, metavar="DIR", help="a checkout of SOP's released code, to be timed beside this project on a GPU")
+    parser.add_argument(
+        "--official",
+        type=Path,
+        metavar="DIR",
+        help="a checkout of SOP's released code, to be timed beside this project on a GPU",
+    )
     parser.add_argument("--plan", action="store_true", help="print the list")
     options = parser.parse_args()
 
@@ -178,8 +227,14 @@ def main() -> int:
             for command in measurements(options.task, options.device, options.official):
                 if subprocess.run([sys.executable, "-m", *command], cwd=ROOT, check=False).returncode:
                     raise InputError(f"{command[0]} could not measure, and has said why; nothing was run.")
-        work(plan(options.task), options.scratch, options.data_root, device=options.device,
-             minutes=minutes - (time.monotonic() - begun) / 60, jobs=jobs)
+        work(
+            plan(options.task),
+            options.scratch,
+            options.data_root,
+            device=options.device,
+            minutes=minutes - (time.monotonic() - begun) / 60,
+            jobs=jobs,
+        )
 
     return cli.run("deep.runs", body)
 

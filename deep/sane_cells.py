@@ -37,9 +37,30 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "MoCo for SANE's time": PLAIN,
 }
 #: estimates of equation (9) for the price of MoCo's step: each query enters one of its terms, drawn
-ONE_PASS: dict[str, tuple[str, ...]] = {"MM, either term": (*ONE_HOT, "method.terms=either"), "SANE, either term": ("method.terms=either",)}
-MEASURES = ("own_mass", "same_mass", "wrong_mass", "purity", "q_same", "p_max", "q_max", "alpha", "beta", "one_hot_weight", "l2_one_hot",
-            "l2_used", "l2_smoothed", "l2_uniform", "tv_one_hot", "tv_used", "tv_smoothed", "tv_uniform")
+ONE_PASS: dict[str, tuple[str, ...]] = {
+    "MM, either term": (*ONE_HOT, "method.terms=either"),
+    "SANE, either term": ("method.terms=either",),
+}
+MEASURES = (
+    "own_mass",
+    "same_mass",
+    "wrong_mass",
+    "purity",
+    "q_same",
+    "p_max",
+    "q_max",
+    "alpha",
+    "beta",
+    "one_hot_weight",
+    "l2_one_hot",
+    "l2_used",
+    "l2_smoothed",
+    "l2_uniform",
+    "tv_one_hot",
+    "tv_used",
+    "tv_smoothed",
+    "tv_uniform",
+)
 
 
 def cell(variant: str, epochs: int, seed: int, every: int) -> list[Row]:
@@ -53,9 +74,17 @@ def train(changes: tuple[str, ...], epochs: int, seed: int, every: int) -> list[
     ``cpu_seconds`` is processor time of the training steps alone, without evaluation: it stays what it is on a busy machine.
     """
     torch.set_num_threads(1)
-    recipe = recipes.read(RECIPE, [
-        f"training.epochs={epochs}", f"seed={seed}", f"data.seed={seed}", f"engine.test_every={every}", "engine.threads=1",
-        *changes])
+    recipe = recipes.read(
+        RECIPE,
+        [
+            f"training.epochs={epochs}",
+            f"seed={seed}",
+            f"data.seed={seed}",
+            f"engine.test_every={every}",
+            "engine.threads=1",
+            *changes,
+        ],
+    )
     clock = _Clock()
     with tempfile.TemporaryDirectory() as folder:
         summary = engine.train(recipe, Path(folder) / "run", device="cpu", watch=clock)
@@ -63,9 +92,15 @@ def train(changes: tuple[str, ...], epochs: int, seed: int, every: int) -> list[
     rows = []
     for row in metrics[metrics["knn"].notna()].to_dict("records"):
         last = row["epoch"] == epochs
-        rows.append({"epoch": int(row["epoch"]), **{name: row[name] for name in ("knn", "knn_200", "knn_50", "knn_head")},
-                     **{name: summary["final"][name] if last else float("nan") for name in ("linear", "linear_head")},
-                     **{name: row.get(name, float("nan")) for name in MEASURES}, "cpu_seconds": round(clock.after[int(row["epoch"])], 3)})
+        rows.append(
+            {
+                "epoch": int(row["epoch"]),
+                **{name: row[name] for name in ("knn", "knn_200", "knn_50", "knn_head")},
+                **{name: summary["final"][name] if last else float("nan") for name in ("linear", "linear_head")},
+                **{name: row.get(name, float("nan")) for name in MEASURES},
+                "cpu_seconds": round(clock.after[int(row["epoch"])], 3),
+            }
+        )
     return rows
 
 

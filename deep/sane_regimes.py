@@ -52,9 +52,20 @@ def tables(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
         control = table[(table["regime"] == regime) & (table["method"] == "uniform")].set_index("seed")["knn"]
         paired = (runs.set_index("seed")["knn"] - control).dropna()
         show = partial(mean_std, digits=2)
-        rows.append({"regime": regime, "method": method, "kNN (k = 20)": mean_std(runs["knn"]), "linear": mean_std(runs["linear"]),
-                     "own mass": show(runs["own_mass"]), "same class": show(runs["same_mass"]), "wrong class": show(runs["wrong_mass"]),
-                     "kNN minus uniform": "" if method == "uniform" else f"{paired.mean():+.1f} ({', '.join(f'{d:+.1f}' for d in paired)})"})
+        rows.append(
+            {
+                "regime": regime,
+                "method": method,
+                "kNN (k = 20)": mean_std(runs["knn"]),
+                "linear": mean_std(runs["linear"]),
+                "own mass": show(runs["own_mass"]),
+                "same class": show(runs["same_mass"]),
+                "wrong class": show(runs["wrong_mass"]),
+                "kNN minus uniform": ""
+                if method == "uniform"
+                else f"{paired.mean():+.1f} ({', '.join(f'{d:+.1f}' for d in paired)})",
+            }
+        )
     return {"": pd.DataFrame(rows)}
 
 
@@ -70,25 +81,53 @@ def draw(table: pd.DataFrame) -> Figure:
         for regime, runs in away.groupby("regime"):
             x = regimes.index(regime) + 0.24 * (number - 0.5)
             ax.plot([x - 0.08, x + 0.08], [runs.mean()] * 2, color=plotting.COLORS[number], linewidth=2)
-            ax.plot([x] * len(runs), runs, plotting.MARKERS[number], color=plotting.COLORS[number], markersize=5, alpha=0.7,
-                    label=label if regime == regimes[0] else None)
+            ax.plot(
+                [x] * len(runs),
+                runs,
+                plotting.MARKERS[number],
+                color=plotting.COLORS[number],
+                markersize=5,
+                alpha=0.7,
+                label=label if regime == regimes[0] else None,
+            )
     control = knn["uniform"].groupby("regime").mean()
     for place, regime in enumerate(regimes):
         error = math.sqrt(2 * control[regime] * (100 - control[regime]) / TESTED)
         ax.fill_between([place - 0.4, place + 0.4], -error, error, color=plotting.GREY, alpha=0.15, linewidth=0)
-    ax.set(xticks=range(len(regimes)), xlim=(-0.6, len(regimes) - 0.4), ylabel="kNN accuracy minus the control's (points)",
-           xticklabels=[f"{fill(regime, 14)}\n(control {control[regime]:.1f} %)" for regime in regimes])
+    ax.set(
+        xticks=range(len(regimes)),
+        xlim=(-0.6, len(regimes) - 0.4),
+        ylabel="kNN accuracy minus the control's (points)",
+        xticklabels=[f"{fill(regime, 14)}\n(control {control[regime]:.1f} %)" for regime in regimes],
+    )
     ax.tick_params(axis="x", labelsize=9)
     ax.legend(loc="best")
-    plotting.caption(figure, "Shapes, momentum mixup; points: seeds, bars: means. Control: p and q replaced by uniform smoothing of the same weight. "
-                     f"Grey: one standard error of the difference of two accuracies over {TESTED:,} test images.")
+    plotting.caption(
+        figure,
+        "Shapes, momentum mixup; points: seeds, bars: means. Control: p and q replaced by uniform smoothing of the same weight. "
+        f"Grey: one standard error of the difference of two accuracies over {TESTED:,} test images.",
+    )
     return figure
 
 
 STUDIES = (
-    Study(name="sane_regimes", cell=cell, draw=draw, tables=tables, packages=("torch",), files=(RECIPE,), grids={
-        "paper": [{"regime": regime, "method": method, "seed": seed} for regime in REGIMES for seed in SEEDS for method in METHODS],
-        "quick": [{"regime": "queue of 256", "method": method, "seed": 0} for method in METHODS]}),
+    Study(
+        name="sane_regimes",
+        cell=cell,
+        draw=draw,
+        tables=tables,
+        packages=("torch",),
+        files=(RECIPE,),
+        grids={
+            "paper": [
+                {"regime": regime, "method": method, "seed": seed}
+                for regime in REGIMES
+                for seed in SEEDS
+                for method in METHODS
+            ],
+            "quick": [{"regime": "queue of 256", "method": method, "seed": 0} for method in METHODS],
+        },
+    ),
 )
 
 if __name__ == "__main__":

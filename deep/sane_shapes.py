@@ -24,7 +24,18 @@ from sparseop.study import Row, Study
 EPOCHS, SEEDS = 8, (0, 1, 2)
 SLOWDOWN = 1.7  #: SANE's step over MoCo's (benchmarks.contrastive); the plain method gets as many more epochs
 #: what every seed trains first
-FIRST = ("none (MoCo)", "p", "q", "p+q", "MM", "p+MM", "q+MM", "p+q+MM (SANE)", "uniform instead of p+q, MM", "MoCo for SANE's time")
+FIRST = (
+    "none (MoCo)",
+    "p",
+    "q",
+    "p+q",
+    "MM",
+    "p+MM",
+    "q+MM",
+    "p+q+MM (SANE)",
+    "uniform instead of p+q, MM",
+    "MoCo for SANE's time",
+)
 REST = tuple(name for name in VARIANTS if name not in FIRST)
 
 
@@ -36,9 +47,18 @@ def epochs_of(variant: str, epochs: int) -> int:
 # ---- what is shown -----------------------------------------------------------------------------------------------------------
 
 #: columns of table_*: shown name, column, digits
-COLUMNS = (("kNN (k = 20)", "knn", 1), ("kNN (k = 200)", "knn_200", 1), ("linear", "linear", 1), ("own mass", "own_mass", 2),
-           ("same class", "same_mass", 3), ("wrong class", "wrong_mass", 3), ("purity", "purity", 2), ("TV", "tv_used", 3), ("L2", "l2_used", 3),
-           ("CPU seconds", "cpu_seconds", 0))
+COLUMNS = (
+    ("kNN (k = 20)", "knn", 1),
+    ("kNN (k = 200)", "knn_200", 1),
+    ("linear", "linear", 1),
+    ("own mass", "own_mass", 2),
+    ("same class", "same_mass", 3),
+    ("wrong class", "wrong_mass", 3),
+    ("purity", "purity", 2),
+    ("TV", "tv_used", 3),
+    ("L2", "l2_used", 3),
+    ("CPU seconds", "cpu_seconds", 0),
+)
 
 
 def last_rows(table: pd.DataFrame) -> pd.DataFrame:
@@ -57,7 +77,9 @@ def table_of(table: pd.DataFrame) -> pd.DataFrame:
             values = runs[column].dropna()
             row[shown] = mean_std(values, digits) if len(values) else ""
         paired = (runs.set_index("seed")["knn"] - plain).dropna()
-        row["kNN minus MoCo"] = "" if variant == "none (MoCo)" else f"{paired.mean():+.1f} ({', '.join(f'{d:+.1f}' for d in paired)})"
+        row["kNN minus MoCo"] = (
+            "" if variant == "none (MoCo)" else f"{paired.mean():+.1f} ({', '.join(f'{d:+.1f}' for d in paired)})"
+        )
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -88,26 +110,47 @@ def draw(table: pd.DataFrame) -> Figure:
     left.invert_yaxis()
     right.set(xlim=(0, 1), xlabel="label mass at the end (before mixing)")
     right.grid(visible=False)
-    for color, label in ((plotting.GREY, "own positive"), (plotting.BLUE, "others of its class"), (plotting.YELLOW, "other classes")):
+    for color, label in (
+        (plotting.GREY, "own positive"),
+        (plotting.BLUE, "others of its class"),
+        (plotting.YELLOW, "other classes"),
+    ):
         right.barh(-5, 0, color=color, label=label)
     right.set_ylim(len(names) - 0.5, -0.5)
     right.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize=8)
     epochs = int(final["epochs"].min())
     seeds = sorted(final.groupby("variant")["seed"].nunique().unique())
-    plotting.caption(figure, f"Shapes, {epochs} epochs, {' or '.join(map(str, seeds))} seeds (points; bar: mean; dotted: MoCo's mean). "
-                     "MM: momentum mixup. Red: p and q replaced by uniform smoothing of the same weight.\n"
-                     "Green: MoCo trained longer, for about as long as SANE takes.")
+    plotting.caption(
+        figure,
+        f"Shapes, {epochs} epochs, {' or '.join(map(str, seeds))} seeds (points; bar: mean; dotted: MoCo's mean). "
+        "MM: momentum mixup. Red: p and q replaced by uniform smoothing of the same weight.\n"
+        "Green: MoCo trained longer, for about as long as SANE takes.",
+    )
     return figure
 
 
 def grid(names: tuple[str, ...], epochs: int, seeds: tuple[int, ...], every: int) -> list[Row]:
     """Return the cells of these variants, seed by seed."""
-    return [{"variant": name, "epochs": epochs_of(name, epochs), "seed": seed, "every": every} for seed in seeds for name in names]
+    return [
+        {"variant": name, "epochs": epochs_of(name, epochs), "seed": seed, "every": every}
+        for seed in seeds
+        for name in names
+    ]
 
 
 STUDIES = (
-    Study(name="sane_shapes", cell=cell, draw=draw, tables=tables, packages=("torch",), files=(RECIPE,), grids={
-        "paper": grid(FIRST, EPOCHS, SEEDS, 99) + grid(REST, EPOCHS, SEEDS, 99), "quick": grid(FIRST[:4], 2, (0,), 1)}),
+    Study(
+        name="sane_shapes",
+        cell=cell,
+        draw=draw,
+        tables=tables,
+        packages=("torch",),
+        files=(RECIPE,),
+        grids={
+            "paper": grid(FIRST, EPOCHS, SEEDS, 99) + grid(REST, EPOCHS, SEEDS, 99),
+            "quick": grid(FIRST[:4], 2, (0,), 1),
+        },
+    ),
 )
 
 if __name__ == "__main__":

@@ -29,13 +29,19 @@ def draw(table: pd.DataFrame) -> Figure:
     axes = figure.subplots(1, 2, sharey=True)
     for number, (name, runs) in enumerate(table.groupby("variant", sort=False)):
         for axis, x in zip(axes, ("epoch", "cpu_seconds"), strict=True):
-            means = runs.groupby("epoch")[[x, "knn"]].mean() if x != "epoch" else runs.groupby("epoch")[["knn"]].mean().reset_index()
+            means = (
+                runs.groupby("epoch")[[x, "knn"]].mean()
+                if x != "epoch"
+                else runs.groupby("epoch")[["knn"]].mean().reset_index()
+            )
             color, marker, dashes = STYLES[number]
             axis.plot(means[x], means["knn"], marker=marker, markersize=4, color=color, linestyle=dashes, label=name)
     axes[0].set(xlabel="epoch", ylabel="kNN accuracy (%)", title="equal epochs")
     axes[1].set(xlabel="processor seconds of training", title="equal time")
     axes[0].legend(loc="lower right", fontsize=8)
-    plotting.caption(figure, f"Shapes; mean of {table['seed'].nunique()} seeds; each run's learning rate falls to 0 at its own end.")
+    plotting.caption(
+        figure, f"Shapes; mean of {table['seed'].nunique()} seeds; each run's learning rate falls to 0 at its own end."
+    )
     return figure
 
 
@@ -45,8 +51,15 @@ def tables(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 STUDIES = (
-    Study(name="sane_time", cell=cell, draw=draw, tables=tables, packages=("torch",), files=(RECIPE,), grids={
-        "paper": grid(NAMES, EPOCHS, SEEDS, 4), "quick": grid(NAMES[:2], 2, (0,), 1)}),
+    Study(
+        name="sane_time",
+        cell=cell,
+        draw=draw,
+        tables=tables,
+        packages=("torch",),
+        files=(RECIPE,),
+        grids={"paper": grid(NAMES, EPOCHS, SEEDS, 4), "quick": grid(NAMES[:2], 2, (0,), 1)},
+    ),
 )
 
 if __name__ == "__main__":

@@ -28,9 +28,15 @@ SEEDS = (0, 1)
 
 def cell(lambda_C: float, lambda_B: float, seed: int) -> Row:
     """Train SOP+ with these weights; test accuracy in percent, last and best epoch."""
-    summary, _ = digits.train("SOP+", "symmetric", 0.6, seed, f"method.lambda_C={lambda_C}", f"method.lambda_B={lambda_B}")
-    return {"last": summary["final"]["test"], "best": summary["best"]["test"], "auroc": summary["detection"]["auroc"],
-            "_train_seconds": summary["seconds"]}
+    summary, _ = digits.train(
+        "SOP+", "symmetric", 0.6, seed, f"method.lambda_C={lambda_C}", f"method.lambda_B={lambda_B}"
+    )
+    return {
+        "last": summary["final"]["test"],
+        "best": summary["best"]["test"],
+        "auroc": summary["detection"]["auroc"],
+        "_train_seconds": summary["seconds"],
+    }
 
 
 def draw(table: pd.DataFrame) -> Figure:
@@ -39,17 +45,33 @@ def draw(table: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(6, 3.6))
     ax = figure.subplots()
     shown = ax.imshow(grid, aspect="auto", cmap=plotting.ERROR_MAP, vmin=min(90, grid.to_numpy().min()), vmax=100)
-    ax.set(xticks=range(len(grid.columns)), xticklabels=[f"{c:g}" for c in grid.columns], xlabel="$\\lambda_C$ (consistency)",
-           yticks=range(len(grid.index)), yticklabels=[f"{b:g}" for b in grid.index], ylabel="$\\lambda_B$ (class balance)")
+    ax.set(
+        xticks=range(len(grid.columns)),
+        xticklabels=[f"{c:g}" for c in grid.columns],
+        xlabel="$\\lambda_C$ (consistency)",
+        yticks=range(len(grid.index)),
+        yticklabels=[f"{b:g}" for b in grid.index],
+        ylabel="$\\lambda_B$ (class balance)",
+    )
     ax.grid(visible=False)
     middle = sum(shown.get_clim()) / 2
     for i, b in enumerate(grid.index):
         for j, c in enumerate(grid.columns):
-            ax.text(j, i, f"{grid.loc[b, c]:.1f}", ha="center", va="center", color="black" if grid.loc[b, c] > middle else "white")
+            ax.text(
+                j,
+                i,
+                f"{grid.loc[b, c]:.1f}",
+                ha="center",
+                va="center",
+                color="black" if grid.loc[b, c] > middle else "white",
+            )
     figure.colorbar(shown, label="test accuracy, last epoch (%)")
     figure.suptitle("SOP+ on digits, 60 % wrong labels", fontsize=12)
-    plotting.caption(figure, f"mean of {table['seed'].nunique()} seeds; the paper's values, for 32 x 32 images, are 0.9 and 0.1. "
-                     "Shifts of up to\nnine pixels empty many second views of 8 x 8 digits, the likely reason for the harm of a large $\\lambda_C$")
+    plotting.caption(
+        figure,
+        f"mean of {table['seed'].nunique()} seeds; the paper's values, for 32 x 32 images, are 0.9 and 0.1. "
+        "Shifts of up to\nnine pixels empty many second views of 8 x 8 digits, the likely reason for the harm of a large $\\lambda_C$",
+    )
     return figure
 
 

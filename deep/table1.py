@@ -30,10 +30,17 @@ def cell(method: str, rate: float, seed: int) -> Row:
     summary, _ = digits.train(method, "symmetric_inclusive", rate, seed)
     found = summary["detection"]
     return {
-        "last": summary["final"]["test"], "best": summary["best"]["test"], "best_epoch": summary["best"]["epoch"],
-        "memorised": summary["memorised"], "precision": found["precision"], "recall": found["recall"], "auroc": found["auroc"],
-        "average_precision": found["average_precision"], "proposed_right": summary["proposed_right"],
-        "wrong": summary["corrupted"], "_train_seconds": summary["seconds"],
+        "last": summary["final"]["test"],
+        "best": summary["best"]["test"],
+        "best_epoch": summary["best"]["epoch"],
+        "memorised": summary["memorised"],
+        "precision": found["precision"],
+        "recall": found["recall"],
+        "auroc": found["auroc"],
+        "average_precision": found["average_precision"],
+        "proposed_right": summary["proposed_right"],
+        "wrong": summary["corrupted"],
+        "_train_seconds": summary["seconds"],
     }
 
 
@@ -56,8 +63,10 @@ def table_digits(table: pd.DataFrame) -> pd.DataFrame:
                 row[f"{rate:.0%} last"] = mean_std(at["last"])
                 row[f"{rate:.0%} best"] = mean_std(at["best"])
         worst = part[part["rate"] == part["rate"].max()]
-        row |= {f"memorised at {part['rate'].max():.0%}": mean_std(worst["memorised"]),
-                f"AUROC at {part['rate'].max():.0%}": mean_std(worst["auroc"], 3)}
+        row |= {
+            f"memorised at {part['rate'].max():.0%}": mean_std(worst["memorised"]),
+            f"AUROC at {part['rate'].max():.0%}": mean_std(worst["auroc"], 3),
+        }
         rows.append(row)
     return pd.DataFrame(rows)
 

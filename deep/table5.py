@@ -36,13 +36,22 @@ def measure(network: str, overrides: list[str], *, rounds: int, batches: int, de
     from benchmarks import deep_epochs
     from sparseop.deep import device as devices
 
-    seconds = deep_epochs.measure(network, overrides, rounds=rounds, batches=batches, device=device, methods=tuple(NAMES.values()))
+    seconds = deep_epochs.measure(
+        network, overrides, rounds=rounds, batches=batches, device=device, methods=tuple(NAMES.values())
+    )
     target = devices.choose(device)
     name = torch.cuda.get_device_name(target) if target.type == "cuda" else target.type
     record = {
-        "network": network, "batch": deep_epochs.BATCH, "changes": overrides, "rounds": rounds, "batches": batches, "seconds_per_batch": seconds,
+        "network": network,
+        "batch": deep_epochs.BATCH,
+        "changes": overrides,
+        "rounds": rounds,
+        "batches": batches,
+        "seconds_per_batch": seconds,
         # programs that wanted a core when it began: above the number of cores the machine was shared, and the times say less
-        "load": round(os.getloadavg()[0], 1), "threads": torch.get_num_threads(), **provenance.stamp("torch", "numpy"),
+        "load": round(os.getloadavg()[0], 1),
+        "threads": torch.get_num_threads(),
+        **provenance.stamp("torch", "numpy"),
     }
     record["hardware"]["device"] = name
     stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S")
@@ -56,28 +65,48 @@ def table(folder: Path = FOLDER) -> pd.DataFrame:
     ce = float(published.loc[published["method"] == "CE", "value"].iloc[0])
     rows = []
     for cell in published.itertuples():
-        row = {"method": cell.method, "published hours (V100)": cell.value, "published ratio to CE": round(cell.value / ce, 2)}
+        row = {
+            "method": cell.method,
+            "published hours (V100)": cell.value,
+            "published ratio to CE": round(cell.value / ce, 2),
+        }
         mine = [record for record in measured if NAMES.get(cell.method) in record["seconds_per_batch"]]
         if not mine:
-            rows.append({**row, "here: ratio to CE": "", "here: ms per batch": "",
-                         "where": PUBLISHED_ONLY.get(cell.method, "not measured yet")})
+            rows.append(
+                {
+                    **row,
+                    "here: ratio to CE": "",
+                    "here: ms per batch": "",
+                    "where": PUBLISHED_ONLY.get(cell.method, "not measured yet"),
+                }
+            )
         for record in mine:
             seconds = record["seconds_per_batch"]
             own = seconds[NAMES[cell.method]]
-            rows.append({**row, "here: ratio to CE": f"{own / seconds['ce']:.2f}", "here: ms per batch": f"{1e3 * own:.3g}",
-                         "where": f"{record['network']}, {_place(record)}"})
+            rows.append(
+                {
+                    **row,
+                    "here: ratio to CE": f"{own / seconds['ce']:.2f}",
+                    "here: ms per batch": f"{1e3 * own:.3g}",
+                    "where": f"{record['network']}, {_place(record)}",
+                }
+            )
     return pd.DataFrame(rows)
 
 
 def _place(record: dict) -> str:  # type: ignore[type-arg]
     hardware = record["hardware"]
-    place = f"{hardware['processor']}, {record['threads']} thread(s)" if hardware["device"] == "cpu" else hardware["device"]
+    place = (
+        f"{hardware['processor']}, {record['threads']} thread(s)" if hardware["device"] == "cpu" else hardware["device"]
+    )
     return place + (f", on a busy machine (load {record['load']:g})" if record["load"] > hardware["cores"] else "")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
-    parser = argparse.ArgumentParser("python -m deep.table5", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        "python -m deep.table5", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--measure", action="store_true", help="measure here first")
     parser.add_argument("--network", default="convnet")
     parser.add_argument("--rounds", type=int, default=8)
@@ -88,7 +117,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def body() -> None:
         if options.measure:
-            measure(options.network, options.overrides, rounds=options.rounds, batches=options.batches, device=options.device)
+            measure(
+                options.network,
+                options.overrides,
+                rounds=options.rounds,
+                batches=options.batches,
+                device=options.device,
+            )
         tables.write({"table5": table()})
 
     return cli.run("deep.table5", body)

@@ -56,16 +56,25 @@ def whole(name: str, value: Any, low: int, high: int | None = None, *, why: str 
 
 def attempt(solve: Callable[..., Any], controls: Any) -> tuple[Any, mo.Html | None]:
     """Return (what is found at the controls' values, None), or (None, a friendly sentence) where one can't be used or a package is missing."""
-    values = controls.element.value if controls.value is None else controls.value  # a button that nobody has pressed yet
+    values = (
+        controls.element.value if controls.value is None else controls.value
+    )  # a button that nobody has pressed yet
     try:
         with threadpool_limits(1):  # at these sizes a second thread only waits, and on a busy machine for long
             return solve(**values), None
     except InputError as error:
-        return None, mo.callout(mo.md(f"**That can't be computed.** {error} Move a control, and it goes on."), kind="warn")
+        return None, mo.callout(
+            mo.md(f"**That can't be computed.** {error} Move a control, and it goes on."), kind="warn"
+        )
     except ModuleNotFoundError as missing:
         if str(missing.name).startswith(("sparseop", "demos")):  # ours: a bug
             raise
-        return None, mo.callout(mo.md(f"**This lesson needs {missing.name}**, which is not installed: `pip install 'sparseop[deep,image]'`."), kind="warn")
+        return None, mo.callout(
+            mo.md(
+                f"**This lesson needs {missing.name}**, which is not installed: `pip install 'sparseop[deep,image]'`."
+            ),
+            kind="warn",
+        )
 
 
 def show(trouble: mo.Html | None, draw: Callable[..., Figure], tell: Callable[..., str], *found: Any) -> mo.Html:
@@ -86,7 +95,9 @@ def picture(draw: Callable[..., Figure], *found: Any) -> mo.Html:
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", dpi=160, metadata={"Date": None})
     svg = buffer.getvalue()
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg"):], flags=re.DOTALL).replace("#000000", "currentColor")
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL).replace(
+        "#000000", "currentColor"
+    )
     size = re.search(r'width="([\d.]+)pt" height="([\d.]+)pt"', svg)
     head = f'<svg role="img" aria-label="{html.escape(str(draw.__doc__))}" fill="currentColor" style="width: 100%; height: auto; max-width: {1.6 * float(size[1]):.0f}px"'
     return mo.Html(head + svg[4:].replace(size[0], "", 1))

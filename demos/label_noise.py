@@ -1,7 +1,7 @@
 """What does a network do with wrong labels? Train twice on digits, and watch epoch by epoch.
 
-    make demo
-    marimo run demos/label_noise.py
+make demo
+marimo run demos/label_noise.py
 """
 
 import marimo
@@ -19,8 +19,10 @@ with app.setup:
     from demos import classroom
     from sparseop import plotting
 
-    METHODS = {"CE": ("method.name=ce",),
-               "SOP": ("method.name=sop", "method.lr_u=auto", "method.lr_v=auto", "method.eps=1e-8")}
+    METHODS = {
+        "CE": ("method.name=ce",),
+        "SOP": ("method.name=sop", "method.lr_u=auto", "method.lr_v=auto", "method.eps=1e-8"),
+    }
 
 
 @app.cell
@@ -30,10 +32,12 @@ def _():
         r"""1,347 handwritten digits (8 x 8 pixels), some of whose labels are wrong. A small network is trained twice from the same weights: with
         cross-entropy (CE), and with SOP, which gives every image its own $s = u\odot u - v\odot v$ to put a wrong label into. Training takes
         less than a minute; then walk through the epochs.""",
-        ["Move the epoch from 1 on: both networks learn the clean pattern first. Then CE (dashed) memorises the wrong labels, and its test accuracy falls.",
-         "See when SOP's scores (right) part: wrong labels move up, right ones stay. The images below are those it suspects most, with the label it proposes.",
-         "Train with no wrong labels at all: SOP should flag next to nothing. With 80 %: how long does it hold?",
-         "Halve the epochs: SOP's own learning rates adapt to the schedule, but a very short one leaves no time between learning and memorising."],
+        [
+            "Move the epoch from 1 on: both networks learn the clean pattern first. Then CE (dashed) memorises the wrong labels, and its test accuracy falls.",
+            "See when SOP's scores (right) part: wrong labels move up, right ones stay. The images below are those it suspects most, with the label it proposes.",
+            "Train with no wrong labels at all: SOP should flag next to nothing. With 80 %: how long does it hold?",
+            "Halve the epochs: SOP's own learning rates adapt to the schedule, but a very short one leaves no time between learning and memorising.",
+        ],
     )
 
 
@@ -60,10 +64,16 @@ def solve(rate, epochs, seed=0):
     from sparseop.deep.methods.sop import SOP
 
     torch.set_num_threads(1)
-    changes = [f"training.epochs={classroom.whole('epochs', epochs, 1, 200)}", f"seed={classroom.whole('seed', seed, 0)}",
-               *([f"noise.rate={rate}"] if rate else ["noise.kind=none", "noise.rate=0"])]
+    changes = [
+        f"training.epochs={classroom.whole('epochs', epochs, 1, 200)}",
+        f"seed={classroom.whole('seed', seed, 0)}",
+        *([f"noise.rate={rate}"] if rate else ["noise.kind=none", "noise.rate=0"]),
+    ]
     found, scores, proposals = {}, [], []
-    with tempfile.TemporaryDirectory() as folder, mo.status.progress_bar(total=2 * epochs, title="Training", remove_on_exit=True) as bar:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mo.status.progress_bar(total=2 * epochs, title="Training", remove_on_exit=True) as bar,
+    ):
         for name, options in METHODS.items():
             recipe = recipes.read(recipes.find("digits_sym40_ce"), [*changes, *options])
             samples = prepare(recipe, None)
@@ -81,9 +91,19 @@ def solve(rate, epochs, seed=0):
                 bar.update(title=f"Training, {name}")
 
             engine.train(recipe, run, device="cpu", watch=watch)
-            found[name] = {key: np.array([row.get(key, np.nan) for row in rows], dtype=float) for key in ("test", "memorised", "train_given")}
-    return {**found, "given": samples.labels.given.numpy(), "true": samples.labels.true.numpy(), "scores": np.array(scores),
-            "proposals": np.array(proposals), "images": samples.dataset.train_images.numpy()[:, 0], "epochs": epochs}
+            found[name] = {
+                key: np.array([row.get(key, np.nan) for row in rows], dtype=float)
+                for key in ("test", "memorised", "train_given")
+            }
+    return {
+        **found,
+        "given": samples.labels.given.numpy(),
+        "true": samples.labels.true.numpy(),
+        "scores": np.array(scores),
+        "proposals": np.array(proposals),
+        "images": samples.dataset.train_images.numpy()[:, 0],
+        "epochs": epochs,
+    }
 
 
 @app.cell
@@ -105,7 +125,7 @@ def draw(found, epoch):
     """Accuracy and memorisation over epochs, the scores of right and wrong labels, and the most suspicious images."""
     figure = Figure(figsize=(11, 6.4))
     grid = figure.add_gridspec(3, 12, height_ratios=[2.6, 1, 1])
-    left, middle, right = (figure.add_subplot(grid[0, 4 * i:4 * i + 4]) for i in range(3))
+    left, middle, right = (figure.add_subplot(grid[0, 4 * i : 4 * i + 4]) for i in range(3))
     epochs = np.arange(1, found["epochs"] + 1)
     for name, color, dash in (("CE", plotting.RED, "--"), ("SOP", plotting.BLUE, "-")):
         left.plot(epochs, found[name]["test"], dash, color=color, lw=2.2, label=name)
@@ -120,7 +140,9 @@ def draw(found, epoch):
     bins = np.linspace(0, 1, 21)
     right.hist(score[~wrong], bins, color=plotting.BLUE, alpha=0.55, label="right labels")
     right.hist(score[wrong], bins, histtype="step", color=plotting.RED, lw=2.2, label="wrong labels")
-    right.set(xlabel="SOP's score: above 1/2 is flagged", title=f"scores after epoch {epoch}", yscale="symlog", ylim=(0, None))
+    right.set(
+        xlabel="SOP's score: above 1/2 is flagged", title=f"scores after epoch {epoch}", yscale="symlog", ylim=(0, None)
+    )
     right.set_yticks([0, 10, 100, 1000], ["0", "10", "100", "1000"])
     right.legend(loc="upper center")
     for place, i in enumerate(np.argsort(-score, kind="stable")[:24]):
@@ -132,8 +154,12 @@ def draw(found, epoch):
         axis.set(xticks=[], yticks=[])
         axis.grid(visible=False)
         for spine in axis.spines.values():
-            spine.set(visible=True, linewidth=2.4, color=plotting.GREY if kept else plotting.GREEN if good else plotting.RED,
-                      linestyle="-" if kept or good else ":")
+            spine.set(
+                visible=True,
+                linewidth=2.4,
+                color=plotting.GREY if kept else plotting.GREEN if good else plotting.RED,
+                linestyle="-" if kept or good else ":",
+            )
     return figure
 
 
@@ -147,10 +173,12 @@ def tell(found, epoch):
     if wrong.any():
         memorised = f"has memorised {found['CE']['memorised'][t]:.0f} % of the wrong labels and "
         of = f"{100 * hits / max(int(flagged.sum()), 1):.0f} % of them rightly; {100 * hits / int(wrong.sum()):.0f} % of the wrong labels are found"
-    return (f"After epoch {epoch}: CE {memorised}is right on {found['CE']['test'][t]:.1f} % of the test images; SOP on {found['SOP']['test'][t]:.1f} %. "
-            f"SOP flags {int(flagged.sum())} of {len(flagged)} labels, {of}. Of the labels it proposes, "
-            f"{100 * np.mean(found['proposals'][t] == found['true']):.1f} % are right; of the given ones, {100 * np.mean(~wrong):.1f} %. (Images: given "
-            "$\\rightarrow$ proposed label; a green frame where the proposal is the truth, a dotted red one where it isn't, grey where there is none yet.)")
+    return (
+        f"After epoch {epoch}: CE {memorised}is right on {found['CE']['test'][t]:.1f} % of the test images; SOP on {found['SOP']['test'][t]:.1f} %. "
+        f"SOP flags {int(flagged.sum())} of {len(flagged)} labels, {of}. Of the labels it proposes, "
+        f"{100 * np.mean(found['proposals'][t] == found['true']):.1f} % are right; of the given ones, {100 * np.mean(~wrong):.1f} %. (Images: given "
+        "$\\rightarrow$ proposed label; a green frame where the proposal is the truth, a dotted red one where it isn't, grey where there is none yet.)"
+    )
 
 
 @app.cell

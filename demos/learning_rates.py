@@ -1,7 +1,7 @@
 """Why does s need another learning rate than theta? Watch them race.
 
-    make demo
-    marimo run demos/learning_rates.py
+make demo
+marimo run demos/learning_rates.py
 """
 
 import marimo
@@ -19,8 +19,11 @@ with app.setup:
 
     GAMMA = float(np.exp(-12.0))
 
-    CURVES = {"error": (plotting.BLUE, "-", r"error of $\theta$"), "found": (plotting.RED, "-", "corruption that $s$ has found"),
-              "swallowed": (plotting.YELLOW, "--", "clean signal that $s$ has swallowed")}
+    CURVES = {
+        "error": (plotting.BLUE, "-", r"error of $\theta$"),
+        "found": (plotting.RED, "-", "corruption that $s$ has found"),
+        "swallowed": (plotting.YELLOW, "--", "clean signal that $s$ has swallowed"),
+    }
 
 
 @app.cell
@@ -30,11 +33,15 @@ def _():
         r"""A network that is large enough can learn any labels, right or wrong. Here $J$ has 3 strong directions, in which the truth lies, and a weak
         full-rank tail, with which $\theta$ can memorise whatever is left. $\theta$ and $s = u\odot u - v\odot v$ race for the residual; $\alpha$ is the
         learning rate of $u, v$ divided by that of $\theta$.""",
-        [r"Start in the middle: $\theta$ (blue) learns the signal first, then $s$ (red) takes the corruption before the tail can.",
-         r"Move $\alpha$ far to the left, **too small**: $s$ comes too late, and $\theta$ has memorised the wrong labels.",
-         r"Move $\alpha$ far to the right, **too large**: $s$ grows before $\theta$ has learned anything and swallows the clean labels (yellow) too.",
-         ("Set the tail to 0: nothing can be memorised any more, and no $\\alpha$ is too small if you wait long enough. Raise the tail to 0.3: the window "
-         "narrows.")],
+        [
+            r"Start in the middle: $\theta$ (blue) learns the signal first, then $s$ (red) takes the corruption before the tail can.",
+            r"Move $\alpha$ far to the left, **too small**: $s$ comes too late, and $\theta$ has memorised the wrong labels.",
+            r"Move $\alpha$ far to the right, **too large**: $s$ grows before $\theta$ has learned anything and swallows the clean labels (yellow) too.",
+            (
+                "Set the tail to 0: nothing can be memorised any more, and no $\\alpha$ is too small if you wait long enough. Raise the tail to 0.3: the window "
+                "narrows."
+            ),
+        ],
     )
 
 
@@ -58,7 +65,9 @@ def instance(tail, corrupted, observations, parameters, rank, seed):
     r = classroom.whole("rank", rank, 1, min(n, p), why="the smaller of observations and parameters")
     k = classroom.whole("corrupted", corrupted, 1, n - 1, why="observations - 1")
     rng = np.random.default_rng(classroom.whole("seed", seed, 0))
-    J = rng.standard_normal((n, r)) @ rng.standard_normal((r, p)) + between("tail", tail, 0, 1, ends="[]") * rng.standard_normal((n, p))
+    J = rng.standard_normal((n, r)) @ rng.standard_normal((r, p)) + between(
+        "tail", tail, 0, 1, ends="[]"
+    ) * rng.standard_normal((n, p))
     theta_star = np.linalg.svd(J, full_matrices=False)[2][:r].T @ rng.standard_normal(r)
     s_star = np.zeros(n)
     s_star[rng.permutation(n)[:k]] = rng.choice([-1.0, 1.0], k) * (3 + rng.standard_normal(k))
@@ -87,9 +96,14 @@ def solve(log10_alpha, tail, corrupted, observations=30, parameters=60, rank=3, 
     alphas = np.geomspace(0.1, 10**4.5, 40)
     ends = [flow_limit(problem, alpha=float(x), gamma=GAMMA) for x in alphas]
     return {
-        "problem": problem, "alpha": a, "times": times, "limit": limit, "race": shares(problem, flow.theta, flow.s),
+        "problem": problem,
+        "alpha": a,
+        "times": times,
+        "limit": limit,
+        "race": shares(problem, flow.theta, flow.s),
         "end": {name: float(value) for name, value in shares(problem, limit.theta, limit.s).items()},
-        "alphas": alphas, "ends": shares(problem, np.array([e.theta for e in ends]), np.array([e.s for e in ends])),
+        "alphas": alphas,
+        "ends": shares(problem, np.array([e.theta for e in ends]), np.array([e.s for e in ends])),
     }
 
 
@@ -103,7 +117,9 @@ def draw(found):
         right.semilogx(found["alphas"], found["ends"][name], dash, color=color, lw=2.2)
         right.plot([found["alpha"]], [found["end"][name]], "o", color=color, ms=8, mec="white")
     right.axvline(found["alpha"], color="black", lw=1, ls=":")
-    left.set(xlabel="time $t$", title=rf"the race at $\alpha$ = {found['alpha']:.3g}", ylim=(-0.05, 1.6), ylabel="share")
+    left.set(
+        xlabel="time $t$", title=rf"the race at $\alpha$ = {found['alpha']:.3g}", ylim=(-0.05, 1.6), ylabel="share"
+    )
     right.set(xlabel=r"$\alpha$", title=r"where it ends:   $\leftarrow$ memorised   |   nothing learned $\rightarrow$")
     right.yaxis.set_tick_params(labelleft=True)
     left.legend(loc="upper center")
@@ -118,11 +134,15 @@ def tell(found):
     if end["error"] < 0.1:
         verdict = rf"**Right.** $\theta$ ends {100 * end['error']:.2g} % off the truth, and $s$ holds {100 * end['found']:.0f} % of the corruption."
     elif end["swallowed"] > 0.2:
-        verdict = (rf"**$\alpha$ is too large.** $s$ has swallowed {100 * end['swallowed']:.0f} % of the clean signal before $\theta$ could learn it; "
-                   rf"$\theta$ is {100 * end['error']:.0f} % off. {where}")
+        verdict = (
+            rf"**$\alpha$ is too large.** $s$ has swallowed {100 * end['swallowed']:.0f} % of the clean signal before $\theta$ could learn it; "
+            rf"$\theta$ is {100 * end['error']:.0f} % off. {where}"
+        )
     else:
-        verdict = (rf"**$\alpha$ is too small.** {100 * (1 - end['found']):.0f} % of the corruption has gone into $\theta$, which is "
-                   rf"{100 * end['error']:.0f} % off: it has memorised. {where}")
+        verdict = (
+            rf"**$\alpha$ is too small.** {100 * (1 - end['found']):.0f} % of the corruption has gone into $\theta$, which is "
+            rf"{100 * end['error']:.0f} % off: it has memorised. {where}"
+        )
     return rf"{verdict} ($\gamma$ = {GAMMA:.1e}; residual of the limit {found['limit'].residual:.0e})"
 
 

@@ -1,7 +1,7 @@
 """How many wrong observations can be found? Pick a rank and a number of corruptions, and see one instance solved.
 
-    make demo
-    marimo run demos/phase_transition.py
+make demo
+marimo run demos/phase_transition.py
 """
 
 import marimo
@@ -40,10 +40,12 @@ def _():
         r"""100 observations of 150 parameters; $J$ has rank $r$, and $k$ observations are corrupted. The convex program (26) either returns the truth
         exactly or it does not, and between the two lies a sharp line. The picture on the left is Figure 4 of the paper; the cross is where you are, and the
         other two panels show one instance from there.""",
-        ["Walk up from $k = 0$ at rank 20: nothing happens until the red line, and then everything breaks at once.",
-         "Stay on the red line and change the seed: some instances are recovered, others are not. The line foretells half of each for large $N$.",
-         r"Lower $\lambda$ below the instance's own threshold $\lambda_0$ (middle, dotted): exactness is lost at once, not gradually.",
-         "Look for the region where the paper's condition (28) guarantees success. It is the cyan sliver at the bottom left."],
+        [
+            "Walk up from $k = 0$ at rank 20: nothing happens until the red line, and then everything breaks at once.",
+            "Stay on the red line and change the seed: some instances are recovered, others are not. The line foretells half of each for large $N$.",
+            r"Lower $\lambda$ below the instance's own threshold $\lambda_0$ (middle, dotted): exactness is lost at once, not gradually.",
+            "Look for the region where the paper's condition (28) guarantees success. It is the cyan sliver at the bottom left.",
+        ],
     )
 
 
@@ -71,9 +73,16 @@ def solve(rank, corrupted, log10_lam, seed=0):
     errors = [np.linalg.norm(solution.theta - problem.theta_star) / scale for solution in solve_path(problem, lams)]
     convex = solve_convex(problem, lam)
     return {
-        "problem": problem, "rank": r, "corrupted": k, "lam": lam, "convex": convex,
-        "error": float(np.linalg.norm(convex.theta - problem.theta_star) / scale), "interval": recovery_interval(problem),
-        "lams": lams, "errors": np.array(errors), "condition": incoherence_condition(problem, k),
+        "problem": problem,
+        "rank": r,
+        "corrupted": k,
+        "lam": lam,
+        "convex": convex,
+        "error": float(np.linalg.norm(convex.theta - problem.theta_star) / scale),
+        "interval": recovery_interval(problem),
+        "lams": lams,
+        "errors": np.array(errors),
+        "condition": incoherence_condition(problem, k),
         "predicted": float(transition_sparsity(N, r)) if r < N else 0.0,
     }
 
@@ -85,14 +94,35 @@ def draw(found):
     left, middle, right = figure.subplots(1, 3, width_ratios=[1.1, 1, 1])
     if diagram is not None:
         table = diagram.pivot(index="k", columns="r", values="success_theta")
-        left.pcolormesh(table.columns, table.index, table, cmap=plotting.RATE_MAP, vmin=0, vmax=1, shading="nearest", rasterized=True)
+        left.pcolormesh(
+            table.columns,
+            table.index,
+            table,
+            cmap=plotting.RATE_MAP,
+            vmin=0,
+            vmax=1,
+            shading="nearest",
+            rasterized=True,
+        )
         held = diagram.pivot(index="k", columns="r", values="covered")
         corrupted = held.index > 0
-        left.fill_between(held.columns, 0, ((held[corrupted] >= 0.5).mul(held.index[corrupted], axis=0)).max(), step="mid",
-                          color=plotting.CYAN, lw=0)
+        left.fill_between(
+            held.columns,
+            0,
+            ((held[corrupted] >= 0.5).mul(held.index[corrupted], axis=0)).max(),
+            step="mid",
+            color=plotting.CYAN,
+            lw=0,
+        )
     left.plot(np.arange(1, N), [transition_sparsity(N, r) for r in range(1, N)], color=plotting.RED, lw=2)
     left.plot([found["rank"]], [found["corrupted"]], "X", color=plotting.YELLOW, ms=13, mec="black", clip_on=False)
-    left.set(xlabel="rank $r$", ylabel="corrupted $k$", xlim=(1, 100), ylim=(0, 100), title="share of recovered instances (white: all)")
+    left.set(
+        xlabel="rank $r$",
+        ylabel="corrupted $k$",
+        xlim=(1, 100),
+        ylim=(0, 100),
+        title="share of recovered instances (white: all)",
+    )
     left.grid(visible=False)
 
     floor = 1e-12
@@ -109,7 +139,13 @@ def draw(found):
     wrong = star != 0
     right.plot(star[wrong], s[wrong], "o", color=plotting.RED, label="corrupted")
     right.plot(star[~wrong], s[~wrong], "s", color=plotting.BLUE, ms=4, alpha=0.6, label="correct")
-    right.set(xlabel=r"true $s_\star$", ylabel="found $s$", title="on the line: found exactly", xlim=(-reach, reach), ylim=(-reach, reach))
+    right.set(
+        xlabel=r"true $s_\star$",
+        ylabel="found $s$",
+        title="on the line: found exactly",
+        xlim=(-reach, reach),
+        ylim=(-reach, reach),
+    )
     right.legend(loc="upper left")
     return figure
 
@@ -124,11 +160,17 @@ def tell(found):
         upper = "" if np.isinf(interval.upper) else rf", up to {interval.upper:.3g}"
         threshold = rf"this instance is recovered from $\lambda_0$ = {interval.lower:.4g} on{upper}"
     verdict = "**recovered**" if found["error"] < 1e-3 else "**not recovered**"
-    note = "" if diagram is not None else " (The diagram is missing: it is drawn from `figures/data/fig4.csv` of a checkout.)"
-    return (rf"$r$ = {found['rank']}, $k$ = {found['corrupted']}, $\lambda$ = {found['lam']:.3g}: {verdict}, $\theta$ is {found['error']:.1e} off; "
-            rf"{threshold}. Half of all instances are predicted to fail from $k$ = {found['predicted']:.1f} on. "
-            rf"Certificate: duality gap {found['convex'].gap:.0e} ({found['convex'].status}). Condition (28) "
-            rf"{'holds' if condition.holds else 'does not hold'}: $k^2r$ = {condition.left:.0f} against $N/4\mu$ = {condition.right:.1f}.{note}")
+    note = (
+        ""
+        if diagram is not None
+        else " (The diagram is missing: it is drawn from `figures/data/fig4.csv` of a checkout.)"
+    )
+    return (
+        rf"$r$ = {found['rank']}, $k$ = {found['corrupted']}, $\lambda$ = {found['lam']:.3g}: {verdict}, $\theta$ is {found['error']:.1e} off; "
+        rf"{threshold}. Half of all instances are predicted to fail from $k$ = {found['predicted']:.1f} on. "
+        rf"Certificate: duality gap {found['convex'].gap:.0e} ({found['convex'].status}). Condition (28) "
+        rf"{'holds' if condition.holds else 'does not hold'}: $k^2r$ = {condition.left:.0f} against $N/4\mu$ = {condition.right:.1f}.{note}"
+    )
 
 
 @app.cell

@@ -11,7 +11,13 @@ import pandas as pd
 
 from sparseop.provenance import ROOT
 
-REPRODUCED, DIFFERS, NEEDS_GPU, NEEDS_DATA, OURS = "reproduced", "differs", "needs GPU", "needs data", "beyond the paper"
+REPRODUCED, DIFFERS, NEEDS_GPU, NEEDS_DATA, OURS = (
+    "reproduced",
+    "differs",
+    "needs GPU",
+    "needs data",
+    "beyond the paper",
+)
 
 
 class MissingEvidenceError(Exception):
@@ -46,8 +52,14 @@ class Evidence:
         found = []
         for path in sorted((self.root / "deep" / "results").rglob("summary.json")):
             run = json.loads((path.parent / "run.json").read_text(encoding="utf-8"))
-            found.append({**run, "folder": path.parent, "recipe": (path.parent / "recipe.toml").read_text(encoding="utf-8"),
-                          "summary": json.loads(path.read_text(encoding="utf-8"))})
+            found.append(
+                {
+                    **run,
+                    "folder": path.parent,
+                    "recipe": (path.parent / "recipe.toml").read_text(encoding="utf-8"),
+                    "summary": json.loads(path.read_text(encoding="utf-8")),
+                }
+            )
         return found
 
     def runs_in(self, folder: str) -> list[dict[str, Any]]:

@@ -60,10 +60,16 @@ def _overview(judged: Sequence[tuple[str, str, list[tuple[Entry, Verdict]]]]) ->
         for _, verdict in pairs:
             if key != "beyond" and verdict.kind != OURS:
                 counts[verdict.kind] = counts.get(verdict.kind, 0) + 1
-    lines = ["**" + ", ".join(f"{n} {kind}" for kind, n in counts.items()) + "** (of what the papers show).\n", "| | verdict | |", "| --- | --- | --- |"]
+    lines = [
+        "**" + ", ".join(f"{n} {kind}" for kind, n in counts.items()) + "** (of what the papers show).\n",
+        "| | verdict | |",
+        "| --- | --- | --- |",
+    ]
     for key, _, pairs in judged:
         for entry, verdict in pairs:
-            lines.append(f"| [{key.upper() + ' ' if key != 'beyond' else ''}{entry.name}](#{_anchor(key, entry)}) | {MARK[verdict.kind]} {verdict.kind} | {entry.title} |")
+            lines.append(
+                f"| [{key.upper() + ' ' if key != 'beyond' else ''}{entry.name}](#{_anchor(key, entry)}) | {MARK[verdict.kind]} {verdict.kind} | {entry.title} |"
+            )
     return "\n".join(lines) + "\n"
 
 
@@ -72,11 +78,27 @@ def _anchor(key: str, entry: Entry) -> str:
 
 
 def _entry(key: str, entry: Entry, verdict: Verdict, evidence: Evidence) -> str:
-    lines = [f'<a id="{_anchor(key, entry)}"></a>\n', f"## {entry.name}: {entry.title}\n", f"{entry.says}\n", f"{MARK[verdict.kind]} **{verdict.kind}**. {verdict.why}\n"]
+    lines = [
+        f'<a id="{_anchor(key, entry)}"></a>\n',
+        f"## {entry.name}: {entry.title}\n",
+        f"{entry.says}\n",
+        f"{MARK[verdict.kind]} **{verdict.kind}**. {verdict.why}\n",
+    ]
     if verdict.beside:
-        lines += ["| | published | here |", "| --- | --- | --- |", *("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in verdict.beside), ""]
-    lines += [_picture(stem, entry.title) for stem in entry.figures if (evidence.root / "figures" / f"{stem}.png").exists()]
-    lines += [_table(stem, evidence) for stem in entry.tables if (evidence.root / "figures" / "tables" / f"{stem}.md").exists()]
+        lines += [
+            "| | published | here |",
+            "| --- | --- | --- |",
+            *("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in verdict.beside),
+            "",
+        ]
+    lines += [
+        _picture(stem, entry.title) for stem in entry.figures if (evidence.root / "figures" / f"{stem}.png").exists()
+    ]
+    lines += [
+        _table(stem, evidence)
+        for stem in entry.tables
+        if (evidence.root / "figures" / "tables" / f"{stem}.md").exists()
+    ]
     lines.append(f"`{entry.command}`" + "".join(f"  \n{line}" for line in _provenance(entry, evidence)) + "\n")
     return "\n".join(lines)
 
@@ -105,8 +127,17 @@ def _provenance(entry: Entry, evidence: Evidence) -> list[str]:
         runs = evidence.runs_in(folder)
         if runs:
             hours = sum(run["summary"].get("seconds", 0) for run in runs) / 3600
-            where = sorted({run["hardware"].get("device", "") if run["hardware"].get("device") != "cpu" else run["hardware"]["processor"] for run in runs})
-            lines.append(f"[deep/results/{folder}](../deep/results/{folder}): {len(runs)} runs, {hours:.1f} hours on {', '.join(where)}")
+            where = sorted(
+                {
+                    run["hardware"].get("device", "")
+                    if run["hardware"].get("device") != "cpu"
+                    else run["hardware"]["processor"]
+                    for run in runs
+                }
+            )
+            lines.append(
+                f"[deep/results/{folder}](../deep/results/{folder}): {len(runs)} runs, {hours:.1f} hours on {', '.join(where)}"
+            )
     return lines or ["from the committed records; nothing is computed"]
 
 
@@ -115,9 +146,14 @@ def _record(record: dict[str, Any]) -> str:
     parts = []
     if "seconds" in record:
         cached = record.get("cells_from_cache", 0)
-        parts.append(f"{record['seconds']:.0f} s" + (f" ({cached} of {record['cells']} cells from the cache)" if cached else ""))
-    parts += [f"{hardware['cores']} cores, {hardware['processor']}", record["when"][:10],
-              f"commit {record['commit'][:7]}" + (" with uncommitted changes" if record.get("dirty") else "")]
+        parts.append(
+            f"{record['seconds']:.0f} s" + (f" ({cached} of {record['cells']} cells from the cache)" if cached else "")
+        )
+    parts += [
+        f"{hardware['cores']} cores, {hardware['processor']}",
+        record["when"][:10],
+        f"commit {record['commit'][:7]}" + (" with uncommitted changes" if record.get("dirty") else ""),
+    ]
     versions = record.get("versions", {})
     return ", ".join([*parts, *(f"{name} {versions[name]}" for name in ("numpy", "torch") if name in versions)])
 
@@ -125,8 +161,22 @@ def _record(record: dict[str, Any]) -> str:
 def _strays(evidence: Evidence) -> str:
     """Show what no entry has claimed, so that nothing that was made goes unseen."""
     every = [entry for _, _, entries in SECTIONS for entry in entries]
-    pictures = sorted({path.stem for path in (evidence.root / "figures").glob("*.png")}.difference(*(entry.figures for entry in every)))
-    loose = sorted({path.stem for path in (evidence.root / "figures" / "tables").glob("*.md")}.difference(*(entry.tables for entry in every)))
+    pictures = sorted(
+        {path.stem for path in (evidence.root / "figures").glob("*.png")}.difference(
+            *(entry.figures for entry in every)
+        )
+    )
+    loose = sorted(
+        {path.stem for path in (evidence.root / "figures" / "tables").glob("*.md")}.difference(
+            *(entry.tables for entry in every)
+        )
+    )
     if not pictures and not loose:
         return ""
-    return "\n".join(["# Not entered yet\n", *(f"## {stem}\n\n{_picture(stem, stem)}" for stem in pictures), *(f"## {stem}\n\n{_table(stem, evidence)}" for stem in loose)])
+    return "\n".join(
+        [
+            "# Not entered yet\n",
+            *(f"## {stem}\n\n{_picture(stem, stem)}" for stem in pictures),
+            *(f"## {stem}\n\n{_table(stem, evidence)}" for stem in loose),
+        ]
+    )

@@ -27,15 +27,19 @@ def cells(stem: str, *, on_small: Callable[[Evidence], str] | None = None) -> Ca
         small = f" {on_small(evidence)}" if on_small is not None else ""
         if len(ours) == 0:
             closed = set(known["data set"]) <= set(CLOSED)
-            what = ("the data, which are not free to pass on, and GPUs" if closed else "a GPU")
-            return Verdict(NEEDS_DATA if closed else NEEDS_GPU,
-                           f"None of the {n} published cells has a run at the paper's scale: they need {what}.{small}")
+            what = "the data, which are not free to pass on, and GPUs" if closed else "a GPU"
+            return Verdict(
+                NEEDS_DATA if closed else NEEDS_GPU,
+                f"None of the {n} published cells has a run at the paper's scale: they need {what}.{small}",
+            )
         done = len(ours.drop_duplicates(["data set", "setting", "method"]))
         close = int((off <= TOLERANCE).sum())
         changed = int((ours["remarks"] != "").sum())
         remark = f" {changed} of the runs differ from the cell's recipe, as the table says." if changed else ""
-        why = (f"{done} of {n} published cells have a run; {close} of {len(ours)} results lie within {TOLERANCE:g} point, the largest difference is "
-               f"{off.max():.1f}.{remark}{small}")
+        why = (
+            f"{done} of {n} published cells have a run; {close} of {len(ours)} results lie within {TOLERANCE:g} point, the largest difference is "
+            f"{off.max():.1f}.{remark}{small}"
+        )
         return Verdict(REPRODUCED if close == len(ours) and done == n else DIFFERS, why)
 
     return judge

@@ -51,7 +51,9 @@ def run(prog: str, body: Callable[[], object], *, kept: str = "run the same comm
 def command(prog: str, body: Callable[[], object]) -> int:
     """Run a command that takes no argument: ``--help`` shows the text of the module it is, anything else is refused before ``body()``."""
     about = sys.modules["__main__"].__doc__
-    argparse.ArgumentParser(f"python -m {prog}", description=about, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    argparse.ArgumentParser(
+        f"python -m {prog}", description=about, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     return run(prog, body)
 
 
@@ -67,7 +69,11 @@ def ended_like_interrupted() -> Iterator[None]:
         os.kill(os.getpid(), number)
 
     kinds = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]  # Windows has no SIGHUP
-    ours = [kind for kind in kinds if threading.current_thread() is threading.main_thread() and signal.getsignal(kind) == signal.SIG_DFL]
+    ours = [
+        kind
+        for kind in kinds
+        if threading.current_thread() is threading.main_thread() and signal.getsignal(kind) == signal.SIG_DFL
+    ]
     for kind in ours:
         signal.signal(kind, end)
     try:

@@ -49,8 +49,12 @@ def _source(name: str) -> tuple[Path, ast.Module] | None:
 
 
 def _cosmetic(item: ast.stmt) -> bool:
-    docstring = isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant) and isinstance(item.value.value, str)
-    return docstring or (isinstance(item, ast.FunctionDef) and item.name.startswith(("draw", "_draw", "table", "_table")))
+    docstring = (
+        isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant) and isinstance(item.value.value, str)
+    )
+    return docstring or (
+        isinstance(item, ast.FunctionDef) and item.name.startswith(("draw", "_draw", "table", "_table"))
+    )
 
 
 def _project_imports(tree: ast.Module) -> Iterator[str]:

@@ -39,7 +39,9 @@ def moderate(name: str, value: float) -> float:
     """Return ``value`` as a float > 0 whose products with data of a size that ``array`` accepts as moderate stay in float64's range."""
     number = positive(name, value)
     if not SMALLEST <= number <= LARGEST:
-        raise InputError(f"{name} must lie in [{SMALLEST:g}, {LARGEST:g}], where squares fit into float64, got {_shown(value)}.")
+        raise InputError(
+            f"{name} must lie in [{SMALLEST:g}, {LARGEST:g}], where squares fit into float64, got {_shown(value)}."
+        )
     return number
 
 
@@ -103,7 +105,9 @@ def fits(what: str, entries: int, *, itemsize: int = 8, instead: str = "") -> No
     free = memory.free()
     if size > (2**40 if free is None else free):
         known = "" if free is None else f", and {free / 2**30:.1f} GiB are free"
-        raise InputError(f"{what} would take {size / 2**30:.4g} GiB of memory{known}{'; ' + instead if instead else ''}.")
+        raise InputError(
+            f"{what} would take {size / 2**30:.4g} GiB of memory{known}{'; ' + instead if instead else ''}."
+        )
 
 
 def choice(name: str, value: Any, allowed: Iterable[str]) -> str:
@@ -117,7 +121,9 @@ def choice(name: str, value: Any, allowed: Iterable[str]) -> str:
     raise InputError(f"{name} must be one of {', '.join(map(repr, options))}, got {_shown(value)}.{hint}")
 
 
-def array(name: str, value: Any, shape: tuple[int | None, ...] | None, *, what: str = "", moderate: bool = False) -> FloatArray:
+def array(
+    name: str, value: Any, shape: tuple[int | None, ...] | None, *, what: str = "", moderate: bool = False
+) -> FloatArray:
     """Return ``value`` as a C-contiguous float64 array of the given shape with finite entries.
 
     In ``shape``, None stands for any length, and in its place for any shape; a single number is then an array of one.
@@ -125,7 +131,9 @@ def array(name: str, value: Any, shape: tuple[int | None, ...] | None, *, what: 
     of a size (or 0) whose squares and products stay in float64's range.
     """
     given, result = _converted(name, value)
-    if shape is not None and (given != len(shape) or any(n not in (None, m) for n, m in zip(shape, result.shape, strict=True))):
+    if shape is not None and (
+        given != len(shape) or any(n not in (None, m) for n, m in zip(shape, result.shape, strict=True))
+    ):
         wanted = "(" + ", ".join("any" if n is None else str(n) for n in shape) + ")"
         note = f" ({what})" if what else ""
         got = result.shape if given else ()
@@ -134,12 +142,16 @@ def array(name: str, value: Any, shape: tuple[int | None, ...] | None, *, what: 
         raise InputError(f"{name} must not be empty, got shape {result.shape}.")
     if not np.isfinite(result).all():
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(result))[0])
-        raise InputError(f"{name} must be finite, got {result[where]} at index {where if len(where) > 1 else where[0]}.")
+        raise InputError(
+            f"{name} must be finite, got {result[where]} at index {where if len(where) > 1 else where[0]}."
+        )
     if moderate:
         largest = max(float(result.max()), -float(result.min()))
         if largest and not SMALLEST <= largest <= LARGEST:
-            raise InputError(f"{name} must have its largest entry in [{SMALLEST:g}, {LARGEST:g}], where squares fit into float64, got "
-                             f"{largest:g}; measure it in other units.")
+            raise InputError(
+                f"{name} must have its largest entry in [{SMALLEST:g}, {LARGEST:g}], where squares fit into float64, got "
+                f"{largest:g}; measure it in other units."
+            )
     return result
 
 
@@ -150,7 +162,9 @@ def _converted(name: str, value: Any) -> tuple[int, FloatArray]:
         raise InputError(f"{name} must not have masked entries; what they hide would be used.")
     try:
         given = np.asarray(value)
-        if given.dtype.kind in "cmMV" or (given.dtype.kind == "O" and any(isinstance(entry, complex) for entry in given.flat)):
+        if given.dtype.kind in "cmMV" or (
+            given.dtype.kind == "O" and any(isinstance(entry, complex) for entry in given.flat)
+        ):
             raise wrong  # a cast would drop imaginary parts, and count days
         if given.dtype != np.float64 or not given.flags.c_contiguous:
             fits(f"{name} of shape {given.shape} as float64", given.size)
@@ -163,7 +177,11 @@ def _converted(name: str, value: Any) -> tuple[int, FloatArray]:
 
 
 def _number(name: str, value: Any) -> float:
-    if isinstance(value, bool | np.bool_) or np.ma.is_masked(value) or not (np.isscalar(value) or _dimensions(value) == 0):
+    if (
+        isinstance(value, bool | np.bool_)
+        or np.ma.is_masked(value)
+        or not (np.isscalar(value) or _dimensions(value) == 0)
+    ):
         raise InputError(f"{name} must be a real number, got {_shown(value)}.")
     try:
         if np.asarray(value).dtype.kind in "cmM":  # float() would drop an imaginary part

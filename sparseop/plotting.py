@@ -27,7 +27,15 @@ from matplotlib.text import Text
 
 from sparseop.files import write_atomic
 
-BLUE, RED, GREEN, YELLOW, CYAN, PURPLE, GREY = "#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE", "#AA3377", "#888888"
+BLUE, RED, GREEN, YELLOW, CYAN, PURPLE, GREY = (
+    "#4477AA",
+    "#EE6677",
+    "#228833",
+    "#CCBB44",
+    "#66CCEE",
+    "#AA3377",
+    "#888888",
+)
 COLORS = (BLUE, RED, GREEN, PURPLE, YELLOW, CYAN)
 MARKERS = ("o", "s", "^", "D", "v", "P")
 DASHES = ("-", "--", "-.", ":", (0, (3, 1, 1, 1, 1, 1)), (0, (5, 1)))
@@ -87,7 +95,9 @@ def caption(figure: Figure, text: str) -> None:
 def mean_spread(axis: Any, table: Any, x: str, y: str, **options: Any) -> None:
     """Draw the mean of column ``y`` for each value of column ``x``, with its standard deviation as error bars."""
     grouped = table.groupby(x)[y]
-    axis.errorbar(grouped.mean().index, grouped.mean(), yerr=grouped.std(), **{"capsize": 2, "elinewidth": 0.9, **options})
+    axis.errorbar(
+        grouped.mean().index, grouped.mean(), yerr=grouped.std(), **{"capsize": 2, "elinewidth": 0.9, **options}
+    )
 
 
 def plain_ticks(axis: Any, values: Any) -> None:
@@ -155,7 +165,9 @@ def _dark(color: Any) -> Any:
     red, green, blue, alpha = to_rgba(color)
     if max(red, green, blue) - min(red, green, blue) < 0.1:  # a grey
         light = (red + green + blue) / 3
-        mixed = tuple((1 - light) * ink + light * paper for ink, paper in zip(to_rgba(DARK_INK), to_rgba(DARK_PAPER), strict=True))
+        mixed = tuple(
+            (1 - light) * ink + light * paper for ink, paper in zip(to_rgba(DARK_INK), to_rgba(DARK_PAPER), strict=True)
+        )
         return (*mixed[:3], alpha)
     white = 0.25 if 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.45 else 0.0
     return (*(part + white * (1 - part) for part in (red, green, blue)), alpha)

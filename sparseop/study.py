@@ -45,7 +45,9 @@ from sparseop.code_digest import code_digest
 from sparseop.errors import InputError, choice, integer
 from sparseop.files import require_writable, sha256, write_atomic
 
-MASTER_SEED = 20220713  # the first day of ICML 2022's main conference week; any number would do, but it must never change
+MASTER_SEED = (
+    20220713  # the first day of ICML 2022's main conference week; any number would do, but it must never change
+)
 MODES = ("quick", "paper", "full")
 NUMERICAL = ("numpy", "scipy", "numba", "cvxpy", "ecos", "clarabel")  # packages whose versions count in every study
 Row = dict[str, Any]
@@ -83,8 +85,15 @@ def generator(*key: int | str) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence([MASTER_SEED, *words]))
 
 
-def simulate(study: Study, mode: str = "paper", *, jobs: int | None = None, cache: Path | None = None,
-             force: bool = False, progress: bool = False) -> tuple[pd.DataFrame, Row]:
+def simulate(
+    study: Study,
+    mode: str = "paper",
+    *,
+    jobs: int | None = None,
+    cache: Path | None = None,
+    force: bool = False,
+    progress: bool = False,
+) -> tuple[pd.DataFrame, Row]:
     """Compute the study's table.
 
     Parameters
@@ -112,8 +121,13 @@ def simulate(study: Study, mode: str = "paper", *, jobs: int | None = None, cach
         todo = {key: parameters for key, parameters in zip(keys, grid, strict=True) if key not in done}
         if todo and study.warm is not None:
             study.warm()
-        bar = tqdm(total=len(keys), initial=len(keys) - len(todo), desc=study.name, unit="cell",
-                   disable=None if progress else True)
+        bar = tqdm(
+            total=len(keys),
+            initial=len(keys) - len(todo),
+            desc=study.name,
+            unit="cell",
+            disable=None if progress else True,
+        )
         with bar:
             for key, rows in _compute(study.cell, todo, jobs):
                 store.write(key, rows)
@@ -128,10 +142,18 @@ def simulate(study: Study, mode: str = "paper", *, jobs: int | None = None, cach
                     totals[name[1:]] = totals.get(name[1:], 0.0) + value
             table.append({**parameters, **{name: value for name, value in row.items() if not name.startswith("_")}})
     record = {
-        "study": study.name, "mode": mode, "cells": len(keys), "cells_from_cache": len(keys) - len(todo),
-        "master_seed": MASTER_SEED, "code_sha256": code, "totals": {k: round(v, 3) for k, v in sorted(totals.items())},
-        "seconds": round(time.perf_counter() - started, 2), "when": provenance.now(), "versions": packages,
-        "hardware": provenance.hardware(), **provenance.commit(),
+        "study": study.name,
+        "mode": mode,
+        "cells": len(keys),
+        "cells_from_cache": len(keys) - len(todo),
+        "master_seed": MASTER_SEED,
+        "code_sha256": code,
+        "totals": {k: round(v, 3) for k, v in sorted(totals.items())},
+        "seconds": round(time.perf_counter() - started, 2),
+        "when": provenance.now(),
+        "versions": packages,
+        "hardware": provenance.hardware(),
+        **provenance.commit(),
     }
     return pd.DataFrame(table), record
 
@@ -180,8 +202,9 @@ def main(module: str, arguments: Sequence[str] | None = None) -> int:
     """Run the studies of ``module`` from the command line; return the exit status (see ``sparseop.cli``)."""
     studies: tuple[Study, ...] = importlib.import_module(module).STUDIES
     description = (sys.modules[module].__doc__ or "").strip()
-    parser = argparse.ArgumentParser(f"python -m {module}", description=description,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        f"python -m {module}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", dest="mode", action="store_const", const="quick", help="a small grid, for a class")
     size.add_argument("--full", dest="mode", action="store_const", const="full", help="the finest grid")
@@ -189,9 +212,16 @@ def main(module: str, arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", choices=[s.name for s in studies], help="run one of the module's studies")
     parser.add_argument("--jobs", type=int, metavar="N", help="worker processes (default: one a core)")
     parser.add_argument("--force", action="store_true", help="compute every cell anew")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="figure folder (default: figures, quick: figures/quick)")
-    parser.add_argument("--cache", type=Path, metavar="DIR", default=provenance.ROOT / ".cache",
-                        help="folder of finished cells (default: .cache)")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="figure folder (default: figures, quick: figures/quick)"
+    )
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        metavar="DIR",
+        default=provenance.ROOT / ".cache",
+        help="folder of finished cells (default: .cache)",
+    )
     options = parser.parse_args(arguments)
     mode = options.mode or "paper"
     folder = options.out or provenance.ROOT / ("figures/quick" if mode == "quick" else "figures")
@@ -227,7 +257,7 @@ class _Cache:
         tables: set[str] = set()
         if path.is_file():
             with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path, timeout=60)) as database:
-                tables = {name for name, in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+                tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if path.is_dir() or tables - {"cells"}:
             what = "a folder" if path.is_dir() else f"a database with the table {min(tables - {'cells'})!r}"
             raise InputError(f"'{path}' must be a cache of finished cells, and it is {what}; give another --cache.")
@@ -265,10 +295,14 @@ class _Cache:
         try:
             yield
         except (sqlite3.Error, ValueError, TypeError) as error:
-            raise InputError(f"the cache '{self.path}' cannot be used ({error}); run with --force to start it anew.") from None
+            raise InputError(
+                f"the cache '{self.path}' cannot be used ({error}); run with --force to start it anew."
+            ) from None
 
 
-def _compute(cell: Callable[..., Row | list[Row]], todo: Mapping[str, Row], jobs: int | None) -> Iterator[tuple[str, list[Row]]]:
+def _compute(
+    cell: Callable[..., Row | list[Row]], todo: Mapping[str, Row], jobs: int | None
+) -> Iterator[tuple[str, list[Row]]]:
     calls = [joblib.delayed(_run_cell)(cell, key, parameters) for key, parameters in todo.items()]
     if jobs is None:
         # a backend chosen by joblib.parallel_config (dask, ray) decides for itself; plain loky gets one worker a core
@@ -281,8 +315,10 @@ def _compute(cell: Callable[..., Row | list[Row]], todo: Mapping[str, Row], jobs
     try:
         yield from joblib.Parallel(n_jobs=min(jobs, len(calls)), return_as="generator_unordered")(calls)
     except TerminatedWorkerError:
-        raise InputError("a worker process was ended from outside, most likely because memory ran out; finished cells are kept, "
-                         "run again with a smaller --jobs.") from None
+        raise InputError(
+            "a worker process was ended from outside, most likely because memory ran out; finished cells are kept, "
+            "run again with a smaller --jobs."
+        ) from None
 
 
 def _run_cell(cell: Callable[..., Row | list[Row]], key: str, parameters: Row) -> tuple[str, list[Row]]:
@@ -307,12 +343,17 @@ def _run(study: Study, mode: str, folder: Path, options: argparse.Namespace) -> 
     stem = f"{study.name}_full" if record["mode"] == "full" else study.name
     write(study, table, record, folder, stem=stem)
     shown = os.path.relpath(folder / stem)
-    print(f"{study.name}: {record['cells']} cells ({record['cells_from_cache']} from the cache) in {record['seconds']} s -> {shown}.*")
+    print(
+        f"{study.name}: {record['cells']} cells ({record['cells_from_cache']} from the cache) in {record['seconds']} s -> {shown}.*"
+    )
 
 
 def _redraw(studies: Sequence[Study], folder: Path) -> None:
     """Draw every record of the studies again, also that of the full grid; one not run yet keeps none of the others from it."""
-    recorded = {s.name: [stem for stem in (s.name, f"{s.name}_full") if (folder / "data" / f"{stem}.csv").exists()] for s in studies}
+    recorded = {
+        s.name: [stem for stem in (s.name, f"{s.name}_full") if (folder / "data" / f"{stem}.csv").exists()]
+        for s in studies
+    }
     if any(recorded.values()):
         require_writable(folder)
     for study in studies:
@@ -337,6 +378,10 @@ def write_table(frame: pd.DataFrame, stem: Path) -> None:
     """Write a table as markdown, LaTeX and CSV."""
     write_atomic(stem.with_name(f"{stem.name}.csv"), frame.to_csv(index=False, float_format="%.17g").encode())
     # a bar inside a cell, as in |C|, would end the cell
-    barred = frame.rename(columns=lambda name: str(name).replace("|", "\\|")).map(lambda cell: cell.replace("|", "\\|") if isinstance(cell, str) else cell)
+    barred = frame.rename(columns=lambda name: str(name).replace("|", "\\|")).map(
+        lambda cell: cell.replace("|", "\\|") if isinstance(cell, str) else cell
+    )
     write_atomic(stem.with_name(f"{stem.name}.md"), (barred.to_markdown(index=False, floatfmt=".4g") + "\n").encode())
-    write_atomic(stem.with_name(f"{stem.name}.tex"), frame.to_latex(index=False, float_format="%.4g", escape=True).encode())
+    write_atomic(
+        stem.with_name(f"{stem.name}.tex"), frame.to_latex(index=False, float_format="%.4g", escape=True).encode()
+    )

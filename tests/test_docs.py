@@ -39,11 +39,24 @@ def test_python_runs_from_top_to_bottom(page):
 @pytest.mark.slow
 @pytest.mark.parametrize("page", with_blocks("sh"))
 def test_commands_run(page, tmp_path):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": "1",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
     for code in blocks(page, "sh"):
         # what make runs, CI runs step by step: here only that the targets exist
         code = re.sub(r"^make (?!-)", f"make -n -C '{ROOT}' ", code, flags=re.MULTILINE)
-        done = subprocess.run(["bash", "-euo", "pipefail", "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=900, check=False)
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", code],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=900,
+            check=False,
+        )
         assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
 
 
@@ -68,7 +81,14 @@ def test_commands_to_fill_in_name_real_targets_modules_and_options(page):
             for target in (word for word in words[1:] if "=" not in word and not word.startswith("'")):
                 assert re.search(rf"^{target}:", makefile, re.MULTILINE), line
         elif words[:2] == ["python", "-m"]:
-            said = subprocess.run([sys.executable, "-m", words[2], "--help"], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+            said = subprocess.run(
+                [sys.executable, "-m", words[2], "--help"],
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=False,
+            )
             assert said.returncode == 0, line + said.stderr
             for option in (word.split("=")[0] for word in words if word.startswith("--")):
                 assert option in said.stdout, line
@@ -85,14 +105,18 @@ def test_the_readmes_example_says_what_it_claims(capsys):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page):
-    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()) + re.findall(r'(?:src|srcset)="([^"]+)"', page.read_text()):
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()) + re.findall(
+        r'(?:src|srcset)="([^"]+)"', page.read_text()
+    ):
         if not re.match(r"https?:", target):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_files_named_in_the_text_exist(page):
-    for name in re.findall(r"`((?:sparseop|theory|deep|figures|tests|demos|benchmarks|docs|gallery)/[\w./+-]+\.\w+)`", page.read_text()):
+    for name in re.findall(
+        r"`((?:sparseop|theory|deep|figures|tests|demos|benchmarks|docs|gallery)/[\w./+-]+\.\w+)`", page.read_text()
+    ):
         assert (ROOT / name).exists(), f"{page.name} names {name}"
 
 

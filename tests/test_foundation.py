@@ -14,13 +14,16 @@ from matplotlib.figure import Figure
 from sparseop import cli, errors, files, plotting, provenance
 
 
-@pytest.mark.parametrize(("module", "forbidden"), [
-    ("sparseop", ("torch", "cvxpy", "numba", "scipy", "pandas")),
-    ("sparseop.linear", ("torch", "cvxpy", "pandas", "matplotlib")),
-    ("sparseop.refinery", ("torch", "cvxpy", "sparseop.linear")),
-    ("sparseop.study", ("torch", "cvxpy", "sparseop.linear")),
-    ("sparseop.deep", ("cvxpy", "pandas", "scipy", "sklearn", "joblib", "sparseop.linear", "sparseop.refinery")),
-])
+@pytest.mark.parametrize(
+    ("module", "forbidden"),
+    [
+        ("sparseop", ("torch", "cvxpy", "numba", "scipy", "pandas")),
+        ("sparseop.linear", ("torch", "cvxpy", "pandas", "matplotlib")),
+        ("sparseop.refinery", ("torch", "cvxpy", "sparseop.linear")),
+        ("sparseop.study", ("torch", "cvxpy", "sparseop.linear")),
+        ("sparseop.deep", ("cvxpy", "pandas", "scipy", "sklearn", "joblib", "sparseop.linear", "sparseop.refinery")),
+    ],
+)
 def test_imports_stay_light(module, forbidden):
     code = f"import sys, {module}; print(*[m for m in {forbidden!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
@@ -28,8 +31,17 @@ def test_imports_stay_light(module, forbidden):
 
 
 #: what each part may import beside itself, and the only import of a study
-ARROWS = {"theory": {"sparseop"}, "deep": {"sparseop", "benchmarks"}, "demos": {"sparseop"}, "benchmarks": {"sparseop"}, "gallery": {"sparseop"},
-          "sparseop": set(), "sparseop/linear": set(), "sparseop/refinery": set(), "sparseop/deep": set()}
+ARROWS = {
+    "theory": {"sparseop"},
+    "deep": {"sparseop", "benchmarks"},
+    "demos": {"sparseop"},
+    "benchmarks": {"sparseop"},
+    "gallery": {"sparseop"},
+    "sparseop": set(),
+    "sparseop/linear": set(),
+    "sparseop/refinery": set(),
+    "sparseop/deep": set(),
+}
 OF_A_STUDY = {("deep/sane_time.py", "deep.sane_shapes")}
 
 
@@ -55,24 +67,39 @@ def test_arrows_point_one_way(part):
 
 def test_nothing_imports_a_study():
     files = [path for part in ARROWS for path in (provenance.ROOT / part).rglob("*.py")]
-    studies = {".".join(path.relative_to(provenance.ROOT).with_suffix("").parts) for path in files if "\nSTUDIES = " in path.read_text(encoding="utf-8")}
+    studies = {
+        ".".join(path.relative_to(provenance.ROOT).with_suffix("").parts)
+        for path in files
+        if "\nSTUDIES = " in path.read_text(encoding="utf-8")
+    }
     assert len(studies) > 15
-    assert {(path.relative_to(provenance.ROOT).as_posix(), name) for path in files for name in imports(path) if name in studies} == OF_A_STUDY
+    assert {
+        (path.relative_to(provenance.ROOT).as_posix(), name)
+        for path in files
+        for name in imports(path)
+        if name in studies
+    } == OF_A_STUDY
 
 
-@pytest.mark.parametrize(("check", "words"), [
-    (lambda: errors.positive("lam", 0), "lam must be a finite number > 0, got 0."),
-    (lambda: errors.positive("lam", True), "lam must be a real number, got True."),
-    (lambda: errors.positive("lam", [1.0]), "lam must be a real number"),
-    (lambda: errors.nonnegative("rate", -0.1), "rate must be a finite number >= 0, got -0.1."),
-    (lambda: errors.between("gamma", 1.0, 0, 1), "gamma must lie in (0, 1), got 1.0."),
-    (lambda: errors.between("rho", 0.5, 0, 0.5, ends="[)"), "rho must lie in [0, 0.5), got 0.5."),
-    (lambda: errors.integer("rank", 7, 0, 5, why="min(N, p)"), "rank must be >= 0 and <= 5 = min(N, p), got 7."),
-    (lambda: errors.integer("rank", 2.0, 0), "rank must be a whole number, got 2.0."),
-    (lambda: errors.choice("phi", "TANH", ("tanh", "softplus")), "got 'TANH'. Did you mean 'tanh'?"),
-    (lambda: errors.array("x", [1, 2], (3,), what="one entry a row"), "x must have shape (3) (one entry a row), got (2,)."),
-    (lambda: errors.array("x", [1, np.inf], (None,)), "x must be finite, got inf at index 1."),
-])
+@pytest.mark.parametrize(
+    ("check", "words"),
+    [
+        (lambda: errors.positive("lam", 0), "lam must be a finite number > 0, got 0."),
+        (lambda: errors.positive("lam", True), "lam must be a real number, got True."),
+        (lambda: errors.positive("lam", [1.0]), "lam must be a real number"),
+        (lambda: errors.nonnegative("rate", -0.1), "rate must be a finite number >= 0, got -0.1."),
+        (lambda: errors.between("gamma", 1.0, 0, 1), "gamma must lie in (0, 1), got 1.0."),
+        (lambda: errors.between("rho", 0.5, 0, 0.5, ends="[)"), "rho must lie in [0, 0.5), got 0.5."),
+        (lambda: errors.integer("rank", 7, 0, 5, why="min(N, p)"), "rank must be >= 0 and <= 5 = min(N, p), got 7."),
+        (lambda: errors.integer("rank", 2.0, 0), "rank must be a whole number, got 2.0."),
+        (lambda: errors.choice("phi", "TANH", ("tanh", "softplus")), "got 'TANH'. Did you mean 'tanh'?"),
+        (
+            lambda: errors.array("x", [1, 2], (3,), what="one entry a row"),
+            "x must have shape (3) (one entry a row), got (2,).",
+        ),
+        (lambda: errors.array("x", [1, np.inf], (None,)), "x must be finite, got inf at index 1."),
+    ],
+)
 def test_each_check_says_name_value_and_what_is_allowed(check, words):
     with pytest.raises(errors.InputError) as caught:
         check()
@@ -151,7 +178,7 @@ def test_dark_figures_read_on_dark_pages_and_leave_images_alone():
     with plotting.style():
         figure = Figure()
         plain, image = figure.subplots(1, 2)
-        line, = plain.plot([1, 2], color="black")
+        (line,) = plain.plot([1, 2], color="black")
         coloured = [plain.plot([2, 1], color=color)[0] for color in plotting.COLORS]
         image.imshow([[0, 1]], cmap=plotting.RATE_MAP)
         on_top = image.text(0, 0, "on the image", color="black")
@@ -161,13 +188,23 @@ def test_dark_figures_read_on_dark_pages_and_leave_images_alone():
     def contrast(a, b):
         def luminance(color):
             parts = np.array(to_rgb(color))
-            return np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4) @ (0.2126, 0.7152, 0.0722)
+            return np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4) @ (
+                0.2126,
+                0.7152,
+                0.0722,
+            )
+
         low, high = sorted((luminance(a), luminance(b)))
         return (high + 0.05) / (low + 0.05)
 
     paper = figure.get_facecolor()
     assert contrast(paper, plotting.DARK_PAPER) == pytest.approx(1, abs=0.01)
-    for color in (line.get_color(), plain.xaxis.label.get_color(), plain.get_xticklabels()[0].get_color(), plain.spines.left.get_edgecolor()):
+    for color in (
+        line.get_color(),
+        plain.xaxis.label.get_color(),
+        plain.get_xticklabels()[0].get_color(),
+        plain.spines.left.get_edgecolor(),
+    ):
         assert contrast(color, paper) > 7
     for series in coloured:
         assert contrast(series.get_color(), paper) > 3  # the least that WCAG asks of graphics
@@ -176,17 +213,24 @@ def test_dark_figures_read_on_dark_pages_and_leave_images_alone():
 
 
 #: what a dichromat sees, on linear RGB (Vienot, Brettel and Mollon 1999)
-COLOUR_BLIND = {"protanopia": [[0.11238, 0.88762, 0], [0.11238, 0.88762, 0], [0.00401, -0.00401, 1]],
-                "deuteranopia": [[0.29275, 0.70725, 0], [0.29275, 0.70725, 0], [-0.02234, 0.02234, 1]]}
+COLOUR_BLIND = {
+    "protanopia": [[0.11238, 0.88762, 0], [0.11238, 0.88762, 0], [0.00401, -0.00401, 1]],
+    "deuteranopia": [[0.29275, 0.70725, 0], [0.29275, 0.70725, 0], [-0.02234, 0.02234, 1]],
+}
 
 
 @pytest.mark.parametrize("eyes", ["everyone", *COLOUR_BLIND])
 def test_the_colours_differ_for_every_eye(eyes):
     """Neighbours in the cycle, those most often in one panel, stay apart in CIELAB; dashes and markers tell all of them apart."""
+
     def lab(color):
         linear = np.where((c := np.array(to_rgb(color))) <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
         linear = np.clip(np.array(COLOUR_BLIND[eyes]) @ linear, 0, 1) if eyes in COLOUR_BLIND else linear
-        xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]) @ linear / (0.9505, 1, 1.089)
+        xyz = (
+            np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+            @ linear
+            / (0.9505, 1, 1.089)
+        )
         f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
         return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
 
@@ -198,7 +242,11 @@ def test_the_colours_differ_for_every_eye(eyes):
 
 
 def test_provenance_names_no_host_or_user():
-    record = {**provenance.hardware(), **provenance.commit(), "versions": provenance.versions("numpy", "no-such-package")}
+    record = {
+        **provenance.hardware(),
+        **provenance.commit(),
+        "versions": provenance.versions("numpy", "no-such-package"),
+    }
     assert record["versions"]["numpy"] == np.__version__
     assert record["versions"]["no-such-package"] == "not installed"
     assert set(record) == {"processor", "cores", "system", "commit", "dirty", "versions"}

@@ -34,7 +34,11 @@ def test_the_committed_page_is_what_the_committed_data_say(text):
 def test_both_papers_are_there_in_their_order(text):
     titles = re.findall(r"^## ([^:\n]+):", text, re.MULTILINE)
     assert [t for t in titles if re.match(r"Figure \d$|Table", t)] == [
-        *(f"Figure {i}" for i in range(1, 5)), *(f"Table {i}" for i in range(1, 6)), "Table A.1", *(f"Table {i}" for i in range(1, 7))]
+        *(f"Figure {i}" for i in range(1, 5)),
+        *(f"Table {i}" for i in range(1, 6)),
+        "Table A.1",
+        *(f"Table {i}" for i in range(1, 7)),
+    ]
     overview = text.split("\n# SOP")[0]
     assert re.findall(r"\]\(#([^)]+)\)", overview) == re.findall(r'<a id="([^"]+)">', text)
 
@@ -51,7 +55,10 @@ def test_every_table_shown_is_the_csv_beside_it(text):
     shown = re.findall(r"((?:^\|.*\n)+)\n\[(\w+)\]\(tables/", text, re.MULTILINE)
     assert len(shown) >= 20
     for table, stem in shown:
-        rows = [[cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line.strip())[1:-1]] for line in table.strip().split("\n")[2:]]
+        rows = [
+            [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line.strip())[1:-1]]
+            for line in table.strip().split("\n")[2:]
+        ]
         expected = pd.read_csv(FIGURES / "tables" / f"{stem}.csv", keep_default_na=False)
         assert len(rows) == len(expected), stem
         for row, values in zip(rows, expected.to_numpy(), strict=True):
@@ -78,7 +85,14 @@ def test_no_object_leaks_into_the_text(text):
 
 
 def test_shares_do_not_round_up_to_all():
-    assert [share(x) for x in (1.0, 0.99999, 0.9986, 0.76, 0.0042, 0.0)] == ["100 %", "99.9 %", "99.9 %", "76 %", "0.42 %", "0 %"]
+    assert [share(x) for x in (1.0, 0.99999, 0.9986, 0.76, 0.0042, 0.0)] == [
+        "100 %",
+        "99.9 %",
+        "99.9 %",
+        "76 %",
+        "0.42 %",
+        "0 %",
+    ]
 
 
 def test_numbers_of_the_figures_by_another_route(text):
@@ -86,9 +100,14 @@ def test_numbers_of_the_figures_by_another_route(text):
     end = fig1[(fig1.method == "SOP") & (fig1.rate == 0.4) & (fig1.epoch == fig1.epoch.max())].train
     assert f"digits: {np.mean(end):.1f} ± {np.std(end, ddof=1):.1f} %" in section(text, "Figure 1:")
     for method in ("ce", "sop"):
-        runs = pd.read_csv(ROOT / "deep" / "results" / "cifar10_convnet" / f"cifar10_convnet_sym40_{method}-seed0" / "metrics.csv")
+        runs = pd.read_csv(
+            ROOT / "deep" / "results" / "cifar10_convnet" / f"cifar10_convnet_sym40_{method}-seed0" / "metrics.csv"
+        )
         lost = runs.test.max() - runs.test.iloc[-1]
-        said = re.search(r"CE memorises (\d+) % of the wrong labels and loses ([\d.]+) points, SOP (\d+) % and ([\d.]+)\.", section(text, "Figure 1:"))
+        said = re.search(
+            r"CE memorises (\d+) % of the wrong labels and loses ([\d.]+) points, SOP (\d+) % and ([\d.]+)\.",
+            section(text, "Figure 1:"),
+        )
         assert float(said[2 if method == "ce" else 4]) == pytest.approx(lost, abs=0.11)
     fig3 = pd.read_csv(FIGURES / "data" / "fig3.csv")
     recovered = fig3[np.isfinite(fig3.lam_0)].groupby(["rank", "sparsity", "trial"]).ngroups
@@ -98,22 +117,37 @@ def test_numbers_of_the_figures_by_another_route(text):
     assert f"{fig4.trials.sum():,} certified programs" in section(text, "Figure 4:")
     table1 = pd.read_csv(FIGURES / "data" / "table1.csv")
     at = table1[table1.rate == 0.8].groupby("method")["last"].mean()
-    assert f"SOP ends at {at['SOP']:.1f} % under 80 % noise, CE at {at['CE']:.1f} %" in section(text, "Table 1: symmetric")
+    assert f"SOP ends at {at['SOP']:.1f} % under 80 % noise, CE at {at['CE']:.1f} %" in section(
+        text, "Table 1: symmetric"
+    )
 
 
 def test_published_numbers_are_the_papers(text):
     published = pd.read_csv(ROOT / "deep" / "published.csv")
-    for key, title in (("table1", "Table 1: symmetric"), ("table2", "Table 2: against"), ("table4", "Table 4: human"), ("sane_table1", "Table 1: CIFAR-10"),
-                       ("sane_table4", "Table 4: components")):
+    for key, title in (
+        ("table1", "Table 1: symmetric"),
+        ("table2", "Table 2: against"),
+        ("table4", "Table 4: human"),
+        ("sane_table1", "Table 1: CIFAR-10"),
+        ("sane_table4", "Table 4: components"),
+    ):
         part = section(text, title)
         for row in published[published.table == key].itertuples():
-            assert re.search(rf"\| {re.escape(row.dataset)} +\| {re.escape(row.setting)} +\| {re.escape(row.method)} +\| +{row.value:.4g}", part), row
+            assert re.search(
+                rf"\| {re.escape(row.dataset)} +\| {re.escape(row.setting)} +\| {re.escape(row.method)} +\| +{row.value:.4g}",
+                part,
+            ), row
 
 
 def test_provenance_is_quoted_as_recorded(text):
     record = json.loads((FIGURES / "data" / "fig4.json").read_text())
     line = next(line for line in section(text, "Figure 4:").split("\n") if line.startswith("[fig4.csv]"))
-    for part in (f"{record['seconds']:.0f} s", record["hardware"]["processor"], record["commit"][:7], record["when"][:10]):
+    for part in (
+        f"{record['seconds']:.0f} s",
+        record["hardware"]["processor"],
+        record["commit"][:7],
+        record["when"][:10],
+    ):
         assert part in line
     assert ("uncommitted" in line) == bool(record["dirty"])
 
@@ -135,7 +169,10 @@ def beside(made_up, rows):
 
 
 def test_verdicts_of_tables(made_up):
-    done, far = ["CIFAR-10", "a", "CE", "90", "90.5", "91", "+0.50", ""], ["CIFAR-10", "b", "CE", "90", "80.0", "91", "-10.00", ""]
+    done, far = (
+        ["CIFAR-10", "a", "CE", "90", "90.5", "91", "+0.50", ""],
+        ["CIFAR-10", "b", "CE", "90", "80.0", "91", "-10.00", ""],
+    )
     missing = ["CIFAR-10", "c", "CE", "90", "", "", "", "not run yet"]
     assert beside(made_up, [done]).kind == REPRODUCED
     assert beside(made_up, [done, missing]).kind == DIFFERS
@@ -163,7 +200,16 @@ def test_no_claim_of_the_committed_page_is_one_that_its_data_contradict(text):
 
 
 def test_one_entry_is_all_a_study_needs_and_nothing_made_goes_unseen(made_up, monkeypatch):
-    new = Entry("New", "a study", "What it asks.", "python -m theory.new", lambda e: Verdict(entry.OURS, f"mean {e.data('new')['x'].mean():.1f}"), ("new",), (), ("new",))
+    new = Entry(
+        "New",
+        "a study",
+        "What it asks.",
+        "python -m theory.new",
+        lambda e: Verdict(entry.OURS, f"mean {e.data('new')['x'].mean():.1f}"),
+        ("new",),
+        (),
+        ("new",),
+    )
     monkeypatch.setattr(pages, "SECTIONS", (("beyond", "Beyond", (new,)),))
     assert "`figures/data/new.csv` has not been made yet." in pages.page(made_up)
     pd.DataFrame({"x": [1.0, 2.0]}).to_csv(made_up.root / "figures" / "data" / "new.csv", index=False)

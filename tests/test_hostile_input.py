@@ -23,26 +23,48 @@ def refused(call, *words):
     assert len(said) < 320
 
 
-@pytest.mark.parametrize(("value", "words"), [
-    ([[1, 2], [3]], "array of real numbers"),
-    (np.ones((2, 2)) * 1j, "array of real numbers"),
-    (np.array([[1, 1j]], dtype=object), "array of real numbers"),
-    (np.array([["2020-01-01"]], dtype="M8[D]"), "array of real numbers"),
-    (np.ma.masked_array(np.ones((2, 2)), mask=np.eye(2)), "masked"),
-    ([[10**400, 1], [1, 1]], "too large for float64"),
-    (np.full((2, 2), np.longdouble("1e400")), "finite"),
-    (np.broadcast_to(1.0, (10**6, 10**6)), "GiB"),
-    (pd.DataFrame({"a": [1, None]}, dtype=object), "finite"),
-    ([[1e300, 1.0]], "[1e-50, 1e+50]"),
-    ([[1e-300]], "other units"),
-])
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ([[1, 2], [3]], "array of real numbers"),
+        (np.ones((2, 2)) * 1j, "array of real numbers"),
+        (np.array([[1, 1j]], dtype=object), "array of real numbers"),
+        (np.array([["2020-01-01"]], dtype="M8[D]"), "array of real numbers"),
+        (np.ma.masked_array(np.ones((2, 2)), mask=np.eye(2)), "masked"),
+        ([[10**400, 1], [1, 1]], "too large for float64"),
+        (np.full((2, 2), np.longdouble("1e400")), "finite"),
+        (np.broadcast_to(1.0, (10**6, 10**6)), "GiB"),
+        (pd.DataFrame({"a": [1, None]}, dtype=object), "finite"),
+        ([[1e300, 1.0]], "[1e-50, 1e+50]"),
+        ([[1e-300]], "other units"),
+    ],
+)
 def test_arrays(value, words):
-    refused(lambda: linear.LinearProblem(value, [1.0]), "J of shape" if words == "GiB" else "J must", words)  # J is read before y
+    refused(
+        lambda: linear.LinearProblem(value, [1.0]), "J of shape" if words == "GiB" else "J must", words
+    )  # J is read before y
 
 
-@pytest.mark.parametrize("value", [10**400, -10**5000, 1 + 0j, np.complex128(1), np.ones(10**5), [[1], [1, 2]], pd.Series([0.5]), pd.NA, None,
-                                   np.ma.masked, np.datetime64("2020-01-01"), True],
-                         ids=lambda value: f"{type(value).__name__} {value!r}"[:20] if not isinstance(value, int) or value is True else f"{value > 0}")
+@pytest.mark.parametrize(
+    "value",
+    [
+        10**400,
+        -(10**5000),
+        1 + 0j,
+        np.complex128(1),
+        np.ones(10**5),
+        [[1], [1, 2]],
+        pd.Series([0.5]),
+        pd.NA,
+        None,
+        np.ma.masked,
+        np.datetime64("2020-01-01"),
+        True,
+    ],
+    ids=lambda value: (
+        f"{type(value).__name__} {value!r}"[:20] if not isinstance(value, int) or value is True else f"{value > 0}"
+    ),
+)
 def test_numbers(value):
     for check in (errors.positive, errors.nonnegative, errors.moderate, lambda *a: errors.between(*a, 0, 1)):
         refused(lambda check=check: check("lam", value), "lam must")
@@ -59,9 +81,13 @@ def test_whole_numbers_fit_into_64_bits():
 
 @pytest.mark.parametrize("seed", [-1, 1.5, "1", np.nan, np.array(1.0)])
 def test_seeds(seed):
-    for call in (lambda: linear.gaussian_problem(4, 4, 1, 1, seed=seed), lambda: linear.gaussian_low_rank(4, 1, 0.1, seed=seed),
-                 lambda: linear.low_rank_flow(LOW_RANK, seed=seed), lambda: network.OneHiddenLayer.gaussian(4, 4, seed=seed),
-                 lambda: descent.refine(DATA, NETWORK, steps=2, seed=seed)):
+    for call in (
+        lambda: linear.gaussian_problem(4, 4, 1, 1, seed=seed),
+        lambda: linear.gaussian_low_rank(4, 1, 0.1, seed=seed),
+        lambda: linear.low_rank_flow(LOW_RANK, seed=seed),
+        lambda: network.OneHiddenLayer.gaussian(4, 4, seed=seed),
+        lambda: descent.refine(DATA, NETWORK, steps=2, seed=seed),
+    ):
         refused(call, "seed must be a whole number >= 0")
     assert linear.gaussian_problem(4, 4, 1, 1, seed=10**30).rank == 1
 
@@ -95,15 +121,28 @@ def test_free_memory_is_the_least_that_anything_leaves(monkeypatch):
     monkeypatch.setattr(memory, "_group", lambda: None)
     assert memory.free() == 2**24
     errors.fits("a matrix", 2**21)
-    refused(lambda: errors.fits("a matrix", 2**22, instead="take a smaller one"), "a matrix would take 0.03125 GiB", "take a smaller one")
+    refused(
+        lambda: errors.fits("a matrix", 2**22, instead="take a smaller one"),
+        "a matrix would take 0.03125 GiB",
+        "take a smaller one",
+    )
 
 
 def test_an_array_in_the_place_of_a_problem():
     calls = [
-        lambda J: linear.solve_convex(J, 1.0), lambda J: linear.solve_path(J, [1.0]), lambda J: linear.flow_limit(J, alpha=1, gamma=0.1),
-        lambda J: linear.gradient_flow(J, alpha=1, gamma=0.1, times=[1.0]), linear.coherence, linear.null_space_constant, linear.recovery_threshold,
-        lambda J: linear.gradient_descent(J, alpha=1, gamma=0.1, max_iter=1, tol=0), lambda J: linear.objective(J, [1], [1], [1]),
-        linear.solve_robust_pca, linear.low_rank_flow, lambda J: descent.refine(J, NETWORK, steps=1), lambda J: worst_case.worst_crops(J, DATA),
+        lambda J: linear.solve_convex(J, 1.0),
+        lambda J: linear.solve_path(J, [1.0]),
+        lambda J: linear.flow_limit(J, alpha=1, gamma=0.1),
+        lambda J: linear.gradient_flow(J, alpha=1, gamma=0.1, times=[1.0]),
+        linear.coherence,
+        linear.null_space_constant,
+        linear.recovery_threshold,
+        lambda J: linear.gradient_descent(J, alpha=1, gamma=0.1, max_iter=1, tol=0),
+        lambda J: linear.objective(J, [1], [1], [1]),
+        linear.solve_robust_pca,
+        linear.low_rank_flow,
+        lambda J: descent.refine(J, NETWORK, steps=1),
+        lambda J: worst_case.worst_crops(J, DATA),
     ]
     for call in calls:
         refused(lambda call=call: call(np.eye(3)), "must be a")
@@ -111,9 +150,14 @@ def test_an_array_in_the_place_of_a_problem():
 
 @pytest.mark.parametrize("value", [1e-300, 1e300])
 def test_weights_beyond_float64_squares(value):
-    for call in (lambda: linear.solve_convex(PROBLEM, value), lambda: linear.solve_path(PROBLEM, [1.0, value]),
-                 lambda: linear.flow_limit(PROBLEM, alpha=value, gamma=0.1), lambda: linear.accurate_step_size(PROBLEM, alpha=value, gamma=0.1),
-                 lambda: linear.solve_robust_pca(LOW_RANK, value), lambda: linear.LowRankProblem([[value]])):
+    for call in (
+        lambda: linear.solve_convex(PROBLEM, value),
+        lambda: linear.solve_path(PROBLEM, [1.0, value]),
+        lambda: linear.flow_limit(PROBLEM, alpha=value, gamma=0.1),
+        lambda: linear.accurate_step_size(PROBLEM, alpha=value, gamma=0.1),
+        lambda: linear.solve_robust_pca(LOW_RANK, value),
+        lambda: linear.LowRankProblem([[value]]),
+    ):
         refused(call, "[1e-50, 1e+50]")
     refused(lambda: linear.gradient_flow(PROBLEM, alpha=1, gamma=1e-200, times=[value]), "times must")
 
@@ -135,8 +179,14 @@ def test_a_step_beyond_float64_ends_finite():
 @pytest.mark.parametrize("order", ["C", "F", "strided", "float32", "list", "frame"])
 def test_results_do_not_depend_on_how_an_array_is_stored(order):
     J, y = np.round(PROBLEM.J * 8) / 8, np.round(PROBLEM.y * 8) / 8  # exact in float32
-    given = {"C": J, "F": np.asfortranarray(J), "strided": np.repeat(J, 2, axis=1)[:, ::2], "float32": J.astype(np.float32), "list": J.tolist(),
-             "frame": pd.DataFrame(J)}[order]
+    given = {
+        "C": J,
+        "F": np.asfortranarray(J),
+        "strided": np.repeat(J, 2, axis=1)[:, ::2],
+        "float32": J.astype(np.float32),
+        "list": J.tolist(),
+        "frame": pd.DataFrame(J),
+    }[order]
     if isinstance(given, np.ndarray):
         given.flags.writeable = False
     expected, found = (linear.solve_convex(linear.LinearProblem(matrix, y), 0.1) for matrix in (J, given))

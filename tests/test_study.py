@@ -70,15 +70,26 @@ def calls(folder: Path) -> list[int]:
 
 
 def run(folder: Path, *arguments: str) -> int:
-    return study.main("squares", ["--out", str(folder / "figures"), "--cache", str(folder / "cache"), "--jobs", "1", *arguments])
+    return study.main(
+        "squares", ["--out", str(folder / "figures"), "--cache", str(folder / "cache"), "--jobs", "1", *arguments]
+    )
 
 
 def test_first_run_writes_everything_second_computes_nothing(squares, capsys):
     assert run(squares) == 0
     assert calls(squares) == list(range(8))
     files = sorted(p.relative_to(squares / "figures").as_posix() for p in (squares / "figures").rglob("*.*"))
-    assert files == ["dark/squares.png", "data/squares.csv", "data/squares.json", "squares.pdf", "squares.png", "squares.svg",
-                     "tables/squares_all.csv", "tables/squares_all.md", "tables/squares_all.tex"]
+    assert files == [
+        "dark/squares.png",
+        "data/squares.csv",
+        "data/squares.json",
+        "squares.pdf",
+        "squares.png",
+        "squares.svg",
+        "tables/squares_all.csv",
+        "tables/squares_all.md",
+        "tables/squares_all.tex",
+    ]
     record = json.loads((squares / "figures/data/squares.json").read_text())
     assert record["totals"] == {"seconds": 4.0}
     assert {"commit", "dirty", "versions", "hardware", "master_seed", "code_sha256", "csv_sha256"} <= record.keys()
@@ -89,7 +100,10 @@ def test_first_run_writes_everything_second_computes_nothing(squares, capsys):
     assert "8 from the cache" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("before", "now", "replaced"), [(True, False, True), (True, True, False), (False, False, False), (False, True, False)])
+@pytest.mark.parametrize(
+    ("before", "now", "replaced"),
+    [(True, False, True), (True, True, False), (False, False, False), (False, True, False)],
+)
 def test_a_clean_checkout_replaces_the_record_of_a_changed_one(squares, monkeypatch, before, now, replaced):
     monkeypatch.setattr(study.provenance, "commit", lambda: {"commit": "first", "dirty": before})
     assert run(squares) == 0
@@ -130,8 +144,10 @@ def test_dask_backend(squares):
     import squares as module
 
     serial, _ = study.simulate(module.STUDIES[0], jobs=1)
-    with distributed.Client(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None), \
-            joblib.parallel_config(backend="dask"):
+    with (
+        distributed.Client(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None),
+        joblib.parallel_config(backend="dask"),
+    ):
         table, _ = study.simulate(module.STUDIES[0])
     pd.testing.assert_frame_equal(serial, table)
 
@@ -141,10 +157,18 @@ def test_interrupted_run_goes_on_where_it_stopped(squares, blow):
     command = [sys.executable, "-m", "squares", "--out", "figures", "--cache", "cache", "--jobs", "1"]
     environment = {**os.environ, "PAUSE": "0.3", "PYTHONPATH": os.pathsep.join([str(squares), str(Path.cwd())])}
     # a suite that runs in the background of a shell has SIGINT ignored, and its children inherit that
-    process = subprocess.Popen(command, cwd=squares, env=environment, stderr=subprocess.PIPE, text=True,
-                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # noqa: PLW1509 - no threads here
+    process = subprocess.Popen(
+        command,
+        cwd=squares,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads here
+    )
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not ((squares / "calls").exists() and len((squares / "calls").read_text().split()) >= 5):
+    while time.monotonic() < deadline and not (
+        (squares / "calls").exists() and len((squares / "calls").read_text().split()) >= 5
+    ):
         time.sleep(0.05)
     process.send_signal(blow)
     _, said = process.communicate(timeout=60)
@@ -154,7 +178,9 @@ def test_interrupted_run_goes_on_where_it_stopped(squares, blow):
         assert process.returncode == 128 + blow
         assert "interrupted: finished cells are kept" in said
         assert "Traceback" not in said
-    again = subprocess.run(command, cwd=squares, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    again = subprocess.run(
+        command, cwd=squares, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
     assert again.returncode == 0, again.stderr
     second = calls(squares)
     assert second[-1] == 7
@@ -169,7 +195,9 @@ def test_failure_is_not_cached(squares, monkeypatch):
     with pytest.raises(TypeError):
         study.simulate(broken, jobs=1, cache=squares / "cache")
     assert calls(squares) == [1]
-    table, record = study.simulate(study.Study("squares", module.cell, {"paper": [{"x": 1}]}), jobs=1, cache=squares / "cache")
+    table, record = study.simulate(
+        study.Study("squares", module.cell, {"paper": [{"x": 1}]}), jobs=1, cache=squares / "cache"
+    )
     assert record["cells_from_cache"] == 1
     assert table.square[0] == 1
 
@@ -190,10 +218,14 @@ def test_redraw_leaves_out_a_study_that_has_not_been_run(squares, capsys, monkey
 def test_redraw_draws_the_record_of_the_full_grid_too(squares, monkeypatch):
     import squares as module
 
-    both = dataclasses.replace(module.STUDIES[0], grids={**module.STUDIES[0].grids, "full": [{"x": x} for x in range(10)]})
+    both = dataclasses.replace(
+        module.STUDIES[0], grids={**module.STUDIES[0].grids, "full": [{"x": x} for x in range(10)]}
+    )
     monkeypatch.setattr(module, "STUDIES", (both,))
     assert run(squares) == run(squares, "--full") == 0
-    drawn = {path: path.read_bytes() for path in (squares / "figures").rglob("squares*.*") if path.parent.name != "data"}
+    drawn = {
+        path: path.read_bytes() for path in (squares / "figures").rglob("squares*.*") if path.parent.name != "data"
+    }
     assert {path.name for path in drawn} >= {"squares.png", "squares_full.png", "squares_full_all.md"}
     for path in drawn:
         path.unlink()

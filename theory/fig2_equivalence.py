@@ -94,12 +94,22 @@ def cell(alpha: float, per_decade: int) -> list[study.Row]:
     run = descend(problem, alpha, accurate_step_size(problem, alpha=alpha, gamma=GAMMA))
     limit = flow_limit(problem, alpha=alpha, gamma=GAMMA)
     lams = grid(LAMS, per_decade)
-    return [{
-        "lam": lam, "theta_descent": difference(run.theta, convex.theta), "s_descent": difference(run.s, convex.s),
-        "theta_limit": difference(limit.theta, convex.theta), "s_limit": difference(limit.s, convex.s),
-        "step_size": run.step_size, "iterations": run.iterations, "status": run.status, "gap": convex.gap,
-        "alpha_0": matching_alpha(recovery_threshold(problem), GAMMA), "y_mean": typical(problem),
-    } for lam, convex in zip(lams, solve_path(problem, lams, tol=1e-12), strict=True)]
+    return [
+        {
+            "lam": lam,
+            "theta_descent": difference(run.theta, convex.theta),
+            "s_descent": difference(run.s, convex.s),
+            "theta_limit": difference(limit.theta, convex.theta),
+            "s_limit": difference(limit.s, convex.s),
+            "step_size": run.step_size,
+            "iterations": run.iterations,
+            "status": run.status,
+            "gap": convex.gap,
+            "alpha_0": matching_alpha(recovery_threshold(problem), GAMMA),
+            "y_mean": typical(problem),
+        }
+        for lam, convex in zip(lams, solve_path(problem, lams, tol=1e-12), strict=True)
+    ]
 
 
 def part(kind: str, value: float) -> list[study.Row]:
@@ -115,14 +125,25 @@ def _along_the_curve(problem: LinearProblem, alpha: float) -> list[study.Row]:
     rows = []
     for accuracy in ACCURACIES:
         run = descend(problem, alpha, accurate_step_size(problem, alpha=alpha, gamma=GAMMA, accuracy=accuracy))
-        rows.append({
-            "accuracy": accuracy, "lam": lam, "log_scale": -LOG_GAMMA, "step_size": run.step_size, "status": run.status,
-            "theta_total": difference(run.theta, convex.theta), "s_total": difference(run.s, convex.s),
-            "theta_step": difference(run.theta, limit.theta), "s_step": difference(run.s, limit.s),
-            "theta_initial": difference(limit.theta, convex.theta), "s_initial": difference(limit.s, convex.s),
-            "theta_shifted": difference(limit.theta, shifted.theta), "s_shifted": difference(limit.s, shifted.s),
-            "alpha_0": matching_alpha(recovery_threshold(problem), GAMMA), "_steps": run.iterations,
-        })
+        rows.append(
+            {
+                "accuracy": accuracy,
+                "lam": lam,
+                "log_scale": -LOG_GAMMA,
+                "step_size": run.step_size,
+                "status": run.status,
+                "theta_total": difference(run.theta, convex.theta),
+                "s_total": difference(run.s, convex.s),
+                "theta_step": difference(run.theta, limit.theta),
+                "s_step": difference(run.s, limit.s),
+                "theta_initial": difference(limit.theta, convex.theta),
+                "s_initial": difference(limit.s, convex.s),
+                "theta_shifted": difference(limit.theta, shifted.theta),
+                "s_shifted": difference(limit.s, shifted.s),
+                "alpha_0": matching_alpha(recovery_threshold(problem), GAMMA),
+                "_steps": run.iterations,
+            }
+        )
     return rows
 
 
@@ -133,10 +154,17 @@ def _towards_zero_gamma(problem: LinearProblem, lam: float) -> list[study.Row]:
     for log_scale in LOG_SCALES:
         gamma = math.exp(-log_scale)
         limit = flow_limit(problem, alpha=matching_alpha(lam, gamma), gamma=gamma)
-        rows.append({
-            "lam": lam, "log_scale": float(log_scale), "theta_initial": difference(limit.theta, convex.theta),
-            "s_initial": difference(limit.s, convex.s), "pinned": pinned, "constant": constant, "exponent": exponent,
-        })
+        rows.append(
+            {
+                "lam": lam,
+                "log_scale": float(log_scale),
+                "theta_initial": difference(limit.theta, convex.theta),
+                "s_initial": difference(limit.s, convex.s),
+                "pinned": pinned,
+                "constant": constant,
+                "exponent": exponent,
+            }
+        )
     return rows
 
 
@@ -153,8 +181,13 @@ def predicted_rate(problem: LinearProblem, convex: ConvexSolution, lam: float) -
     count = int(Z.sum())
     rows, ones = np.eye(count), np.ones((count, 1))
     program = scipy.optimize.linprog(
-        np.append(np.zeros(count), 1.0), A_ub=np.block([[rows, -ones], [-rows, -ones]]), b_ub=np.zeros(2 * count),
-        A_eq=np.hstack([F[Z].T, np.zeros((F.shape[1], 1))]), b_eq=pull, bounds=[(None, None)] * (count + 1))
+        np.append(np.zeros(count), 1.0),
+        A_ub=np.block([[rows, -ones], [-rows, -ones]]),
+        b_ub=np.zeros(2 * count),
+        A_eq=np.hstack([F[Z].T, np.zeros((F.shape[1], 1))]),
+        b_eq=pull,
+        bounds=[(None, None)] * (count + 1),
+    )
     return True, 0.0, 2 * (1 - float(program.fun))
 
 
@@ -163,7 +196,9 @@ def draw(table: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(10.5, 9.2))
     axes = figure.subplots(2, 2, sharex=True, sharey=True)
     image = None
-    for row, (who, name) in enumerate((("descent", "gradient descent (16)"), ("limit", "exact limit of the gradient flow"))):
+    for row, (who, name) in enumerate(
+        (("descent", "gradient descent (16)"), ("limit", "exact limit of the gradient flow"))
+    ):
         for column, symbol in enumerate(("theta", "s")):
             axis = axes[row, column]
             image = _draw_map(axis, table, f"{symbol}_{who}", corrected=row == 1)
@@ -176,31 +211,45 @@ def draw(table: pd.DataFrame) -> Figure:
     for axis in axes[:, 0]:
         axis.legend(loc="lower left", framealpha=0.9, frameon=True, fontsize=9)
     bar = figure.colorbar(image, ax=axes, extend="min", pad=0.02, fraction=0.04)
-    bar.set_label(r"relative difference to the solution of (26), $\|x_\alpha - x_\lambda\|_2 / \max(\|x_\alpha\|_2, \|x_\lambda\|_2)$")
+    bar.set_label(
+        r"relative difference to the solution of (26), $\|x_\alpha - x_\lambda\|_2 / \max(\|x_\alpha\|_2, \|x_\lambda\|_2)$"
+    )
     steps = table.drop_duplicates("alpha")
     alpha_0 = float(table.alpha_0.iloc[0])
     capped = steps.alpha[steps.status == "max_iter"].max()
-    plotting.caption(figure, (
-        f"One instance, (N, p, r, k) = ({N}, {P}, {RANK}, {SPARSITY}), γ = exp({LOG_GAMMA:g}); grid of {table.alpha.nunique()} × "
-        f"{table.lam.nunique()} values of (α, λ). Descent stops at a residual of {TOL:.0e} max|y|, or after {MAX_ITER / 1e6:g} million "
-        f"steps ({(steps.status == 'max_iter').sum()} of {len(steps)} values of α, the largest {capped:.0f}); step size from "
-        f"τ = {steps.step_size.max():.1e} (α = {ALPHAS[0]:g}) to {steps.step_size.min():.1e} (α = {ALPHAS[1]:g}), chosen for 0.1 % to the "
-        f"flow's limit (what remains of it: fig2_decomposition). Dotted: the exact thresholds of recovery, λ₀ = "
-        f"{matching_lam(alpha_0, GAMMA):.3f} and α₀ = log(1/γ) / (2λ₀) = {alpha_0:.0f}. Dashed: at finite γ the weight that the "
-        f"flow puts on an entry is not λ but λ (1 + log|s| / log(1/γ²)), drawn for the geometric mean ȳ = {table.y_mean.iloc[0]:.1f} of |y|: "
-        f"there the valley lies. "
-        f"Largest relative gap of a convex solution: {table.gap.max():.0e}."))
+    plotting.caption(
+        figure,
+        (
+            f"One instance, (N, p, r, k) = ({N}, {P}, {RANK}, {SPARSITY}), γ = exp({LOG_GAMMA:g}); grid of {table.alpha.nunique()} × "
+            f"{table.lam.nunique()} values of (α, λ). Descent stops at a residual of {TOL:.0e} max|y|, or after {MAX_ITER / 1e6:g} million "
+            f"steps ({(steps.status == 'max_iter').sum()} of {len(steps)} values of α, the largest {capped:.0f}); step size from "
+            f"τ = {steps.step_size.max():.1e} (α = {ALPHAS[0]:g}) to {steps.step_size.min():.1e} (α = {ALPHAS[1]:g}), chosen for 0.1 % to the "
+            f"flow's limit (what remains of it: fig2_decomposition). Dotted: the exact thresholds of recovery, λ₀ = "
+            f"{matching_lam(alpha_0, GAMMA):.3f} and α₀ = log(1/γ) / (2λ₀) = {alpha_0:.0f}. Dashed: at finite γ the weight that the "
+            f"flow puts on an entry is not λ but λ (1 + log|s| / log(1/γ²)), drawn for the geometric mean ȳ = {table.y_mean.iloc[0]:.1f} of |y|: "
+            f"there the valley lies. "
+            f"Largest relative gap of a convex solution: {table.gap.max():.0e}."
+        ),
+    )
     return figure
 
 
 def _draw_map(axis: Axes, table: pd.DataFrame, column: str, *, corrected: bool) -> object:
     values = table.pivot_table(index="alpha", columns="lam", values=column)
     alphas, lams = values.index.to_numpy(), values.columns.to_numpy()
-    image = axis.pcolormesh(lams, alphas, values, cmap=plotting.ERROR_MAP, norm=LogNorm(1e-4, 1), shading="nearest", rasterized=True)
+    image = axis.pcolormesh(
+        lams, alphas, values, cmap=plotting.ERROR_MAP, norm=LogNorm(1e-4, 1), shading="nearest", rasterized=True
+    )
     lam = np.array([matching_lam(alpha, GAMMA) for alpha in ALPHAS])
     if corrected:
-        axis.plot(_shift(table.y_mean.iloc[0]) * lam, ALPHAS, color=plotting.RED, lw=1.2, ls=(0, (4, 4)),
-                  label=r"$\alpha = \log(\bar y / \gamma^2)\,/\,(4\lambda)$")
+        axis.plot(
+            _shift(table.y_mean.iloc[0]) * lam,
+            ALPHAS,
+            color=plotting.RED,
+            lw=1.2,
+            ls=(0, (4, 4)),
+            label=r"$\alpha = \log(\bar y / \gamma^2)\,/\,(4\lambda)$",
+        )
     else:
         axis.plot(lam, ALPHAS, color=plotting.BLUE, lw=1.4, label=r"$\alpha = -\log\gamma\,/\,(2\lambda)$, eq. (23)")
     alpha_0 = float(table.alpha_0.iloc[0])
@@ -221,43 +270,83 @@ def draw_parts(table: pd.DataFrame) -> Figure:
     for axis, symbol, name in zip(axes, ("theta", "s"), (r"$\theta$", "$s$"), strict=False):
         _draw_curve(axis, curve, symbol)
         axis.axvline(alpha_0, color=plotting.GREY, ls=":", lw=1.2)
-        axis.set(xscale="log", yscale="log", ylim=(1e-10, 10), xlim=ALPHAS, xlabel=r"$\alpha$, with $\lambda = -\log\gamma\,/\,(2\alpha)$",
-                 title=f"{name} along the curve")
-        axis.text(alpha_0 * 0.88, 4, r"$\leftarrow$ truth recovered", ha="right", va="center", fontsize=9, color="#444444")
+        axis.set(
+            xscale="log",
+            yscale="log",
+            ylim=(1e-10, 10),
+            xlim=ALPHAS,
+            xlabel=r"$\alpha$, with $\lambda = -\log\gamma\,/\,(2\alpha)$",
+            title=f"{name} along the curve",
+        )
+        axis.text(
+            alpha_0 * 0.88, 4, r"$\leftarrow$ truth recovered", ha="right", va="center", fontsize=9, color="#444444"
+        )
         axis.text(alpha_0 * 1.12, 4, r"not $\rightarrow$", ha="left", va="center", fontsize=9, color="#444444")
     axes[0].set_ylabel("relative difference")
     axes[0].legend(loc="lower right", fontsize=9)
     _draw_rates(axes[2], towards)
     slow = towards[~towards.pinned.astype(bool) & (towards.log_scale == towards.log_scale.max())]
     ratio = slow.theta_initial * slow.log_scale / slow.constant
-    plotting.caption(figure, (
-        f"The instance of the maps, (N, p, r, k) = ({N}, {P}, {RANK}, {SPARSITY}). Left, middle: γ = exp({LOG_GAMMA:g}), "
-        f"{curve.value.nunique()} values of α; three step sizes, set to be accurate to 0.1, 0.01 and 0.001 by the identity that "
-        f"sparseop.linear.descent explains, and never above half the stable one, which is what all three are at small α: there the "
-        f"error is what descent still lacks where it stops (residual {TOL:.0e} max|y|, or {MAX_ITER / 1e6:g} million steps). Thin, dashed: against the convex program at "
-        f"λ (1 + log ȳ / log(1/γ²)), ȳ the geometric mean of |y|. "
-        f"Right: flow limit against convex program at α = log(1/γ) / (2λ). Dashed: the predicted c / log(1/γ), nothing fitted (measured "
-        f"over predicted at log(1/γ) = {towards.log_scale.max():.0f}: {ratio.min():.3f} to {ratio.max():.3f}); dotted: the predicted power "
-        f"of γ, its exponent from a linear program, its height fitted at one point."))
+    plotting.caption(
+        figure,
+        (
+            f"The instance of the maps, (N, p, r, k) = ({N}, {P}, {RANK}, {SPARSITY}). Left, middle: γ = exp({LOG_GAMMA:g}), "
+            f"{curve.value.nunique()} values of α; three step sizes, set to be accurate to 0.1, 0.01 and 0.001 by the identity that "
+            f"sparseop.linear.descent explains, and never above half the stable one, which is what all three are at small α: there the "
+            f"error is what descent still lacks where it stops (residual {TOL:.0e} max|y|, or {MAX_ITER / 1e6:g} million steps). Thin, dashed: against the convex program at "
+            f"λ (1 + log ȳ / log(1/γ²)), ȳ the geometric mean of |y|. "
+            f"Right: flow limit against convex program at α = log(1/γ) / (2λ). Dashed: the predicted c / log(1/γ), nothing fitted (measured "
+            f"over predicted at log(1/γ) = {towards.log_scale.max():.0f}: {ratio.min():.3f} to {ratio.max():.3f}); dotted: the predicted power "
+            f"of γ, its exponent from a linear program, its height fitted at one point."
+        ),
+    )
     return figure
 
 
 def _draw_curve(axis: Axes, rows: pd.DataFrame, symbol: str) -> None:
     for index, (accuracy, group) in enumerate(rows.groupby("accuracy", sort=False)):
-        axis.plot(group.value, group[f"{symbol}_step"], color=plotting.COLORS[index], ls=plotting.DASHES[index], lw=1.6,
-                  label=f"step-size error, τ for {accuracy:g}")
+        axis.plot(
+            group.value,
+            group[f"{symbol}_step"],
+            color=plotting.COLORS[index],
+            ls=plotting.DASHES[index],
+            lw=1.6,
+            label=f"step-size error, τ for {accuracy:g}",
+        )
     finest = rows[rows.accuracy == rows.accuracy.min()]
     axis.plot(finest.value, finest[f"{symbol}_initial"], color="black", lw=2.4, label="initialisation error")
-    axis.plot(finest.value, finest[f"{symbol}_shifted"], color="black", lw=1.0, ls="--", label=r"the same, $\lambda$ corrected for $\bar y$")
-    axis.plot(finest.value, finest[f"{symbol}_total"], "o", ms=4, color=plotting.PURPLE, mec="white", mew=0.4,
-              label=f"descent − convex, τ for {finest.accuracy.iloc[0]:g}")
+    axis.plot(
+        finest.value,
+        finest[f"{symbol}_shifted"],
+        color="black",
+        lw=1.0,
+        ls="--",
+        label=r"the same, $\lambda$ corrected for $\bar y$",
+    )
+    axis.plot(
+        finest.value,
+        finest[f"{symbol}_total"],
+        "o",
+        ms=4,
+        color=plotting.PURPLE,
+        mec="white",
+        mew=0.4,
+        label=f"descent − convex, τ for {finest.accuracy.iloc[0]:g}",
+    )
 
 
 def _draw_rates(axis: Axes, rows: pd.DataFrame) -> None:
     for index, (lam, group) in enumerate(rows.groupby("value", sort=False)):
         color = plotting.COLORS[index]
         shown = group[group.theta_initial > 1e-13]
-        axis.plot(shown.log_scale, shown.theta_initial, plotting.MARKERS[index], ms=4.5, color=color, label=rf"$\lambda$ = {lam:g}")
+        axis.plot(
+            shown.log_scale,
+            shown.theta_initial,
+            plotting.MARKERS[index],
+            ms=4.5,
+            color=color,
+            label=rf"$\lambda$ = {lam:g}",
+        )
         if not group.pinned.iloc[0]:
             x = np.geomspace(4, group.log_scale.max(), 50)
             axis.plot(x, group.constant.iloc[0] / x, ls="--", lw=1.2, color=color)
@@ -266,7 +355,13 @@ def _draw_rates(axis: Axes, rows: pd.DataFrame) -> None:
             x = np.linspace(2, 40, 200)
             y = anchor.theta_initial * np.exp(-anchor.exponent * (x - anchor.log_scale))
             axis.plot(x[(y > 1e-13) & (y < 1)], y[(y > 1e-13) & (y < 1)], ls=":", lw=1.4, color=color)
-    axis.set(xscale="log", yscale="log", xlabel=r"$\log(1/\gamma)$", ylim=(1e-13, 2), title=r"initialisation error of $\theta$: two rates")
+    axis.set(
+        xscale="log",
+        yscale="log",
+        xlabel=r"$\log(1/\gamma)$",
+        ylim=(1e-13, 2),
+        title=r"initialisation error of $\theta$: two rates",
+    )
     axis.set_xticks([2, 4, 8, 16, 32, 64, 128], ["2", "4", "8", "16", "32", "64", "128"])
     axis.minorticks_off()
     axis.legend(loc="center right", bbox_to_anchor=(1, 0.45), fontsize=9)
@@ -289,9 +384,16 @@ def _parts(per_decade: int) -> list[study.Row]:
 
 
 STUDIES = (
-    study.Study("fig2", cell, {mode: _cells(n) for mode, n in (("paper", 20), ("quick", 5), ("full", 40))}, draw, warm=warm),
-    study.Study("fig2_decomposition", part, {mode: _parts(n) for mode, n in (("paper", 10), ("quick", 2), ("full", 20))}, draw_parts,
-                warm=warm),
+    study.Study(
+        "fig2", cell, {mode: _cells(n) for mode, n in (("paper", 20), ("quick", 5), ("full", 40))}, draw, warm=warm
+    ),
+    study.Study(
+        "fig2_decomposition",
+        part,
+        {mode: _parts(n) for mode, n in (("paper", 10), ("quick", 2), ("full", 20))},
+        draw_parts,
+        warm=warm,
+    ),
 )
 
 if __name__ == "__main__":

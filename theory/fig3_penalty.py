@@ -26,9 +26,14 @@ from sparseop.linear.recovery import recovery_interval, threshold_bound
 N, P = 100, 150
 PANELS = {"a": [(20, k) for k in (10, 20, 40, 60, 80)], "b": [(r, 20) for r in (10, 20, 40, 60, 80)]}
 FLOOR = 1e-10  # smaller errors are drawn here
-GRIDS = {mode: [{"rank": r, "sparsity": k, "trial": t, "per_decade": n}
-                for r, k in dict.fromkeys(PANELS["a"] + PANELS["b"]) for t in range(trials)]
-         for mode, trials, n in (("paper", 10, 20), ("quick", 3, 5), ("full", 50, 40))}
+GRIDS = {
+    mode: [
+        {"rank": r, "sparsity": k, "trial": t, "per_decade": n}
+        for r, k in dict.fromkeys(PANELS["a"] + PANELS["b"])
+        for t in range(trials)
+    ]
+    for mode, trials, n in (("paper", 10, 20), ("quick", 3, 5), ("full", 50, 40))
+}
 
 
 def cell(rank: int, sparsity: int, trial: int, per_decade: int) -> list[study.Row]:
@@ -40,13 +45,23 @@ def cell(rank: int, sparsity: int, trial: int, per_decade: int) -> list[study.Ro
     ends = [("below", 0.99 * exact.lower), ("above", 1.01 * exact.lower)] if exact.lower < np.inf else []
     path = solve_path(problem, [lam for _, lam in grid + ends], tol=1e-13)
     truth = problem.theta_star, problem.s_star
-    return [{
-        "where": where, "lam": lam, "gap": solution.gap, "iterations": solution.iterations,
-        "theta_error": np.linalg.norm(solution.theta - truth[0]) / np.linalg.norm(truth[0]),
-        "s_error": np.linalg.norm(solution.s - truth[1]) / np.linalg.norm(truth[1]),
-        "lam_0": exact.lower, "lam_1": exact.upper, "lp_error": exact.error,
-        "rho_low": rho.lower, "rho_high": rho.upper, "bound": threshold_bound(problem, rho.upper).corrected,
-    } for (where, lam), solution in zip(grid + ends, path, strict=True)]
+    return [
+        {
+            "where": where,
+            "lam": lam,
+            "gap": solution.gap,
+            "iterations": solution.iterations,
+            "theta_error": np.linalg.norm(solution.theta - truth[0]) / np.linalg.norm(truth[0]),
+            "s_error": np.linalg.norm(solution.s - truth[1]) / np.linalg.norm(truth[1]),
+            "lam_0": exact.lower,
+            "lam_1": exact.upper,
+            "lp_error": exact.error,
+            "rho_low": rho.lower,
+            "rho_high": rho.upper,
+            "bound": threshold_bound(problem, rho.upper).corrected,
+        }
+        for (where, lam), solution in zip(grid + ends, path, strict=True)
+    ]
 
 
 def draw(table: pd.DataFrame) -> Figure:
@@ -66,12 +81,16 @@ def draw(table: pd.DataFrame) -> Figure:
         _draw_strip(axes[2, column], table, curves, labels)
     trials = int(table.trial.nunique())
     above = table[table["where"] == "above"]
-    plotting.caption(figure, (
-        f"N = {N}, p = {P}. Thick: mean of {trials} trials; thin: each trial, at {table.per_decade.iloc[0]} weights a decade; errors "
-        f"below {FLOOR:.0e} are drawn there.\n"
-        f"Dots: each trial's error at 0.99 λ₀, λ₀ its exact threshold, from a linear program; at 1.01 λ₀ the largest error of θ, "
-        f"over all {len(above)} trials that have one, is {above.theta_error.max():.0e}.\n"
-        f"Diamonds: the sufficient threshold (B.25); its proof needs ρ < 1, and gives half of what is printed."))
+    plotting.caption(
+        figure,
+        (
+            f"N = {N}, p = {P}. Thick: mean of {trials} trials; thin: each trial, at {table.per_decade.iloc[0]} weights a decade; errors "
+            f"below {FLOOR:.0e} are drawn there.\n"
+            f"Dots: each trial's error at 0.99 λ₀, λ₀ its exact threshold, from a linear program; at 1.01 λ₀ the largest error of θ, "
+            f"over all {len(above)} trials that have one, is {above.theta_error.max():.0e}.\n"
+            f"Diamonds: the sufficient threshold (B.25); its proof needs ρ < 1, and gives half of what is printed."
+        ),
+    )
     return figure
 
 
@@ -96,17 +115,34 @@ def _draw_strip(axis: Axes, table: pd.DataFrame, curves: list[tuple[int, int]], 
             axis.plot(factor * bounded.bound, np.full(len(bounded), level), "D", ms=4.5, mec=color, mfc=face, alpha=0.7)
         text = [f"no weight recovers in {len(rows) - len(finite)} of {len(rows)}"] if len(finite) < len(rows) else []
         text += ["ρ ≥ 1: no bound"] if len(finite) and rows.rho_low.min() >= 1 else []
-        axis.text(0.99, level, ", ".join(text), transform=axis.get_yaxis_transform(), ha="right", va="center", fontsize=9,
-                  color="#444444")
-        axis.text(-0.02, level, labels[index], transform=axis.get_yaxis_transform(), ha="right", va="center", color=color)
+        axis.text(
+            0.99,
+            level,
+            ", ".join(text),
+            transform=axis.get_yaxis_transform(),
+            ha="right",
+            va="center",
+            fontsize=9,
+            color="#444444",
+        )
+        axis.text(
+            -0.02, level, labels[index], transform=axis.get_yaxis_transform(), ha="right", va="center", color=color
+        )
         axis.axhline(level - 0.5, color="#dddddd", lw=0.6)
     axis.grid(False)
     axis.set(ylim=(-0.5, len(curves) - 0.5), yticks=[], xlabel=r"$\lambda$")
     grey = {"ls": "", "color": plotting.GREY, "mec": plotting.GREY}
-    axis.legend(handles=[Line2D([], [], marker="o", label=r"exact $\lambda_0$", **grey),
-                         Line2D([], [], marker="D", ms=4.5, label="(B.25), by its proof", **grey),
-                         Line2D([], [], marker="D", ms=4.5, mfc="none", label="(B.25), as printed", **grey)], loc="center left",
-                frameon=True, framealpha=1, edgecolor="none")
+    axis.legend(
+        handles=[
+            Line2D([], [], marker="o", label=r"exact $\lambda_0$", **grey),
+            Line2D([], [], marker="D", ms=4.5, label="(B.25), by its proof", **grey),
+            Line2D([], [], marker="D", ms=4.5, mfc="none", label="(B.25), as printed", **grey),
+        ],
+        loc="center left",
+        frameon=True,
+        framealpha=1,
+        edgecolor="none",
+    )
 
 
 def warm() -> object:

@@ -43,16 +43,28 @@ def cell(r: int, k: int, trials: int) -> study.Row:
         solution = solve_convex(problem, LAM)
         generating, solving = generating + drawn - clock, solving + time.perf_counter() - drawn
         theta_star, s_star = problem.theta_star, problem.s_star
-        errors.append((np.linalg.norm(solution.theta - theta_star) / np.linalg.norm(theta_star),
-                       # with k = 0 there is no s_star to divide by: the error is measured against y
-                       np.linalg.norm(solution.s - s_star) / (np.linalg.norm(s_star) or np.linalg.norm(problem.y))))
+        errors.append(
+            (
+                np.linalg.norm(solution.theta - theta_star) / np.linalg.norm(theta_star),
+                # with k = 0 there is no s_star to divide by: the error is measured against y
+                np.linalg.norm(solution.s - s_star) / (np.linalg.norm(s_star) or np.linalg.norm(problem.y)),
+            )
+        )
         gaps.append(solution.gap)
         # mu >= 1, so (28) cannot hold where k^2 r >= N/4: no need for the QR that mu costs
         covered += k * k * r < N / 4 and incoherence_condition(problem, k).holds
     theta, s = np.array(errors).T
-    return {"success_theta": np.mean(theta < SUCCESS), "success_s": np.mean(s < SUCCESS), "error_theta": np.mean(theta),
-            "error_s": np.mean(s), "covered": covered / trials, "largest_gap": max(gaps),
-            "_generation_seconds": generating, "_solve_seconds": solving, "_programs": trials}
+    return {
+        "success_theta": np.mean(theta < SUCCESS),
+        "success_s": np.mean(s < SUCCESS),
+        "error_theta": np.mean(theta),
+        "error_s": np.mean(s),
+        "covered": covered / trials,
+        "largest_gap": max(gaps),
+        "_generation_seconds": generating,
+        "_solve_seconds": solving,
+        "_programs": trials,
+    }
 
 
 def coverage(table: pd.DataFrame) -> dict[str, float]:
@@ -63,8 +75,11 @@ def coverage(table: pd.DataFrame) -> dict[str, float]:
     corrupted = table[table.k > 0]
     area = _widths(corrupted.r) * _widths(corrupted.k)
     recovered, covered = (area * corrupted.success_theta).sum(), (area * corrupted.covered).sum()
-    return {"recovered_share": float(recovered / area.sum()), "covered_of_recovered": float(covered / recovered),
-            "largest_k_covered": int(corrupted.k[corrupted.covered > 0].max()) if covered else 0}
+    return {
+        "recovered_share": float(recovered / area.sum()),
+        "covered_of_recovered": float(covered / recovered),
+        "largest_k_covered": int(corrupted.k[corrupted.covered > 0].max()) if covered else 0,
+    }
 
 
 def draw(table: pd.DataFrame) -> Figure:
@@ -75,25 +90,44 @@ def draw(table: pd.DataFrame) -> Figure:
     curve = np.array([transition_sparsity(N, r) for r in range(1, N)])
     for axis, what in zip(axes, ("theta", "s"), strict=True):
         rate = table.pivot(index="k", columns="r", values=f"success_{what}").loc[sparsities, ranks].to_numpy()
-        image = axis.pcolormesh(_edges(ranks), _edges(sparsities), rate, cmap=plotting.RATE_MAP, vmin=0, vmax=1, rasterized=True)
+        image = axis.pcolormesh(
+            _edges(ranks), _edges(sparsities), rate, cmap=plotting.RATE_MAP, vmin=0, vmax=1, rasterized=True
+        )
         axis.plot(np.arange(1, N), curve, color=plotting.RED, lw=2.2)
         cover = table.pivot(index="k", columns="r", values="covered").loc[sparsities, ranks].to_numpy()
         corrupted = sparsities > 0
         held = (cover[corrupted] >= 0.5) * sparsities[corrupted, None]
         axis.fill_between(ranks, 0, held.max(axis=0), step="mid", color=plotting.CYAN, lw=0)
-        axis.set(xlabel="rank $r$ of $J$", xlim=(_edges(ranks)[0], _edges(ranks)[-1]), ylim=(_edges(sparsities)[0], 100),
-                 title=rf"success rate for $\{what}$" if what == "theta" else "success rate for $s$")
+        axis.set(
+            xlabel="rank $r$ of $J$",
+            xlim=(_edges(ranks)[0], _edges(ranks)[-1]),
+            ylim=(_edges(sparsities)[0], 100),
+            title=rf"success rate for $\{what}$" if what == "theta" else "success rate for $s$",
+        )
         axis.grid(visible=False)
     axes[0].set_ylabel("corrupted entries $k$")
     bar = figure.colorbar(image, ax=axes, pad=0.01, fraction=0.03)
     bar.set_label(f"share of {int(table.trials.max())} trials with relative error < {SUCCESS:g}")
     found = coverage(table)
-    axes[1].legend(handles=[
-        Line2D([], [], color=plotting.RED, lw=2.2, label="predicted 50 % curve, no free parameter"),
-        Line2D([], [], color=plotting.CYAN, lw=6, label=f"condition (28) holds ($k\\geq1$): {100 * found['covered_of_recovered']:.2g} % of the recovered"),
-    ], loc="upper right", labelcolor="white")
-    plotting.caption(figure, f"$N={N}$, $p={P}$, $\\lambda={LAM}$; {len(ranks)} x {len(sparsities)} cells (r, k), {int(table.trials.max())} trials each, "
-                             f"every program certified to a relative duality gap of {table.largest_gap.max():.0e} or less.")
+    axes[1].legend(
+        handles=[
+            Line2D([], [], color=plotting.RED, lw=2.2, label="predicted 50 % curve, no free parameter"),
+            Line2D(
+                [],
+                [],
+                color=plotting.CYAN,
+                lw=6,
+                label=f"condition (28) holds ($k\\geq1$): {100 * found['covered_of_recovered']:.2g} % of the recovered",
+            ),
+        ],
+        loc="upper right",
+        labelcolor="white",
+    )
+    plotting.caption(
+        figure,
+        f"$N={N}$, $p={P}$, $\\lambda={LAM}$; {len(ranks)} x {len(sparsities)} cells (r, k), {int(table.trials.max())} trials each, "
+        f"every program certified to a relative duality gap of {table.largest_gap.max():.0e} or less.",
+    )
     return figure
 
 
@@ -103,8 +137,13 @@ def tables(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     for r, column in table.groupby("r"):
         rate = column.sort_values("k")
         below = rate.k[rate.success_theta < 0.5]
-        rows.append({"r": r, "measured k at 50 %": float(below.min()) if len(below) else np.nan,
-                     "predicted k": float(transition_sparsity(N, r)) if r < N else 0.0})
+        rows.append(
+            {
+                "r": r,
+                "measured k at 50 %": float(below.min()) if len(below) else np.nan,
+                "predicted k": float(transition_sparsity(N, r)) if r < N else 0.0,
+            }
+        )
     return {"coverage": pd.DataFrame([coverage(table)]), "transition": pd.DataFrame(rows)}
 
 

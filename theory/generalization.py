@@ -41,8 +41,15 @@ SEEDS = {"paper": 5, "quick": 2, "full": 10}
 def construction_cell(y0: float, shift: float, sharper: bool) -> study.Row:
     """Return exact risks, and the same through similarities of two feature vectors, where temperature 0.2 can realise them."""
     y0_star = y0 + shift if sharper else y0 - shift
-    row = {"y0_star": y0_star, "closed_form": lower_constant(y0), "gap": float("nan"), "discrepancy": float("nan"),
-           "constant": float("nan"), "simulated_gap": float("nan"), "lipschitz": float("nan")}
+    row = {
+        "y0_star": y0_star,
+        "closed_form": lower_constant(y0),
+        "gap": float("nan"),
+        "discrepancy": float("nan"),
+        "constant": float("nan"),
+        "simulated_gap": float("nan"),
+        "lipschitz": float("nan"),
+    }
     if not 0 < y0_star < 0.5:
         return row
     risks = two_class_risks(y0, y0_star)
@@ -50,8 +57,14 @@ def construction_cell(y0: float, shift: float, sharper: bool) -> study.Row:
     features = np.array([[1.0, 0.0], [cosine, np.sqrt(1 - cosine**2)]])
     log_h = log_softmax(np.column_stack([np.ones(2), features @ features.T]) / TEMPERATURE, axis=1)
     moved = two_class_labels(y0_star) - two_class_labels(y0)
-    return {**row, "gap": risks.gap, "discrepancy": risks.discrepancy, "constant": risks.constant,
-            "simulated_gap": -(moved * log_h).sum(axis=1).mean(), "lipschitz": label_lipschitz(log_h)[1]}
+    return {
+        **row,
+        "gap": risks.gap,
+        "discrepancy": risks.discrepancy,
+        "constant": risks.constant,
+        "simulated_gap": -(moved * log_h).sum(axis=1).mean(),
+        "lipschitz": label_lipschitz(log_h)[1],
+    }
 
 
 def draw_construction(table: pd.DataFrame) -> Figure:
@@ -62,10 +75,20 @@ def draw_construction(table: pd.DataFrame) -> Figure:
     left.plot(x, [lower_constant(v) for v in x], color=plotting.BLUE, label=r"$c_0 = 2\ln\frac{y_0}{1-2y_0}/\sqrt{6}$")
     some = table[np.isfinite(table.constant)]
     left.plot(some.y0, some.constant, "o", color=plotting.RED, mfc="none", label="measured, every $y_0^*$")
-    left.plot(x, [lower_constant(v) / 3 for v in x], color=plotting.GREY, ls=":", label="with the printed prefactor 1/6 for 1/2")
+    left.plot(
+        x,
+        [lower_constant(v) / 3 for v in x],
+        color=plotting.GREY,
+        ls=":",
+        label="with the printed prefactor 1/6 for 1/2",
+    )
     left.axvline(1 / 3, color="black", lw=1, ls="--")
-    left.set(xlabel="fitted label mass $y_0$", ylabel=r"$|Q-\tilde Q| / E\|y-y^*\|_2$", title=r"the 'constant' $c_0$ vanishes at $y_0 = 1/3$",
-             ylim=(0, None))
+    left.set(
+        xlabel="fitted label mass $y_0$",
+        ylabel=r"$|Q-\tilde Q| / E\|y-y^*\|_2$",
+        title=r"the 'constant' $c_0$ vanishes at $y_0 = 1/3$",
+        ylim=(0, None),
+    )
     left.legend()
     for y0, color, marker in ((0.36, plotting.GREEN, "^"), (0.4, plotting.BLUE, "o"), (0.44, plotting.PURPLE, "D")):
         one = table[(table.y0 == y0) & np.isfinite(table.gap)].sort_values("y0_star")
@@ -74,12 +97,18 @@ def draw_construction(table: pd.DataFrame) -> Figure:
     right.set_xticks([-0.1, -0.05, 0, 0.05, 0.1])
     right.axhline(0, color="black", lw=0.8)
     right.axvline(0, color="black", lw=0.8)
-    right.set(xlabel=r"$\pm E\|y-y^*\|_2$ (right: true labels sharper, the paper's case)", ylabel=r"$Q - \tilde Q$",
-              title="the sign: sharper true labels, smaller risk")
+    right.set(
+        xlabel=r"$\pm E\|y-y^*\|_2$ (right: true labels sharper, the paper's case)",
+        ylabel=r"$Q - \tilde Q$",
+        title="the sign: sharper true labels, smaller risk",
+    )
     right.legend()
     example = two_class_risks(0.4, 0.45)
-    plotting.caption(figure, f"Exact. The paper's example (y0=0.4, y0*=0.45): Q - Q~ = {example.gap:.4f}, not the printed positive value; |Q - Q~| / E|y-y*| = "
-                             f"{example.constant:.3f}.\nA dot is one pair (y0, y0*); simulated through similarities at temperature {TEMPERATURE} the gaps are the same.")
+    plotting.caption(
+        figure,
+        f"Exact. The paper's example (y0=0.4, y0*=0.45): Q - Q~ = {example.gap:.4f}, not the printed positive value; |Q - Q~| / E|y-y*| = "
+        f"{example.constant:.3f}.\nA dot is one pair (y0, y0*); simulated through similarities at temperature {TEMPERATURE} the gaps are the same.",
+    )
     return figure
 
 
@@ -92,7 +121,9 @@ def run_cell(share: float, samples: int, seed: int) -> study.Row:
     query's class, 0.1 over all.
     """
     rng = study.generator("theorem 1", samples, seed)
-    data = corrupted_dataset(CENTRES, DIM, 2, rho=0, eps=EPS, n_classes=CLASSES, seed=study.generator("theorem 1 centres", seed))
+    data = corrupted_dataset(
+        CENTRES, DIM, 2, rho=0, eps=EPS, n_classes=CLASSES, seed=study.generator("theorem 1 centres", seed)
+    )
     own = np.arange(KEYS) % CENTRES
     dictionary = crop(data.centres[own], EPS, study.generator("theorem 1 keys", seed))
     train = _pairs(data, own, samples, rng)
@@ -114,13 +145,26 @@ def run_cell(share: float, samples: int, seed: int) -> study.Row:
     printed, sharp = label_lipschitz(log_h)
     # cos / tau lies in [-1/tau, 1/tau], so no cross entropy exceeds 2 / tau + log(keys)
     loss_range = 2 / TEMPERATURE + np.log(KEYS + 1)
-    terms = upper_bound(losses, discrepancy, lipschitz=sharp, loss_range=loss_range, log_class_size=32 * DIM**2 * np.log(2))
+    terms = upper_bound(
+        losses, discrepancy, lipschitz=sharp, loss_range=loss_range, log_class_size=32 * DIM**2 * np.log(2)
+    )
     single = upper_bound(losses, discrepancy, lipschitz=sharp, loss_range=loss_range)
     population, training = float(-(test[2] * log_test).sum(axis=1).mean()), float(-(y * log_h).sum(axis=1).mean())
-    return {"discrepancy": discrepancy, "population": population, "training": training, "gap": abs(population - training),
-            "label": terms.label, "label_printed": printed * discrepancy, "deviation": terms.variance + terms.range,
-            "deviation_single": single.variance + single.range, "lipschitz": sharp, "lipschitz_printed": printed,
-            "class_accuracy": float(np.mean(test[2][np.arange(POPULATION), log_test[:, 1:].argmax(axis=1) + 1] > 0.5 / (KEYS + 1)))}
+    return {
+        "discrepancy": discrepancy,
+        "population": population,
+        "training": training,
+        "gap": abs(population - training),
+        "label": terms.label,
+        "label_printed": printed * discrepancy,
+        "deviation": terms.variance + terms.range,
+        "deviation_single": single.variance + single.range,
+        "lipschitz": sharp,
+        "lipschitz_printed": printed,
+        "class_accuracy": float(
+            np.mean(test[2][np.arange(POPULATION), log_test[:, 1:].argmax(axis=1) + 1] > 0.5 / (KEYS + 1))
+        ),
+    }
 
 
 def _pairs(data, own: np.ndarray, samples: int, rng: np.random.Generator):  # type: ignore[no-untyped-def]
@@ -138,7 +182,9 @@ def _normalise(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _log_probabilities(u: np.ndarray, positive: np.ndarray, dictionary: np.ndarray) -> np.ndarray:
-    return np.asarray(log_softmax(np.column_stack([(u * positive).sum(axis=1), u @ dictionary.T]) / TEMPERATURE, axis=1))
+    return np.asarray(
+        log_softmax(np.column_stack([(u * positive).sum(axis=1), u @ dictionary.T]) / TEMPERATURE, axis=1)
+    )
 
 
 def draw_run(table: pd.DataFrame) -> Figure:
@@ -147,41 +193,87 @@ def draw_run(table: pd.DataFrame) -> Figure:
     left, right = figure.subplots(1, 2)
     table = table.assign(at=table.groupby(["share", "samples"]).discrepancy.transform("mean").round(3))
     for samples, color, marker in zip(sorted(table.samples.unique()), plotting.COLORS, plotting.MARKERS, strict=False):
-        plotting.mean_spread(left, table[table.samples == samples], "at", "gap", color=color, marker=marker, ls="-" if samples == 200 else "--",
-                             label=f"measured, n = {samples}")
+        plotting.mean_spread(
+            left,
+            table[table.samples == samples],
+            "at",
+            "gap",
+            color=color,
+            marker=marker,
+            ls="-" if samples == 200 else "--",
+            label=f"measured, n = {samples}",
+        )
     line = table.groupby("at").label.mean()
     left.plot(line.index, line, color="black", lw=1.2, label=r"$L_y\,E\|y-y^*\|$, $L_y$ on the simplex")
     left.set(xlabel=r"$E\|y-y^*\|_2$", ylabel=r"$|Q-\tilde Q|$", title="the gap is the labels' inaccuracy")
     left.legend(fontsize=8.8)
-    mean = table[table.share == 0].groupby("samples")[["gap", "label", "label_printed", "deviation", "deviation_single"]].mean()
-    for name, color, marker, dash, label in (("gap", plotting.RED, "s", "-", "measured gap"), ("label", "black", "o", "-", "label term, $L_y$ on the simplex"),
-                                             ("label_printed", plotting.GREY, "o", "--", r"label term, $L_y = \|\log h\|_2$"),
-                                             ("deviation", plotting.BLUE, "^", "-", r"deviation, any $A$ in float32"),
-                                             ("deviation_single", plotting.CYAN, "^", "--", "deviation, one fixed $A$")):
+    mean = (
+        table[table.share == 0]
+        .groupby("samples")[["gap", "label", "label_printed", "deviation", "deviation_single"]]
+        .mean()
+    )
+    for name, color, marker, dash, label in (
+        ("gap", plotting.RED, "s", "-", "measured gap"),
+        ("label", "black", "o", "-", "label term, $L_y$ on the simplex"),
+        ("label_printed", plotting.GREY, "o", "--", r"label term, $L_y = \|\log h\|_2$"),
+        ("deviation", plotting.BLUE, "^", "-", r"deviation, any $A$ in float32"),
+        ("deviation_single", plotting.CYAN, "^", "--", "deviation, one fixed $A$"),
+    ):
         right.plot(mean.index, mean[name], color=color, marker=marker, ls=dash, label=label)
     right.set(xscale="log", yscale="log", xlabel="samples $n$", title="the terms of the bound, one-hot labels")
     plotting.plain_ticks(right, mean.index)
     right.legend(fontsize=8.4, loc="lower left")
     ratio = (table.label / table.gap)[table.share == 0].mean()
     steep = (table.gap / table.discrepancy)[table.share == 0].mean()
-    plotting.caption(figure, f"Contrastive model with {KEYS + 1} keys, {DIM}x{DIM} weights, temperature {TEMPERATURE}; mean and standard deviation of {table.seed.nunique()} draws; "
-                             f"{POPULATION} fresh pairs for Q. For one-hot labels the gap is {steep:.1f} E|y-y*|\nat every n: more samples do not help. The bound holds in all runs; for one-hot "
-                             f"labels its label term is {ratio:.1f} times the gap.")
+    plotting.caption(
+        figure,
+        f"Contrastive model with {KEYS + 1} keys, {DIM}x{DIM} weights, temperature {TEMPERATURE}; mean and standard deviation of {table.seed.nunique()} draws; "
+        f"{POPULATION} fresh pairs for Q. For one-hot labels the gap is {steep:.1f} E|y-y*|\nat every n: more samples do not help. The bound holds in all runs; for one-hot "
+        f"labels its label term is {ratio:.1f} times the gap.",
+    )
     return figure
 
 
 def table_run(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Tabulate all terms, mean over the draws, and the standard deviation of the gap."""
     grouped = table.groupby(["samples", "share"])
-    mean = grouped[["discrepancy", "population", "training", "gap", "label", "label_printed", "deviation", "lipschitz", "lipschitz_printed"]].mean()
-    return {"": mean.assign(gap_sd=grouped.gap.std(), bound_over_gap=(mean.label + mean.deviation) / mean.gap).reset_index()}
+    mean = grouped[
+        [
+            "discrepancy",
+            "population",
+            "training",
+            "gap",
+            "label",
+            "label_printed",
+            "deviation",
+            "lipschitz",
+            "lipschitz_printed",
+        ]
+    ].mean()
+    return {
+        "": mean.assign(gap_sd=grouped.gap.std(), bound_over_gap=(mean.label + mean.deviation) / mean.gap).reset_index()
+    }
 
 
 STUDIES = (
-    study.Study("theorem1_construction", construction_cell,
-                {"paper": [{"y0": y, "shift": d, "sharper": s} for y in FITTED for d in SHIFTS for s in (True, False)]}, draw_construction),
-    study.Study("theorem1_run", run_cell, {m: [{"share": s, "samples": n, "seed": seed} for s in SHARES for n in SAMPLES[m] for seed in range(SEEDS[m])]
-                                           for m in SEEDS}, draw_run, table_run),
+    study.Study(
+        "theorem1_construction",
+        construction_cell,
+        {"paper": [{"y0": y, "shift": d, "sharper": s} for y in FITTED for d in SHIFTS for s in (True, False)]},
+        draw_construction,
+    ),
+    study.Study(
+        "theorem1_run",
+        run_cell,
+        {
+            m: [
+                {"share": s, "samples": n, "seed": seed} for s in SHARES for n in SAMPLES[m] for seed in range(SEEDS[m])
+            ]
+            for m in SEEDS
+        },
+        draw_run,
+        table_run,
+    ),
 )
 
 if __name__ == "__main__":

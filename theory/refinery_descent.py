@@ -32,12 +32,23 @@ METHODS = {
     "cluster": ({"alpha": ALPHA, "positive_from": "cluster"}, r"refinery, $\tilde x$ another crop, redrawn"),
     "fresh": ({"alpha": ALPHA, "positive_from": "fresh"}, r"refinery, $\tilde x$ a fresh crop"),
     # on S+ a step acts as eta (1 - alpha), so it may be 1 / (1 - alpha) times longer: descent's effective time in as many steps
-    "long": ({"alpha": ALPHA, "positive_from": "cluster", "longer": 1 / (1 - ALPHA)}, r"refinery, another crop, step $\eta/(1-\alpha)$"),
+    "long": (
+        {"alpha": ALPHA, "positive_from": "cluster", "longer": 1 / (1 - ALPHA)},
+        r"refinery, another crop, step $\eta/(1-\alpha)$",
+    ),
 }
-SHOWN = {"descent": (plotting.BLUE, "-"), "self": (plotting.CYAN, "--"), "stopped": (plotting.YELLOW, (0, (3, 1, 1, 1, 1, 1))),
-         "teacher": (plotting.GREY, ":"), "cluster": (plotting.RED, "-"), "fresh": (plotting.PURPLE, "-.")}
-GRIDS = {mode: [{"method": m, "steps": steps, "seed": s} for m in METHODS for s in range(seeds)]
-         for mode, seeds, steps in (("paper", 5, 5000), ("quick", 2, 1000), ("full", 10, 10000))}
+SHOWN = {
+    "descent": (plotting.BLUE, "-"),
+    "self": (plotting.CYAN, "--"),
+    "stopped": (plotting.YELLOW, (0, (3, 1, 1, 1, 1, 1))),
+    "teacher": (plotting.GREY, ":"),
+    "cluster": (plotting.RED, "-"),
+    "fresh": (plotting.PURPLE, "-."),
+}
+GRIDS = {
+    mode: [{"method": m, "steps": steps, "seed": s} for m in METHODS for s in range(seeds)]
+    for mode, seeds, steps in (("paper", 5, 5000), ("quick", 2, 1000), ("full", 10, 10000))
+}
 
 
 def cell(method: str, steps: int, seed: int) -> list[study.Row]:
@@ -48,14 +59,32 @@ def cell(method: str, steps: int, seed: int) -> list[study.Row]:
     if options.get("alpha") == "cosine":
         options["alpha"] = schedules.cosine(steps, 1.0, STOP_AFTER)
     eta = largest_step(data, network) * options.pop("longer", 1)
-    run = refine(data, network, steps=steps, eta=eta, precision="single", record=log_steps(steps, 48),
-                 seed=study.generator("descent run", seed), **options)
+    run = refine(
+        data,
+        network,
+        steps=steps,
+        eta=eta,
+        precision="single",
+        record=log_steps(steps, 48),
+        seed=study.generator("descent run", seed),
+        **options,
+    )
     noise = np.linalg.norm(data.minus(data.y))
     return [
-        {"step": t, "time": run.time[i], "test_accuracy": run.test_accuracy[i], "noise_fitted": run.noise_fitted[i],
-         "label_recovery": run.label_recovery[i], "distance": run.distance[i], "error": run.error[i],
-         "error_max": run.error_max[i], "discrepancy": run.discrepancy[i], "fit_plus": run.fit_plus[i],
-         "fit_minus": run.fit_minus[i] / noise, "projection": np.abs(data.plus(data.y - data.y_star)).max()}
+        {
+            "step": t,
+            "time": run.time[i],
+            "test_accuracy": run.test_accuracy[i],
+            "noise_fitted": run.noise_fitted[i],
+            "label_recovery": run.label_recovery[i],
+            "distance": run.distance[i],
+            "error": run.error[i],
+            "error_max": run.error_max[i],
+            "discrepancy": run.discrepancy[i],
+            "fit_plus": run.fit_plus[i],
+            "fit_minus": run.fit_minus[i] / noise,
+            "projection": np.abs(data.plus(data.y - data.y_star)).max(),
+        }
         for i, t in enumerate(run.step)
     ]
 
@@ -69,8 +98,12 @@ def draw_steps(table: pd.DataFrame) -> Figure:
     """Test accuracy, wrong labels fitted, distance travelled and label recovery against the step."""
     figure = Figure(figsize=(11.6, 7.6))
     axes = figure.subplots(2, 2, sharex=True)
-    panels = (("test_accuracy", "test accuracy on fresh crops", False), ("noise_fitted", "share of the wrong labels fitted", False),
-              ("distance", r"distance travelled $\|W_t - W_0\|_F$", True), ("label_recovery", r"refined labels $\bar y^t$ that are right", False))
+    panels = (
+        ("test_accuracy", "test accuracy on fresh crops", False),
+        ("noise_fitted", "share of the wrong labels fitted", False),
+        ("distance", r"distance travelled $\|W_t - W_0\|_F$", True),
+        ("label_recovery", r"refined labels $\bar y^t$ that are right", False),
+    )
     for axis, (name, title, logarithmic) in zip(axes.flat, panels, strict=True):
         for method, (color, dash) in SHOWN.items():
             _draw_curve(axis, table[table.method == method], "step", name, color, dash, METHODS[method][1])
@@ -90,11 +123,13 @@ def draw_caption(table: pd.DataFrame) -> str:
     """Say what the figure shows, in numbers."""
     last = table[table.step == table.step.max()].groupby("method").mean(numeric_only=True)
     best = table[table.method == "descent"].groupby("seed").test_accuracy.max().mean()
-    return (f"{CENTRES} centres of {CROPS} crops, two classes, rho={RHO}, eps={EPS}, width {WIDTH}, tanh, alpha={ALPHA}; mean and range of "
-            f"{table.seed.nunique()} draws. Gradient descent: {best:.3f} at its best, {last.test_accuracy['descent']:.3f} after "
-            f"{int(table.step.max())} steps\nwith {last.noise_fitted['descent']:.0%} of the wrong labels fitted. The refinery with another "
-            f"crop ends at {last.test_accuracy['cluster']:.3f} with {last.noise_fitted['cluster']:.0%} fitted and needs no stopping time; "
-            f"with x~ = x it overfits too, later.")
+    return (
+        f"{CENTRES} centres of {CROPS} crops, two classes, rho={RHO}, eps={EPS}, width {WIDTH}, tanh, alpha={ALPHA}; mean and range of "
+        f"{table.seed.nunique()} draws. Gradient descent: {best:.3f} at its best, {last.test_accuracy['descent']:.3f} after "
+        f"{int(table.step.max())} steps\nwith {last.noise_fitted['descent']:.0%} of the wrong labels fitted. The refinery with another "
+        f"crop ends at {last.test_accuracy['cluster']:.3f} with {last.noise_fitted['cluster']:.0%} fitted and needs no stopping time; "
+        f"with x~ = x it overfits too, later."
+    )
 
 
 def draw_time(table: pd.DataFrame) -> Figure:
@@ -109,16 +144,27 @@ def draw_time(table: pd.DataFrame) -> Figure:
             _draw_curve(axis, later[later.method == method], "effective", name, color, dash, METHODS[method][1])
     stopped = later[(later.method == "stopped") & (later.step == later.step.max())].mean(numeric_only=True)
     for axis, name in ((left, "test_accuracy"), (right, "fit_minus")):
-        axis.plot(stopped.effective, stopped[name], "o", color=plotting.YELLOW, mec="black", ms=8, label="where it stops for ever")
+        axis.plot(
+            stopped.effective,
+            stopped[name],
+            "o",
+            color=plotting.YELLOW,
+            mec="black",
+            ms=8,
+            label="where it stops for ever",
+        )
         axis.set(xscale="log", xlabel=r"effective number of steps $\sum_s (1-\alpha_s)$")
     last = later[(later.method == "long") & (later.step == later.step.max())].mean(numeric_only=True)
     right.axhline(ALPHA, color=plotting.GREY, lw=1.2, ls=":", label=r"floor of linear theory, $\alpha$")
     left.set(title="test accuracy", ylim=(0.3, 1.03))
     right.set(ylim=(0, 1.08), title=r"label noise not fitted, $\|P_{S_-}(f-y)\| / \|P_{S_-}y\|$")
     right.legend(loc="lower left", fontsize=8.6)
-    plotting.caption(figure, f"The same runs. From descent's tenth step on, gradient descent and the refinery with x~ = x fall on one curve (test accuracies at equal "
-                             f"effective time differ by at most {table_collapse(table):.3f});\nalpha only sets how far along it a run gets, and alpha -> 1 "
-                             f"stops it there. With another crop {1 - last.fit_minus:.0%} of the noise is fitted in the end, near linear theory's {1 - ALPHA:.0%}, and the accuracy stays {last.test_accuracy:.3f}.")
+    plotting.caption(
+        figure,
+        f"The same runs. From descent's tenth step on, gradient descent and the refinery with x~ = x fall on one curve (test accuracies at equal "
+        f"effective time differ by at most {table_collapse(table):.3f});\nalpha only sets how far along it a run gets, and alpha -> 1 "
+        f"stops it there. With another crop {1 - last.fit_minus:.0%} of the noise is fitted in the end, near linear theory's {1 - ALPHA:.0%}, and the accuracy stays {last.test_accuracy:.3f}.",
+    )
     return figure
 
 
@@ -132,7 +178,9 @@ def table_effective(table: pd.DataFrame) -> pd.DataFrame:
 def table_collapse(table: pd.DataFrame) -> float:
     """Largest difference of the mean test accuracies of descent and of x~ = x at equal effective time, from step 10 on."""
     table = table_effective(table)
-    curves = {m: table[table.method == m].groupby("effective").test_accuracy.mean() for m in ("descent", "self", "stopped")}
+    curves = {
+        m: table[table.method == m].groupby("effective").test_accuracy.mean() for m in ("descent", "self", "stopped")
+    }
     reference = curves["descent"]
     differences = []
     for method in ("self", "stopped"):
@@ -150,10 +198,16 @@ def table(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
     for method in METHODS:
         end = last.loc[method]
         row = {"method": method, "steps": int(frame.step.max()), "draws": len(end)}
-        for name, values in (("best test accuracy", best.loc[method]), ("test accuracy", end.test_accuracy),
-                             ("wrong labels fitted", end.noise_fitted), ("refined labels right", end.label_recovery),
-                             ("|f-y*| rms", end.error), ("|f-y*| max", end.error_max), ("distance", end.distance),
-                             ("noise unfitted", end.fit_minus)):
+        for name, values in (
+            ("best test accuracy", best.loc[method]),
+            ("test accuracy", end.test_accuracy),
+            ("wrong labels fitted", end.noise_fitted),
+            ("refined labels right", end.label_recovery),
+            ("|f-y*| rms", end.error),
+            ("|f-y*| max", end.error_max),
+            ("distance", end.distance),
+            ("noise unfitted", end.fit_minus),
+        ):
             row[name] = values.mean()
             row[f"{name}, sd"] = values.std()
         rows.append(row)

@@ -39,9 +39,14 @@ def jacobian_cell(activation: str, eps: float, centres: int, width: int, seed: i
     per = data.n / data.n_centres
     norm = float(np.linalg.norm(data.centres, 2))
     return {
-        "lam": lam, "plus_min": spectrum.plus[-1], "plus_max": spectrum.plus[0], "minus_max": spectrum.minus[0],
-        "minus_median": float(np.median(spectrum.minus)), "alpha_prime": np.sqrt(data.c_low * per * lam / 2),
-        "mean_width_limit": np.sqrt(per * lam), "beta_bound": np.sqrt(data.c_up * per) * network.phi.Gamma * norm,
+        "lam": lam,
+        "plus_min": spectrum.plus[-1],
+        "plus_max": spectrum.plus[0],
+        "minus_max": spectrum.minus[0],
+        "minus_median": float(np.median(spectrum.minus)),
+        "alpha_prime": np.sqrt(data.c_low * per * lam / 2),
+        "mean_width_limit": np.sqrt(per * lam),
+        "beta_bound": np.sqrt(data.c_up * per) * network.phi.Gamma * norm,
         "minus_bound": network.phi.Gamma * np.sqrt(data.n) * data.eps,
         "slope_bound": network.phi.slope * np.sqrt(data.c_up * per) * norm,
     }
@@ -49,13 +54,25 @@ def jacobian_cell(activation: str, eps: float, centres: int, width: int, seed: i
 
 def projection_cell(rho: float, classes: int, sizes: str, corruption: str, seed: int) -> study.Row:
     """|P_S+ e|_inf of one draw of wrong labels, next to the bounds of Lemmas 8 and 4."""
-    data = corrupted_dataset(CENTRES, DIM, SIZES[sizes], rho=rho, eps=0, n_classes=classes, corruption=corruption,
-                             seed=study.generator("projection", rho_key(rho), classes, sizes, corruption, seed))
+    data = corrupted_dataset(
+        CENTRES,
+        DIM,
+        SIZES[sizes],
+        rho=rho,
+        eps=0,
+        n_classes=classes,
+        corruption=corruption,
+        seed=study.generator("projection", rho_key(rho), classes, sizes, corruption, seed),
+    )
     e = data.y - data.y_star
     wrong = int(np.count_nonzero(e))
     spread = data.diffusedness * np.sqrt(wrong) / data.n
-    return {"projection": np.abs(data.plus(e)).max(), "lemma8": 2 * rho, "lemma4": spread * np.linalg.norm(e),
-            "printed_inf": spread * np.abs(e).max(initial=0.0)}
+    return {
+        "projection": np.abs(data.plus(e)).max(),
+        "lemma8": 2 * rho,
+        "lemma4": spread * np.linalg.norm(e),
+        "printed_inf": spread * np.abs(e).max(initial=0.0),
+    }
 
 
 def rho_key(rho: float) -> int:
@@ -74,8 +91,13 @@ def jacobian_grid(seeds: int) -> list[study.Row]:
 
 def projection_grid(seeds: int) -> list[study.Row]:
     """All shares of wrong labels, cluster sizes and both ways to be wrong."""
-    return [{"rho": r, "classes": c, "sizes": s, "corruption": kind, "seed": seed} for c, s in PROJECTIONS for r in RHOS
-            for kind in ("random", "farthest") for seed in range(seeds)]
+    return [
+        {"rho": r, "classes": c, "sizes": s, "corruption": kind, "seed": seed}
+        for c, s in PROJECTIONS
+        for r in RHOS
+        for kind in ("random", "farthest")
+        for seed in range(seeds)
+    ]
 
 
 def draw_jacobian(table: pd.DataFrame) -> Figure:
@@ -83,37 +105,65 @@ def draw_jacobian(table: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(12.6, 4.6))
     left, middle, right = figure.subplots(1, 3)
     base = table[(table.centres == CENTRES) & (table.width == WIDTH) & (table.activation == "tanh")]
-    series = (("plus_max", plotting.BLUE, "o", r"largest on $S_+$  ($\beta$)"),
-              ("plus_min", plotting.GREEN, "s", r"smallest on $S_+$  ($\alpha$)"),
-              ("minus_max", plotting.RED, "^", r"largest on $S_-$  ($\epsilon$)"),
-              ("minus_median", plotting.YELLOW, "D", r"median on $S_-$"))
+    series = (
+        ("plus_max", plotting.BLUE, "o", r"largest on $S_+$  ($\beta$)"),
+        ("plus_min", plotting.GREEN, "s", r"smallest on $S_+$  ($\alpha$)"),
+        ("minus_max", plotting.RED, "^", r"largest on $S_-$  ($\epsilon$)"),
+        ("minus_median", plotting.YELLOW, "D", r"median on $S_-$"),
+    )
     for name, color, marker, label in series:
         plotting.mean_spread(left, base, "eps", name, color=color, marker=marker, label=label)
     mean = base.groupby("eps")[["beta_bound", "alpha_prime", "minus_bound"]].mean()
     left.plot(mean.index, mean.beta_bound, color=plotting.BLUE, ls=":", lw=1.2)
     left.plot(mean.index, mean.alpha_prime, color=plotting.GREEN, ls=":", lw=1.2)
     left.plot(mean.index, mean.minus_bound, color=plotting.RED, ls=":", lw=1.2, label="bounds of Theorem 4, Lemma 9")
-    left.set(xscale="log", yscale="log", xlabel=r"radius of the crops $\varepsilon$", ylabel="singular value of the Jacobian",
-             title=r"large on $S_+$, small on $S_-$")
+    left.set(
+        xscale="log",
+        yscale="log",
+        xlabel=r"radius of the crops $\varepsilon$",
+        ylabel="singular value of the Jacobian",
+        title=r"large on $S_+$, small on $S_-$",
+    )
     plotting.plain_ticks(left, (0.02, 0.05, 0.1, 0.2, 0.5))
     left.set_ylim(bottom=left.get_ylim()[0] * 0.06)
     left.legend(loc="lower right", fontsize=8.2)
 
     wide = table[(table.centres == CENTRES) & (table.eps == EPS) & (table.activation == "tanh")].copy()
     wide["relative"] = wide.plus_min / wide.mean_width_limit
-    plotting.mean_spread(middle, wide, "width", "relative", color=plotting.GREEN, marker="s", label=r"measured, $\varepsilon=0.3$")
+    plotting.mean_spread(
+        middle, wide, "width", "relative", color=plotting.GREEN, marker="s", label=r"measured, $\varepsilon=0.3$"
+    )
     middle.axhline(1, color=plotting.GREY, ls="--", lw=1.2, label="infinite width, crops at their centres")
     middle.axhline(np.sqrt(0.5), color=plotting.GREEN, ls=":", lw=1.2, label=r"$\alpha'$, guaranteed at large width")
-    middle.set(xscale="log", xlabel="width $k$", ylabel=r"smallest on $S_+$ / $\sqrt{n\lambda(C)/K}$", ylim=(0, 1.35),
-               title=r"$\alpha$ settles at a small width")
+    middle.set(
+        xscale="log",
+        xlabel="width $k$",
+        ylabel=r"smallest on $S_+$ / $\sqrt{n\lambda(C)/K}$",
+        ylim=(0, 1.35),
+        title=r"$\alpha$ settles at a small width",
+    )
     middle.legend(loc="lower right", fontsize=8.2)
 
     counts = table[(table.eps == EPS) & (table.width == WIDTH)]
-    for activation, color, marker, dash in zip(ACTIVATIONS, (plotting.BLUE, plotting.PURPLE, plotting.YELLOW), "ovD", ("-", "--", ":"),
-                                               strict=True):
-        plotting.mean_spread(right, counts[counts.activation == activation], "centres", "lam", color=color, marker=marker, ls=dash,
-                             label=activation)
-    right.set(yscale="log", xlabel="centres $K$ (in $d=20$)", ylabel=r"$\lambda(C)$", title="more centres, harder to tell apart")
+    for activation, color, marker, dash in zip(
+        ACTIVATIONS, (plotting.BLUE, plotting.PURPLE, plotting.YELLOW), "ovD", ("-", "--", ":"), strict=True
+    ):
+        plotting.mean_spread(
+            right,
+            counts[counts.activation == activation],
+            "centres",
+            "lam",
+            color=color,
+            marker=marker,
+            ls=dash,
+            label=activation,
+        )
+    right.set(
+        yscale="log",
+        xlabel="centres $K$ (in $d=20$)",
+        ylabel=r"$\lambda(C)$",
+        title="more centres, harder to tell apart",
+    )
     right.legend()
     plotting.caption(figure, draw_caption(table))
     return figure
@@ -124,49 +174,84 @@ def draw_caption(table: pd.DataFrame) -> str:
     base = table[(table.centres == CENTRES) & (table.width == WIDTH) & (table.activation == "tanh")]
     mean = base.groupby("eps").mean(numeric_only=True)
     slope = np.polyfit(np.log(mean.index), np.log(mean.minus_max), 1)[0]
-    return (f"tanh, {CENTRES} centres of {CROPS} crops each, d={DIM}, width {WIDTH}; mean and standard deviation of "
-            f"{base.seed.nunique()} draws. On S- the largest singular value grows like eps^{slope:.2f};\nat eps={EPS} it is "
-            f"{mean.minus_max[EPS] / mean.plus_min[EPS]:.2f} of the smallest on S+. Dotted: the theory's bounds, "
-            f"{mean.beta_bound[EPS] / mean.plus_max[EPS]:.1f} (beta), {mean.plus_min[EPS] / mean.alpha_prime[EPS]:.1f} (alpha) and "
-            f"{mean.minus_bound[EPS] / mean.minus_max[EPS]:.1f} (S-) times too loose there.")
+    return (
+        f"tanh, {CENTRES} centres of {CROPS} crops each, d={DIM}, width {WIDTH}; mean and standard deviation of "
+        f"{base.seed.nunique()} draws. On S- the largest singular value grows like eps^{slope:.2f};\nat eps={EPS} it is "
+        f"{mean.minus_max[EPS] / mean.plus_min[EPS]:.2f} of the smallest on S+. Dotted: the theory's bounds, "
+        f"{mean.beta_bound[EPS] / mean.plus_max[EPS]:.1f} (beta), {mean.plus_min[EPS] / mean.alpha_prime[EPS]:.1f} (alpha) and "
+        f"{mean.minus_bound[EPS] / mean.minus_max[EPS]:.1f} (S-) times too loose there."
+    )
 
 
 def draw_projection(table: pd.DataFrame) -> Figure:
     """|P_S+ e|_inf against rho: the line 2 rho is reached by the farthest wrong label and by two classes."""
     figure = Figure(figsize=(9.4, 4.6))
     axes = figure.subplots(1, 2, sharey=True)
-    for axis, kind, title in zip(axes, ("random", "farthest"), ("a wrong label is any other class's",
-                                                                 "a wrong label is the farthest one"), strict=True):
-        for (classes, sizes), color, marker, dash in zip(PROJECTIONS, plotting.COLORS, plotting.MARKERS, plotting.DASHES,
-                                                         strict=True):
+    for axis, kind, title in zip(
+        axes,
+        ("random", "farthest"),
+        ("a wrong label is any other class's", "a wrong label is the farthest one"),
+        strict=True,
+    ):
+        for (classes, sizes), color, marker, dash in zip(
+            PROJECTIONS, plotting.COLORS, plotting.MARKERS, plotting.DASHES, strict=True
+        ):
             some = table[(table.classes == classes) & (table.sizes == sizes) & (table.corruption == kind)]
-            plotting.mean_spread(axis, some, "rho", "projection", color=color, marker=marker, ls=dash, label=f"{classes} classes, {sizes} clusters")
+            plotting.mean_spread(
+                axis,
+                some,
+                "rho",
+                "projection",
+                color=color,
+                marker=marker,
+                ls=dash,
+                label=f"{classes} classes, {sizes} clusters",
+            )
         x = np.linspace(0, 0.5, 2)
         axis.plot(x, 2 * x, color="black", lw=1, zorder=0, label=r"$2\rho$ (Lemma 8)")
         axis.set(xlabel=r"share of wrong labels $\rho$", title=title)
     axes[0].set_ylabel(r"$\|P_{S_+}e\|_\infty$")
     axes[0].legend(fontsize=8.2)
     close = table[(table.corruption == "farthest") & (table.sizes == "equal")]
-    plotting.caption(figure, f"{CENTRES} centres; equal: 50 crops each, unequal: 10 to 90. Mean and standard deviation of "
-                             f"{table.seed.nunique()} draws. With the farthest wrong label and equal clusters\nthe bound 2 rho is "
-                             f"met with equality in all {len(close)} draws; a random wrong label of many classes stays below it.")
+    plotting.caption(
+        figure,
+        f"{CENTRES} centres; equal: 50 crops each, unequal: 10 to 90. Mean and standard deviation of "
+        f"{table.seed.nunique()} draws. With the farthest wrong label and equal clusters\nthe bound 2 rho is "
+        f"met with equality in all {len(close)} draws; a random wrong label of many classes stays below it.",
+    )
     return figure
 
 
 def table_projection(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """How loose Lemmas 8 and 4 are, and how often the printed infinity norm fails."""
-    some = table.assign(loose8=table.lemma8 / table.projection, loose4=table.lemma4 / table.projection,
-                        fails=table.printed_inf < table.projection * (1 - 1e-12))
+    some = table.assign(
+        loose8=table.lemma8 / table.projection,
+        loose4=table.lemma4 / table.projection,
+        fails=table.printed_inf < table.projection * (1 - 1e-12),
+    )
     grouped = some[np.isfinite(some.loose8)].groupby(["corruption", "classes", "sizes"], sort=False)
-    return {"": grouped.agg(**{"2 rho / measured, min": ("loose8", "min"), "2 rho / measured, mean": ("loose8", "mean"),
-                               "Lemma 4 / measured, min": ("loose4", "min"), "Lemma 4 / measured, mean": ("loose4", "mean"),
-                               "draws violating the |e|_inf version": ("fails", "mean")}).reset_index()}
+    return {
+        "": grouped.agg(
+            **{
+                "2 rho / measured, min": ("loose8", "min"),
+                "2 rho / measured, mean": ("loose8", "mean"),
+                "Lemma 4 / measured, min": ("loose4", "min"),
+                "Lemma 4 / measured, mean": ("loose4", "mean"),
+                "draws violating the |e|_inf version": ("fails", "mean"),
+            }
+        ).reset_index()
+    }
 
 
 STUDIES = (
     study.Study("refinery_jacobian", jacobian_cell, {m: jacobian_grid(s) for m, s in SEEDS.items()}, draw_jacobian),
-    study.Study("refinery_projection", projection_cell, {m: projection_grid(s) for m, s in SEEDS.items()}, draw_projection,
-                table_projection),
+    study.Study(
+        "refinery_projection",
+        projection_cell,
+        {m: projection_grid(s) for m, s in SEEDS.items()},
+        draw_projection,
+        table_projection,
+    ),
 )
 
 if __name__ == "__main__":

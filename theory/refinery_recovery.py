@@ -40,16 +40,31 @@ def _draw(name: str, seed: int, *, width: int = WIDTH, **options):  # type: igno
 
 def _refined(name: str, seed: int, data, network, alpha: float, steps: int = EFFECTIVE):  # type: ignore[no-untyped-def]
     """Run the refinery with another crop, at the step 1 / (1 - alpha) times descent's: the same effective time in the same steps."""
-    return refine(data, network, steps=steps, eta=largest_step(data, network) / (1 - alpha), alpha=alpha, positive_from="cluster",
-                  precision="single", record=[0, steps], seed=study.generator(name, "run", seed))
+    return refine(
+        data,
+        network,
+        steps=steps,
+        eta=largest_step(data, network) / (1 - alpha),
+        alpha=alpha,
+        positive_from="cluster",
+        precision="single",
+        record=[0, steps],
+        seed=study.generator(name, "run", seed),
+    )
 
 
 def diagram_cell(rho: float, classes: int, seed: int) -> study.Row:
     """One point of the recovery diagram; eps small, alpha near 1, so that rho and delta alone decide."""
     data, network = _draw("diagram", seed, rho=rho, eps=0.2, n_classes=classes)
     run = _refined("diagram", seed, data, network, 0.95)
-    return {"delta": data.delta, "projection": np.abs(data.plus(data.y - data.y_star)).max(), "test_accuracy": run.test_accuracy[-1],
-            "train_accuracy": run.train_accuracy[-1], "label_recovery": run.label_recovery[-1], "error_max": run.error_max[-1]}
+    return {
+        "delta": data.delta,
+        "projection": np.abs(data.plus(data.y - data.y_star)).max(),
+        "test_accuracy": run.test_accuracy[-1],
+        "train_accuracy": run.train_accuracy[-1],
+        "label_recovery": run.label_recovery[-1],
+        "error_max": run.error_max[-1],
+    }
 
 
 def eps_cell(method: str, eps: float, seed: int) -> study.Row:
@@ -66,21 +81,34 @@ def width_cell(method: str, width: int, seed: int) -> study.Row:
 
 def _compared(name: str, method: str, data, network, seed: int) -> study.Row:  # type: ignore[no-untyped-def]
     if method == "descent":
-        run = refine(data, network, steps=DESCENT_STEPS, precision="single", record=log_steps(DESCENT_STEPS, 40),
-                     seed=study.generator(name, "run", seed))
+        run = refine(
+            data,
+            network,
+            steps=DESCENT_STEPS,
+            precision="single",
+            record=log_steps(DESCENT_STEPS, 40),
+            seed=study.generator(name, "run", seed),
+        )
     else:
         run = _refined(name, seed, data, network, 0.9)
     worst = worst_crops(network.at(run.W), data, seed=study.generator(name, "worst", seed))
-    return {"test_accuracy": run.test_accuracy[-1], "best_accuracy": run.test_accuracy.max(), "noise_fitted": run.noise_fitted[-1],
-            "worst_accuracy": worst_accuracy(data, worst)}
+    return {
+        "test_accuracy": run.test_accuracy[-1],
+        "best_accuracy": run.test_accuracy.max(),
+        "noise_fitted": run.noise_fitted[-1],
+        "worst_accuracy": worst_accuracy(data, worst),
+    }
 
 
 def alpha_cell(alpha: float, rho: float, seed: int) -> study.Row:
     """Refined labels recovered at one weight alpha; two classes."""
     data, network = _draw("alpha", seed, rho=rho, eps=0.1)
     run = _refined("alpha", seed, data, network, alpha)
-    return {"label_recovery": run.label_recovery[-1], "wrong_recovered": 1 - (1 - run.label_recovery[-1]) / rho,
-            "test_accuracy": run.test_accuracy[-1]}
+    return {
+        "label_recovery": run.label_recovery[-1],
+        "wrong_recovered": 1 - (1 - run.label_recovery[-1]) / rho,
+        "test_accuracy": run.test_accuracy[-1],
+    }
 
 
 def draw_diagram(table: pd.DataFrame) -> Figure:
@@ -95,27 +123,52 @@ def draw_diagram(table: pd.DataFrame) -> Figure:
         left.text(j, i, f"{value:g}", ha="center", va="center", fontsize=9, color="black" if value > 0.5 else "white")
     for i, c in enumerate(rate.index):  # the theorem's condition rho <= delta / 32
         covered = int(np.sum(np.array(rate.columns) <= 2 / (c - 1) / 32 + 1e-12))
-        left.plot([covered - 0.5] * 2, [i - 0.5, i + 0.5], color=plotting.RED, lw=3, clip_on=False,
-                  label=r"theorem: left of this, $\rho\leq\delta/32$" if i == 0 else None)
+        left.plot(
+            [covered - 0.5] * 2,
+            [i - 0.5, i + 0.5],
+            color=plotting.RED,
+            lw=3,
+            clip_on=False,
+            label=r"theorem: left of this, $\rho\leq\delta/32$" if i == 0 else None,
+        )
     left.grid(False)
-    left.set(xlabel=r"share of wrong labels $\rho$", ylabel=r"label separation $\delta$",
-             title="share of draws with every test crop right")
+    left.set(
+        xlabel=r"share of wrong labels $\rho$",
+        ylabel=r"label separation $\delta$",
+        title="share of draws with every test crop right",
+    )
     left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16))
     figure.colorbar(image, ax=left, shrink=0.8)
 
     for classes, color, marker in zip(CLASSES, plotting.COLORS, plotting.MARKERS, strict=False):
         some = table[table.classes == classes]
-        right.plot(2 * some.projection / some.delta, some.test_accuracy, marker, color=color, ms=5, alpha=0.7, mew=0,
-                   label=rf"$\delta={2 / (classes - 1):.2g}$")
+        right.plot(
+            2 * some.projection / some.delta,
+            some.test_accuracy,
+            marker,
+            color=color,
+            ms=5,
+            alpha=0.7,
+            mew=0,
+            label=rf"$\delta={2 / (classes - 1):.2g}$",
+        )
     right.axvline(1, color="black", lw=1.2, ls="--", label=r"$\|P_{S_+}e\|_\infty = \delta/2$")
     right.axvline(1 / 8, color=plotting.RED, lw=1.5, label=r"$2\rho = \delta/16$, the theorem")
-    right.set(xscale="log", xlabel=r"$2\,\|P_{S_+}e\|_\infty / \delta$", ylabel="test accuracy", title="one line for all label separations",
-              ylim=(0, 1.04))
+    right.set(
+        xscale="log",
+        xlabel=r"$2\,\|P_{S_+}e\|_\infty / \delta$",
+        ylabel="test accuracy",
+        title="one line for all label separations",
+        ylim=(0, 1.04),
+    )
     right.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=4, fontsize=8.6)
     covered, inside, outside = table_counts(table)
-    plotting.caption(figure, f"Refinery with another crop, alpha=0.95, eps=0.2, {CENTRES} centres of {CROPS} crops, width {WIDTH}, {table.seed.nunique()} draws a "
-                             f"cell, {EFFECTIVE} effective steps. Of the draws with |P e| < 0.7 delta/2, {inside:.0%} end with every test crop right; of those "
-                             f"beyond 1.1 delta/2, {outside:.0%}. The theorem's rho <= delta/32 covers {covered:.1%} of the successful draws.")
+    plotting.caption(
+        figure,
+        f"Refinery with another crop, alpha=0.95, eps=0.2, {CENTRES} centres of {CROPS} crops, width {WIDTH}, {table.seed.nunique()} draws a "
+        f"cell, {EFFECTIVE} effective steps. Of the draws with |P e| < 0.7 delta/2, {inside:.0%} end with every test crop right; of those "
+        f"beyond 1.1 delta/2, {outside:.0%}. The theorem's rho <= delta/32 covers {covered:.1%} of the successful draws.",
+    )
     return figure
 
 
@@ -130,12 +183,16 @@ def draw_sweep(table: pd.DataFrame, x: str, label: str, note: str) -> Figure:
     """Descent at its end and at its best, the refinery at its end, on random and on worst crops."""
     figure = Figure(figsize=(7.6, 4.9))
     axis = figure.subplots()
-    series = (("descent", "test_accuracy", plotting.BLUE, "o", "-", f"gradient descent after {DESCENT_STEPS} steps"),
-              ("descent", "best_accuracy", plotting.CYAN, "D", "--", "gradient descent stopped at its best (an oracle)"),
-              ("refinery", "test_accuracy", plotting.RED, "s", "-", "refinery, another crop: random crops"),
-              ("refinery", "worst_accuracy", plotting.PURPLE, "v", ":", "refinery: centres without any wrong crop"))
+    series = (
+        ("descent", "test_accuracy", plotting.BLUE, "o", "-", f"gradient descent after {DESCENT_STEPS} steps"),
+        ("descent", "best_accuracy", plotting.CYAN, "D", "--", "gradient descent stopped at its best (an oracle)"),
+        ("refinery", "test_accuracy", plotting.RED, "s", "-", "refinery, another crop: random crops"),
+        ("refinery", "worst_accuracy", plotting.PURPLE, "v", ":", "refinery: centres without any wrong crop"),
+    )
     for method, name, color, marker, dash, text in series:
-        plotting.mean_spread(axis, table[table.method == method], x, name, color=color, marker=marker, ls=dash, label=text)
+        plotting.mean_spread(
+            axis, table[table.method == method], x, name, color=color, marker=marker, ls=dash, label=text
+        )
     if x == "width":
         axis.set_xscale("log")
         plotting.plain_ticks(axis, sorted(table.width.unique()))
@@ -147,16 +204,24 @@ def draw_sweep(table: pd.DataFrame, x: str, label: str, note: str) -> Figure:
 
 def draw_eps(table: pd.DataFrame) -> Figure:
     """Accuracy against the radius of the crops."""
-    return draw_sweep(table, "eps", r"radius of the crops $\varepsilon$",
-                      f"rho=0.3, two classes, alpha=0.9, {EFFECTIVE} effective steps, width {WIDTH}; mean and standard deviation of {{draws}} draws. "
-                      "Without a stopping time the refinery is as good as descent stopped by an oracle, or better; the worst crop is another matter.")
+    return draw_sweep(
+        table,
+        "eps",
+        r"radius of the crops $\varepsilon$",
+        f"rho=0.3, two classes, alpha=0.9, {EFFECTIVE} effective steps, width {WIDTH}; mean and standard deviation of {{draws}} draws. "
+        "Without a stopping time the refinery is as good as descent stopped by an oracle, or better; the worst crop is another matter.",
+    )
 
 
 def draw_width(table: pd.DataFrame) -> Figure:
     """Accuracy against the width."""
-    return draw_sweep(table, "width", "width $k$",
-                      f"rho=0.3, eps=0.3, two classes, alpha=0.9, {EFFECTIVE} effective steps; mean and standard deviation of {{draws}} draws. On random crops the refinery "
-                      "is right at every width from 10 on; the theorem's sufficient width is beyond any network (figures/tables/refinery_constants.md).")
+    return draw_sweep(
+        table,
+        "width",
+        "width $k$",
+        f"rho=0.3, eps=0.3, two classes, alpha=0.9, {EFFECTIVE} effective steps; mean and standard deviation of {{draws}} draws. On random crops the refinery "
+        "is right at every width from 10 on; the theorem's sufficient width is beyond any network (figures/tables/refinery_constants.md).",
+    )
 
 
 def draw_alpha(table: pd.DataFrame) -> Figure:
@@ -164,13 +229,28 @@ def draw_alpha(table: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(7.6, 4.9))
     axis = figure.subplots()
     for rho, color, marker in zip(ALPHA_RHOS, plotting.COLORS, plotting.MARKERS, strict=False):
-        plotting.mean_spread(axis, table[table.rho == rho], "alpha", "wrong_recovered", color=color, marker=marker, label=rf"$\rho={rho:g}$")
+        plotting.mean_spread(
+            axis,
+            table[table.rho == rho],
+            "alpha",
+            "wrong_recovered",
+            color=color,
+            marker=marker,
+            label=rf"$\rho={rho:g}$",
+        )
         axis.axvline(1 / (2 - 2 * rho), color=color, ls=":", lw=1.3)
     axis.plot([], [], color=plotting.GREY, ls=":", label=r"$1/(2-2\rho)$")
-    axis.set(xlabel=r"weight $\alpha$ of the network's own label", ylabel="share of the wrong labels corrected", ylim=(-0.05, 1.05))
+    axis.set(
+        xlabel=r"weight $\alpha$ of the network's own label",
+        ylabel="share of the wrong labels corrected",
+        ylim=(-0.05, 1.05),
+    )
     axis.legend(loc="upper left")
-    plotting.caption(figure, f"Two classes (delta=2), eps=0.1, {EFFECTIVE} effective steps; mean and standard deviation of {table.seed.nunique()} draws. The paper asks for "
-                             f"alpha >= 1 - 3 delta/4 = -0.5, which every alpha meets; what its proof supports is alpha > 0.67 with rho <= 1/16.")
+    plotting.caption(
+        figure,
+        f"Two classes (delta=2), eps=0.1, {EFFECTIVE} effective steps; mean and standard deviation of {table.seed.nunique()} draws. The paper asks for "
+        f"alpha >= 1 - 3 delta/4 = -0.5, which every alpha meets; what its proof supports is alpha > 0.67 with rho <= 1/16.",
+    )
     return figure
 
 
@@ -181,6 +261,7 @@ def _grid(*values: tuple[str, tuple]) -> dict[str, list[study.Row]]:  # type: ig
             options = options[::3] if coarse and len(options) > 3 else options
             rows = [{**row, name: value} for row in rows for value in options]
         return [{**row, "seed": seed} for row in rows for seed in range(seeds)]
+
     return {mode: build(seeds, mode == "quick") for mode, seeds in SEEDS.items()}
 
 

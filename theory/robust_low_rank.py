@@ -38,7 +38,9 @@ WIDTH_RANK, WIDTH_CORRUPTION = 3, 0.2
 
 def instance(rank: int, corruption: float, trial: int, size: int = SIZE) -> LowRankProblem:
     """Return the instance of a cell."""
-    return gaussian_low_rank(size, rank, corruption, seed=study.generator("low rank", size, rank, round(1000 * corruption), trial))
+    return gaussian_low_rank(
+        size, rank, corruption, seed=study.generator("low rank", size, rank, round(1000 * corruption), trial)
+    )
 
 
 def difference(found: FloatArray, wanted: FloatArray, unit: FloatArray | None = None) -> float:
@@ -53,9 +55,20 @@ def gamma_cell(rank: int, corruption: float, trial: int) -> list[study.Row]:
     rows = []
     for gamma in GAMMAS:
         flow = low_rank_flow(problem, gamma=gamma, tol=TOL)
-        rows.append({"gamma": gamma, "difference": difference(flow.X, convex.X), "error_flow": problem.error(flow.X), "error_convex": problem.error(convex.X),
-                     "gap_flow": robust_pca_gap(problem, flow.X, convex.M, convex.lam), "gap_own": flow.gap, "gap_convex": convex.gap,
-                     "residual": flow.residual, "status": flow.status, "_evaluations": flow.evaluations})
+        rows.append(
+            {
+                "gamma": gamma,
+                "difference": difference(flow.X, convex.X),
+                "error_flow": problem.error(flow.X),
+                "error_convex": problem.error(convex.X),
+                "gap_flow": robust_pca_gap(problem, flow.X, convex.M, convex.lam),
+                "gap_own": flow.gap,
+                "gap_convex": convex.gap,
+                "residual": flow.residual,
+                "status": flow.status,
+                "_evaluations": flow.evaluations,
+            }
+        )
     return rows
 
 
@@ -66,8 +79,16 @@ def match_cell(alpha: float, per_decade: int, trial: int) -> list[study.Row]:
     rows = []
     for lam in lams(per_decade):
         convex = solve_robust_pca(problem, lam, tol=1e-6, max_iter=20_000)
-        rows.append({"lam": lam, "difference": difference(flow.X, convex.X, problem.X_star), "gap_convex": convex.gap,
-                     "error_flow": problem.error(flow.X), "error_convex": problem.error(convex.X), "status": flow.status})
+        rows.append(
+            {
+                "lam": lam,
+                "difference": difference(flow.X, convex.X, problem.X_star),
+                "gap_convex": convex.gap,
+                "error_flow": problem.error(flow.X),
+                "error_convex": problem.error(convex.X),
+                "status": flow.status,
+            }
+        )
     return rows
 
 
@@ -81,13 +102,22 @@ def phase_cell(rank: int, corruption: float, trials: int) -> study.Row:
     convex_errors, flow_errors, gaps, converged = [], [], [], 0
     for trial in range(trials):
         problem = instance(rank, corruption, trial, PHASE_SIZE)
-        convex, flow = solve_robust_pca(problem, tol=1e-7, max_iter=20_000), low_rank_flow(problem, gamma=GAMMA, tol=1e-4)
+        convex, flow = (
+            solve_robust_pca(problem, tol=1e-7, max_iter=20_000),
+            low_rank_flow(problem, gamma=GAMMA, tol=1e-4),
+        )
         convex_errors.append(problem.error(convex.X))
         flow_errors.append(problem.error(flow.X))
         gaps.append(convex.gap)
         converged += flow.status == "converged"
-    return {"convex": np.mean(np.array(convex_errors) < SUCCESS), "flow": np.mean(np.array(flow_errors) < SUCCESS),
-            "error_convex": np.mean(convex_errors), "error_flow": np.mean(flow_errors), "largest_gap": max(gaps), "converged": converged / trials}
+    return {
+        "convex": np.mean(np.array(convex_errors) < SUCCESS),
+        "flow": np.mean(np.array(flow_errors) < SUCCESS),
+        "error_convex": np.mean(convex_errors),
+        "error_flow": np.mean(flow_errors),
+        "largest_gap": max(gaps),
+        "converged": converged / trials,
+    }
 
 
 def width_cell(width: int, sparse: bool, trial: int) -> study.Row:
@@ -95,8 +125,13 @@ def width_cell(width: int, sparse: bool, trial: int) -> study.Row:
     problem = instance(WIDTH_RANK, WIDTH_CORRUPTION, trial)
     flow = low_rank_flow(problem, gamma=GAMMA, width=width, sparse=sparse, tol=TOL, max_steps=3000)
     values = np.linalg.eigvalsh(flow.X)
-    return {"error": problem.error(flow.X), "rank": int((values > 1e-3 * values[-1]).sum()), "residual": flow.residual, "status": flow.status,
-            "error_convex": problem.error(solve_robust_pca(problem, tol=1e-8).X)}
+    return {
+        "error": problem.error(flow.X),
+        "rank": int((values > 1e-3 * values[-1]).sum()),
+        "residual": flow.residual,
+        "status": flow.status,
+        "error_convex": problem.error(solve_robust_pca(problem, tol=1e-8).X),
+    }
 
 
 # ---- figures -------------------------------------------------------------------------------------------------------------
@@ -110,7 +145,13 @@ def draw_gamma(table: pd.DataFrame) -> Figure:
     for index, ((rank, share), part) in enumerate(groups):
         recovered = part["error_convex"].max() < SUCCESS
         label = f"r = {rank}, {100 * share:g} %: {'recovered' if recovered else 'not recovered'} by (P)"
-        style = {"color": plotting.COLORS[index], "marker": plotting.MARKERS[index], "ms": 4, "ls": "-" if recovered else "--", "label": label}
+        style = {
+            "color": plotting.COLORS[index],
+            "marker": plotting.MARKERS[index],
+            "ms": 4,
+            "ls": "-" if recovered else "--",
+            "label": label,
+        }
         for axis, column in zip(axes, ("difference", "gap_flow", "error_flow"), strict=True):
             middle = part.groupby("gamma")[column].median()
             axis.loglog(middle.index, middle, **style)
@@ -119,21 +160,44 @@ def draw_gamma(table: pd.DataFrame) -> Figure:
         own = part.groupby("gamma")["gap_own"].median()
         axes[1].loglog(own.index, own, color=style["color"], lw=1, ls=":")
         axes[2].axhline(part["error_convex"].median(), color=style["color"], lw=1, ls=":")
-    for axis, title, label in zip(axes, ("flow against the convex program", "how far from optimal, certified", "error against the truth"),
-                                  (r"$\|X_{\rm flow} - X_{\rm convex}\|_F\,/\,\|X_{\rm convex}\|_F$", "relative duality gap of the flow's $X$",
-                                   r"$\|X - X_\star\|_F\,/\,\|X_\star\|_F$"), strict=True):
+    for axis, title, label in zip(
+        axes,
+        ("flow against the convex program", "how far from optimal, certified", "error against the truth"),
+        (
+            r"$\|X_{\rm flow} - X_{\rm convex}\|_F\,/\,\|X_{\rm convex}\|_F$",
+            "relative duality gap of the flow's $X$",
+            r"$\|X - X_\star\|_F\,/\,\|X_\star\|_F$",
+        ),
+        strict=True,
+    ):
         axis.set(xlabel=r"scale of the start $\gamma$", ylabel=label, title=title)
         axis.invert_xaxis()
     axes[0].set_ylim(bottom=5e-7)  # room for the legend
     axes[2].set_ylim(bottom=1e-6)
     axes[0].legend(fontsize=8, loc="lower left")
-    axes[1].legend(handles=[Line2D([], [], color="black", lw=1.5, label="by the dual point of (P)"),
-                            Line2D([], [], color="black", lw=1, ls=":", label="by the flow's own")], fontsize=8, loc="lower left")
-    axes[2].legend(handles=[Line2D([], [], color="black", lw=1.5, label="flow"), Line2D([], [], color="black", lw=1, ls=":", label="convex program")], fontsize=8)
-    plotting.caption(figure, (
-        f"n = {SIZE}, U of width n, α = √n, λ = 1/α; {table['trial'].nunique()} trials each, median and range. Convex programs certified to "
-        f"{table['gap_convex'].max():.0e}; the flow fits Y to {TOL:.0e} max|Y|. Where (P) recovers the truth, the flow approaches it like a power of γ, down to "
-        "the tolerance. Where it does not, the flow's limit is another matrix, not the convex program's, and need not approach it: the proof is for commuting matrices."))
+    axes[1].legend(
+        handles=[
+            Line2D([], [], color="black", lw=1.5, label="by the dual point of (P)"),
+            Line2D([], [], color="black", lw=1, ls=":", label="by the flow's own"),
+        ],
+        fontsize=8,
+        loc="lower left",
+    )
+    axes[2].legend(
+        handles=[
+            Line2D([], [], color="black", lw=1.5, label="flow"),
+            Line2D([], [], color="black", lw=1, ls=":", label="convex program"),
+        ],
+        fontsize=8,
+    )
+    plotting.caption(
+        figure,
+        (
+            f"n = {SIZE}, U of width n, α = √n, λ = 1/α; {table['trial'].nunique()} trials each, median and range. Convex programs certified to "
+            f"{table['gap_convex'].max():.0e}; the flow fits Y to {TOL:.0e} max|Y|. Where (P) recovers the truth, the flow approaches it like a power of γ, down to "
+            "the tolerance. Where it does not, the flow's limit is another matrix, not the convex program's, and need not approach it: the proof is for commuting matrices."
+        ),
+    )
     return figure
 
 
@@ -145,12 +209,23 @@ def draw_match(table: pd.DataFrame) -> Figure:
     mesh = axis.pcolormesh(grid.columns, grid.index, grid, cmap=plotting.ERROR_MAP, shading="nearest", rasterized=True)
     alphas = grid.columns.to_numpy(dtype=float)
     axis.plot(alphas, 1 / alphas, color=plotting.RED, lw=2, label=r"$\lambda = 1/\alpha$")
-    axis.set(xscale="log", yscale="log", xlabel=r"ratio $\alpha$", ylabel=r"$\lambda$", ylim=(grid.index.min(), grid.index.max()))
+    axis.set(
+        xscale="log",
+        yscale="log",
+        xlabel=r"ratio $\alpha$",
+        ylabel=r"$\lambda$",
+        ylim=(grid.index.min(), grid.index.max()),
+    )
     axis.grid(visible=False)
     axis.legend(loc="upper right", frameon=True)
     figure.colorbar(mesh, label=r"$\log_{10}\ \|X_{\rm flow} - X_{\rm convex}\|_F\,/\,\|X_\star\|_F$")
-    plotting.caption(figure, (f"n = {MATCH_SIZE}, rank {MATCH_RANK}, {100 * MATCH_CORRUPTION:g} % corrupted, γ = 1e-6, median of {table['trial'].nunique()} trials. "
-                              "In the dark block both are the truth, at any λ and α there; outside it, agreement follows the line."))
+    plotting.caption(
+        figure,
+        (
+            f"n = {MATCH_SIZE}, rank {MATCH_RANK}, {100 * MATCH_CORRUPTION:g} % corrupted, γ = 1e-6, median of {table['trial'].nunique()} trials. "
+            "In the dark block both are the truth, at any λ and α there; outside it, agreement follows the line."
+        ),
+    )
     return figure
 
 
@@ -158,20 +233,49 @@ def draw_phase(table: pd.DataFrame) -> Figure:
     """Draw the two phase diagrams."""
     figure = Figure(figsize=(11, 4.9))
     axes = figure.subplots(1, 2, sharex=True, sharey=True)
-    for axis, column, title in zip(axes, ("convex", "flow"), ("robust PCA, X positive semidefinite", rf"gradient flow, $\gamma$ = {GAMMA:g}"), strict=True):
+    for axis, column, title in zip(
+        axes,
+        ("convex", "flow"),
+        ("robust PCA, X positive semidefinite", rf"gradient flow, $\gamma$ = {GAMMA:g}"),
+        strict=True,
+    ):
         grid = table.pivot(index="corruption", columns="rank", values=column)
-        mesh = axis.pcolormesh(grid.columns, 100 * grid.index, grid, cmap=plotting.RATE_MAP, vmin=0, vmax=1, shading="nearest", rasterized=True)
+        mesh = axis.pcolormesh(
+            grid.columns,
+            100 * grid.index,
+            grid,
+            cmap=plotting.RATE_MAP,
+            vmin=0,
+            vmax=1,
+            shading="nearest",
+            rasterized=True,
+        )
         axis.set(xlabel="rank $r$", title=title)
         axis.grid(visible=False)
         half = table.pivot(index="corruption", columns="rank", values="convex")
         axis.contour(half.columns, 100 * half.index, half, levels=[0.5], colors=[plotting.RED], linewidths=2)
     axes[0].set_ylabel("corrupted entries (%)")
-    axes[1].legend(handles=[Line2D([], [], color=plotting.RED, lw=2, label="robust PCA recovers half of the trials")], labelcolor="white", loc="upper right")
-    figure.colorbar(mesh, ax=axes, pad=0.01, fraction=0.03, label=f"share of {int(table['trials'].max())} trials with relative error < {SUCCESS:g}")
+    axes[1].legend(
+        handles=[Line2D([], [], color=plotting.RED, lw=2, label="robust PCA recovers half of the trials")],
+        labelcolor="white",
+        loc="upper right",
+    )
+    figure.colorbar(
+        mesh,
+        ax=axes,
+        pad=0.01,
+        fraction=0.03,
+        label=f"share of {int(table['trials'].max())} trials with relative error < {SUCCESS:g}",
+    )
     differ = (table["convex"] - table["flow"]).abs().mean()
-    plotting.caption(figure, (f"n = {PHASE_SIZE}, corruption uniform in (-10, 10), λ = 1/√n and α = √n, U of width n; convex programs certified to "
-                              f"{table['largest_gap'].max():.0e}, {100 * table['converged'].mean():.1f} % of the flows fit Y to 1e-4 max|Y|. Over the grid the two success rates "
-                              f"differ by {100 * differ:.1f} points on average; the flow recovers {100 * (table['flow'] - table['convex']).mean():+.1f} points more."))
+    plotting.caption(
+        figure,
+        (
+            f"n = {PHASE_SIZE}, corruption uniform in (-10, 10), λ = 1/√n and α = √n, U of width n; convex programs certified to "
+            f"{table['largest_gap'].max():.0e}, {100 * table['converged'].mean():.1f} % of the flows fit Y to 1e-4 max|Y|. Over the grid the two success rates "
+            f"differ by {100 * differ:.1f} points on average; the flow recovers {100 * (table['flow'] - table['convex']).mean():+.1f} points more."
+        ),
+    )
     return figure
 
 
@@ -182,16 +286,30 @@ def draw_width(table: pd.DataFrame) -> Figure:
     for index, (sparse, part) in enumerate(table.groupby("sparse", sort=False)):
         middle, spread = part.groupby("width")["error"].median(), part.groupby("width")["error"]
         label = r"$UU^\top + g\odot g - h\odot h$" if sparse else r"$UU^\top$ alone, squared loss"
-        axis.loglog(middle.index, middle, color=plotting.COLORS[index], marker=plotting.MARKERS[index], ls=plotting.DASHES[index], label=label)
+        axis.loglog(
+            middle.index,
+            middle,
+            color=plotting.COLORS[index],
+            marker=plotting.MARKERS[index],
+            ls=plotting.DASHES[index],
+            label=label,
+        )
         axis.fill_between(middle.index, spread.min(), spread.max(), color=plotting.COLORS[index], alpha=0.12, lw=0)
-    axis.axhline(table["error_convex"].median(), color="black", lw=1, ls=":", label="robust PCA (which knows no rank either)")
+    axis.axhline(
+        table["error_convex"].median(), color="black", lw=1, ls=":", label="robust PCA (which knows no rank either)"
+    )
     axis.axvline(WIDTH_RANK, color=plotting.GREY, lw=1, label="true rank")
     axis.set(xlabel="columns of $U$", ylabel=r"$\|X - X_\star\|_F\,/\,\|X_\star\|_F$")
     plotting.plain_ticks(axis, sorted(table["width"].unique()))
     axis.legend(fontsize=8.5, loc="center right", bbox_to_anchor=(1, 0.32))
     wide = table[(table["width"] > WIDTH_RANK) & table["sparse"]]
-    plotting.caption(figure, (f"n = {SIZE}, rank {WIDTH_RANK}, {100 * WIDTH_CORRUPTION:g} % corrupted, γ = {GAMMA:g}, {table['trial'].nunique()} trials, median and range. "
-                              f"With g and h, a wider U costs nothing: rank found {wide['rank'].min()} to {wide['rank'].max()} (eigenvalues above 1e-3 of the largest)."))
+    plotting.caption(
+        figure,
+        (
+            f"n = {SIZE}, rank {WIDTH_RANK}, {100 * WIDTH_CORRUPTION:g} % corrupted, γ = {GAMMA:g}, {table['trial'].nunique()} trials, median and range. "
+            f"With g and h, a wider U costs nothing: rank found {wide['rank'].min()} to {wide['rank'].max()} (eigenvalues above 1e-3 of the largest)."
+        ),
+    )
     return figure
 
 
@@ -203,14 +321,26 @@ def table_gamma(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {"": middle.reset_index().sort_values(["rank", "corruption", "gamma"], ascending=[True, True, False])}
 
 
-GAMMA_GRIDS = {mode: [{"rank": r, "corruption": c, "trial": t} for r, c in chosen for t in range(trials)]
-               for mode, chosen, trials in (("paper", INSTANCES, 3), ("quick", INSTANCES[1:3], 1), ("full", INSTANCES, 10))}
-MATCH_GRIDS = {mode: [{"alpha": 1 / lam, "per_decade": per, "trial": t} for lam in lams(per) for t in range(trials)]
-               for mode, per, trials in (("paper", 10, 2), ("quick", 4, 1), ("full", 20, 5))}
-PHASE_GRIDS = {mode: [{"rank": r, "corruption": c / 100, "trials": trials} for r in ranks for c in range(0, 61, step)]
-               for mode, ranks, step, trials in (("paper", (1, 2, 3, 4, 6, 8, 10, 12), 10, 3), ("quick", (1, 4, 8, 12), 20, 1), ("full", range(1, 13), 5, 10))}
-WIDTH_GRIDS = {mode: [{"width": w, "sparse": s, "trial": t} for s in (True, False) for w in WIDTHS for t in range(trials)]
-               for mode, trials in (("paper", 3), ("quick", 1), ("full", 10))}
+GAMMA_GRIDS = {
+    mode: [{"rank": r, "corruption": c, "trial": t} for r, c in chosen for t in range(trials)]
+    for mode, chosen, trials in (("paper", INSTANCES, 3), ("quick", INSTANCES[1:3], 1), ("full", INSTANCES, 10))
+}
+MATCH_GRIDS = {
+    mode: [{"alpha": 1 / lam, "per_decade": per, "trial": t} for lam in lams(per) for t in range(trials)]
+    for mode, per, trials in (("paper", 10, 2), ("quick", 4, 1), ("full", 20, 5))
+}
+PHASE_GRIDS = {
+    mode: [{"rank": r, "corruption": c / 100, "trials": trials} for r in ranks for c in range(0, 61, step)]
+    for mode, ranks, step, trials in (
+        ("paper", (1, 2, 3, 4, 6, 8, 10, 12), 10, 3),
+        ("quick", (1, 4, 8, 12), 20, 1),
+        ("full", range(1, 13), 5, 10),
+    )
+}
+WIDTH_GRIDS = {
+    mode: [{"width": w, "sparse": s, "trial": t} for s in (True, False) for w in WIDTHS for t in range(trials)]
+    for mode, trials in (("paper", 3), ("quick", 1), ("full", 10))
+}
 STUDIES = (
     study.Study("low_rank_gamma", gamma_cell, GAMMA_GRIDS, draw_gamma, table_gamma),
     study.Study("low_rank_match", match_cell, MATCH_GRIDS, draw_match),

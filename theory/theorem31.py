@@ -59,7 +59,10 @@ def cell(kind: str, trial: int, log_scale: int, per_decade: int) -> list[study.R
     alpha_0 = matching_alpha(interval.lower, math.exp(-log_scale))
     if kind == "chain":
         return chain(problem, interval, log_scale, alpha_0, per_decade)
-    return [{"level": level, "alpha_0": alpha_0, "end": last_recovery(problem, log_scale, alpha_0, level)} for level in LEVELS]
+    return [
+        {"level": level, "alpha_0": alpha_0, "end": last_recovery(problem, log_scale, alpha_0, level)}
+        for level in LEVELS
+    ]
 
 
 def last_recovery(problem: LinearProblem, log_scale: int, alpha_0: float, level: float) -> float:
@@ -72,7 +75,9 @@ def last_recovery(problem: LinearProblem, log_scale: int, alpha_0: float, level:
     return 2**low
 
 
-def chain(problem: LinearProblem, interval: RecoveryInterval, log_scale: int, alpha_0: float, per_decade: int) -> list[study.Row]:
+def chain(
+    problem: LinearProblem, interval: RecoveryInterval, log_scale: int, alpha_0: float, per_decade: int
+) -> list[study.Row]:
     """Solve all three links for every alpha of the grid."""
     gamma = math.exp(-log_scale)
     rows = []
@@ -80,15 +85,36 @@ def chain(problem: LinearProblem, interval: RecoveryInterval, log_scale: int, al
         alpha = relative * alpha_0
         lam = matching_lam(alpha, gamma)
         convex, limit = solve_convex(problem, lam, tol=1e-12), flow_limit(problem, alpha=alpha, gamma=gamma)
-        row = {"relative": relative, "alpha": alpha, "lam": lam, "alpha_0": alpha_0, "lam_0": interval.lower,
-               "lam_1": interval.upper, "gap": convex.gap, "residual": limit.residual / float(np.abs(problem.y).max()),
-               "theta_convex": error(convex.theta, problem.theta_star), "s_convex": error(convex.s, problem.s_star),
-               "theta_limit": error(limit.theta, problem.theta_star), "s_limit": error(limit.s, problem.s_star)}
+        row = {
+            "relative": relative,
+            "alpha": alpha,
+            "lam": lam,
+            "alpha_0": alpha_0,
+            "lam_0": interval.lower,
+            "lam_1": interval.upper,
+            "gap": convex.gap,
+            "residual": limit.residual / float(np.abs(problem.y).max()),
+            "theta_convex": error(convex.theta, problem.theta_star),
+            "s_convex": error(convex.s, problem.s_star),
+            "theta_limit": error(limit.theta, problem.theta_star),
+            "s_limit": error(limit.s, problem.s_star),
+        }
         if log_scale in DESCENT_SCALES:
-            run = gradient_descent(problem, alpha=alpha, gamma=gamma, max_iter=MAX_ITER, tol=TOL,
-                                   step_size=accurate_step_size(problem, alpha=alpha, gamma=gamma, accuracy=1e-2))
-            row |= {"theta_descent": error(run.theta, problem.theta_star), "s_descent": error(run.s, problem.s_star),
-                    "step_size": run.step_size, "status": run.status, "_steps": run.iterations}
+            run = gradient_descent(
+                problem,
+                alpha=alpha,
+                gamma=gamma,
+                max_iter=MAX_ITER,
+                tol=TOL,
+                step_size=accurate_step_size(problem, alpha=alpha, gamma=gamma, accuracy=1e-2),
+            )
+            row |= {
+                "theta_descent": error(run.theta, problem.theta_star),
+                "s_descent": error(run.s, problem.s_star),
+                "step_size": run.step_size,
+                "status": run.status,
+                "_steps": run.iterations,
+            }
         else:
             row |= {"theta_descent": math.nan, "s_descent": math.nan, "step_size": math.nan, "status": "not run"}
         rows.append(row)
@@ -102,21 +128,32 @@ def draw(table: pd.DataFrame) -> Figure:
     axes = figure.subplots(1, 3, width_ratios=[1, 1, 0.85])
     for axis, symbol, name in zip(axes, ("theta", "s"), (r"\theta", "s"), strict=False):
         _draw_chain(axis, table, symbol)
-        axis.set(xscale="log", yscale="log", xlim=ENDS, ylim=(FLOOR / 2, 1e2), xlabel=r"$\alpha\,/\,\alpha_0$  ($= \lambda_0\,/\,\lambda$)",
-                 ylabel=rf"$\|{name} - {name}_\star\|_2 \,/\, \|{name}_\star\|_2$", title=f"recovery error of ${name}$")
+        axis.set(
+            xscale="log",
+            yscale="log",
+            xlim=ENDS,
+            ylim=(FLOOR / 2, 1e2),
+            xlabel=r"$\alpha\,/\,\alpha_0$  ($= \lambda_0\,/\,\lambda$)",
+            ylabel=rf"$\|{name} - {name}_\star\|_2 \,/\, \|{name}_\star\|_2$",
+            title=f"recovery error of ${name}$",
+        )
     axes[0].legend(handles=_draw_legend(), loc="upper left", fontsize=8.8)
     _draw_end(axes[2], ends)
     run = table[table.status != "not run"]
     trials = table.trial.nunique()
     below, above = table[table.relative < 1], table[table.relative > 1]
-    plotting.caption(figure, (
-        f"(N, p, r, k) = ({N}, {P}, {RANK}, {SPARSITY}), {trials} trials, {table.relative.nunique()} values of α each. Thick: median; thin: "
-        f"each trial; errors below {FLOOR:.0e} are drawn there. α₀ = log(1/γ) / (2λ₀) with each trial's exact threshold λ₀ (from a linear "
-        f"program; between {table.lam_0.min():.2g} and {table.lam_0.max():.2g}). Convex program: θ error at most "
-        f"{below.theta_convex.max():.0e} for α < α₀, at least {above.theta_convex.min():.0e} for α > α₀. Descent: step size "
-        f"{run.step_size.min():.0e} to {run.step_size.max():.0e}, chosen for 1 % accuracy; stopped at a residual of {TOL:.0e} max|y| or after "
-        f"{MAX_ITER:,} steps. Right: by bisection, the largest α up to which the flow's "
-        f"limit recovers θ to the given error; 1: nowhere down to α₀/256."))
+    plotting.caption(
+        figure,
+        (
+            f"(N, p, r, k) = ({N}, {P}, {RANK}, {SPARSITY}), {trials} trials, {table.relative.nunique()} values of α each. Thick: median; thin: "
+            f"each trial; errors below {FLOOR:.0e} are drawn there. α₀ = log(1/γ) / (2λ₀) with each trial's exact threshold λ₀ (from a linear "
+            f"program; between {table.lam_0.min():.2g} and {table.lam_0.max():.2g}). Convex program: θ error at most "
+            f"{below.theta_convex.max():.0e} for α < α₀, at least {above.theta_convex.min():.0e} for α > α₀. Descent: step size "
+            f"{run.step_size.min():.0e} to {run.step_size.max():.0e}, chosen for 1 % accuracy; stopped at a residual of {TOL:.0e} max|y| or after "
+            f"{MAX_ITER:,} steps. Right: by bisection, the largest α up to which the flow's "
+            f"limit recovers θ to the given error; 1: nowhere down to α₀/256."
+        ),
+    )
     return figure
 
 
@@ -133,19 +170,46 @@ def _draw_chain(axis: Axes, table: pd.DataFrame, symbol: str) -> None:
         rows, color = table[table.log_scale == scale], plotting.COLORS[index]
         curve(rows, f"{symbol}_limit", color=color, lw=2, ls=plotting.DASHES[index], zorder=4)
         if scale in DESCENT_SCALES:
-            curve(rows, f"{symbol}_descent", each=False, color=color, lw=0, marker=plotting.MARKERS[index], ms=4.5, mec="white", mew=0.4,
-                  zorder=5)
+            curve(
+                rows,
+                f"{symbol}_descent",
+                each=False,
+                color=color,
+                lw=0,
+                marker=plotting.MARKERS[index],
+                ms=4.5,
+                mec="white",
+                mew=0.4,
+                zorder=5,
+            )
     axis.axvline(1, color=plotting.GREY, ls=":", lw=1.2)
 
 
 def _draw_legend() -> list[Line2D]:
     handles = [Line2D([], [], color="black", lw=2.6, label="convex program (26)")]
     for index, scale in enumerate(LOG_SCALES):
-        handles.append(Line2D([], [], color=plotting.COLORS[index], ls=plotting.DASHES[index], lw=2,
-                              label=rf"flow limit, $\gamma = e^{{-{scale}}}$"))
+        handles.append(
+            Line2D(
+                [],
+                [],
+                color=plotting.COLORS[index],
+                ls=plotting.DASHES[index],
+                lw=2,
+                label=rf"flow limit, $\gamma = e^{{-{scale}}}$",
+            )
+        )
         if scale in DESCENT_SCALES:
-            handles.append(Line2D([], [], color=plotting.COLORS[index], lw=0, marker=plotting.MARKERS[index], ms=4.5,
-                                  label=rf"descent, $\gamma = e^{{-{scale}}}$"))
+            handles.append(
+                Line2D(
+                    [],
+                    [],
+                    color=plotting.COLORS[index],
+                    lw=0,
+                    marker=plotting.MARKERS[index],
+                    ms=4.5,
+                    label=rf"descent, $\gamma = e^{{-{scale}}}$",
+                )
+            )
     return handles
 
 
@@ -153,14 +217,36 @@ def _draw_end(axis: Axes, ends: pd.DataFrame) -> None:
     for index, (level, rows) in enumerate(ends.groupby("level", sort=False)):
         spread = (rows.trial - rows.trial.mean()) / max(int(rows.trial.max()), 1)
         color = plotting.COLORS[index + 3]
-        axis.plot(rows.log_scale * 1.25**spread, 1 - rows.end, plotting.MARKERS[index], ms=4, alpha=0.6, mec="white", mew=0.3, color=color)
+        axis.plot(
+            rows.log_scale * 1.25**spread,
+            1 - rows.end,
+            plotting.MARKERS[index],
+            ms=4,
+            alpha=0.6,
+            mec="white",
+            mew=0.3,
+            color=color,
+        )
         middle = (1 - rows.end).groupby(rows.log_scale).median()
-        axis.plot(middle.index, middle, color=color, lw=1.6, ls=plotting.DASHES[index], marker=plotting.MARKERS[index], ms=0,
-                  label=f"error of θ up to {level:.0e}")
+        axis.plot(
+            middle.index,
+            middle,
+            color=color,
+            lw=1.6,
+            ls=plotting.DASHES[index],
+            marker=plotting.MARKERS[index],
+            ms=0,
+            label=f"error of θ up to {level:.0e}",
+        )
     x = np.array([ends.log_scale.min(), ends.log_scale.max()])
     axis.plot(x, 2.0 / x, color="black", ls=":", lw=1.5, label=r"slope of $1\,/\log(1/\gamma)$")
-    axis.set(xscale="log", yscale="log", xlabel=r"$\log(1/\gamma)$", ylabel=r"$1 - \alpha_{\rm end}\,/\,\alpha_0$",
-             title=r"the flow recovers up to $\alpha_{\rm end} < \alpha_0$")
+    axis.set(
+        xscale="log",
+        yscale="log",
+        xlabel=r"$\log(1/\gamma)$",
+        ylabel=r"$1 - \alpha_{\rm end}\,/\,\alpha_0$",
+        title=r"the flow recovers up to $\alpha_{\rm end} < \alpha_0$",
+    )
     plotting.plain_ticks(axis, sorted(ends.log_scale.unique()))
     axis.legend(loc="lower left")
 
@@ -174,8 +260,12 @@ def warm() -> object:
 
 
 def _cells(trials: int, per_decade: int) -> list[study.Row]:
-    return [{"kind": kind, "trial": trial, "log_scale": scale, "per_decade": per_decade}
-            for kind, scales in (("chain", LOG_SCALES), ("end", END_SCALES)) for scale in scales for trial in range(trials)]
+    return [
+        {"kind": kind, "trial": trial, "log_scale": scale, "per_decade": per_decade}
+        for kind, scales in (("chain", LOG_SCALES), ("end", END_SCALES))
+        for scale in scales
+        for trial in range(trials)
+    ]
 
 
 GRIDS = {mode: _cells(trials, n) for mode, trials, n in (("paper", 10, 10), ("quick", 3, 4), ("full", 20, 20))}

@@ -40,8 +40,10 @@ METHODS = {
     "l1": (r"explicit: $\ell_1$ loss", plotting.PURPLE, "-."),
     "squares": ("least squares", plotting.GREY, ":"),
 }
-GRIDS = {mode: [{"kind": kind, "trial": t, "per_decade": n} for kind in KINDS for t in range(trials)]
-         for mode, trials, n in (("paper", 10, 4), ("quick", 2, 2), ("full", 50, 8))}
+GRIDS = {
+    mode: [{"kind": kind, "trial": t, "per_decade": n} for kind in KINDS for t in range(trials)]
+    for mode, trials, n in (("paper", 10, 4), ("quick", 2, 2), ("full", 50, 8))
+}
 
 
 def instance(kind: str, trial: int) -> LinearProblem:
@@ -69,31 +71,48 @@ def cell(kind: str, trial: int, per_decade: int) -> list[study.Row]:
     rows = []
     for lam, program, b, value in zip(lams, solve_path(problem, lams), joint, objective, strict=True):
         limit = flow_limit(problem, alpha=matching_alpha(lam, GAMMA), gamma=GAMMA)
-        found = {"implicit": (limit.theta, limit.residual), "program": (program.theta, program.gap),
-                 "joint": (problem.factor.lift(b), value), "l1": (problem.factor.lift(absolute), np.nan),
-                 "squares": (problem.factor.lift(square), np.nan)}
+        found = {
+            "implicit": (limit.theta, limit.residual),
+            "program": (program.theta, program.gap),
+            "joint": (problem.factor.lift(b), value),
+            "l1": (problem.factor.lift(absolute), np.nan),
+            "squares": (problem.factor.lift(square), np.nan),
+        }
         rows += [_row(problem, "weight", lam, method, *pair) for method, pair in found.items()]
     times = np.logspace(-6, 7, 53 if per_decade > 2 else 27)
     flow = gradient_flow(problem, alpha=matching_alpha(WEIGHT, GAMMA), gamma=GAMMA, times=times, rtol=1e-7)
     courses = {"implicit": flow.theta, "joint": _joint_flow(problem, times), "squares": _squares_flow(problem, times)}
-    return rows + [_row(problem, "time", t, method, theta, np.nan)
-                   for method, thetas in courses.items() for t, theta in zip(times, thetas, strict=True)]
+    return rows + [
+        _row(problem, "time", t, method, theta, np.nan)
+        for method, thetas in courses.items()
+        for t, theta in zip(times, thetas, strict=True)
+    ]
 
 
 def _row(problem: LinearProblem, panel: str, x: float, method: str, theta: FloatArray, check: float) -> study.Row:
     """``check``: what certifies the method: the residual, the duality gap, the value of the joint loss."""
     s = problem.y - problem.J @ theta
     s_star = problem.s_star
-    return {"panel": panel, "x": x, "method": method, "check": check,
-            "theta_error": np.linalg.norm(theta - problem.theta_star) / np.linalg.norm(problem.theta_star),
-            "absorbed": 1 - s @ s_star / (s_star @ s_star)}
+    return {
+        "panel": panel,
+        "x": x,
+        "method": method,
+        "check": check,
+        "theta_error": np.linalg.norm(theta - problem.theta_star) / np.linalg.norm(problem.theta_star),
+        "absorbed": 1 - s @ s_star / (s_star @ s_star),
+    }
 
 
 def _least_absolute(problem: LinearProblem) -> FloatArray:
     """Return the minimiser of |y - F b|_1: a linear program in (b, positive part, negative part)."""
     n, r = problem.F.shape
-    result = linprog(np.r_[np.zeros(r), np.ones(2 * n)], A_eq=np.hstack([problem.F, np.eye(n), -np.eye(n)]), b_eq=problem.y,
-                     bounds=[(None, None)] * r + [(0, None)] * (2 * n), method="highs")
+    result = linprog(
+        np.r_[np.zeros(r), np.ones(2 * n)],
+        A_eq=np.hstack([problem.F, np.eye(n), -np.eye(n)]),
+        b_eq=problem.y,
+        bounds=[(None, None)] * r + [(0, None)] * (2 * n),
+        method="highs",
+    )
     return np.asarray(result.x[:r])
 
 
@@ -126,8 +145,16 @@ def _joint_flow(problem: LinearProblem, times: FloatArray) -> FloatArray:
     def jacobian(_: float, b: FloatArray) -> FloatArray:
         return -(F * (np.abs(y - F @ b) < WEIGHT)[:, None]).T @ F
 
-    found = solve_ivp(slope, (0.0, times[-1]), np.zeros(problem.rank), method="LSODA", t_eval=times, jac=jacobian,
-                      rtol=1e-6, atol=1e-9)
+    found = solve_ivp(
+        slope,
+        (0.0, times[-1]),
+        np.zeros(problem.rank),
+        method="LSODA",
+        t_eval=times,
+        jac=jacobian,
+        rtol=1e-6,
+        atol=1e-9,
+    )
     return np.stack([problem.factor.lift(b) for b in found.y.T])
 
 
@@ -153,14 +180,18 @@ def draw(table: pd.DataFrame) -> Figure:
     last = table[(table.panel == "time")].groupby(["kind", "method", "trial"]).theta_error.agg(["last", "min"])
     tail = last.groupby(["kind", "method"]).median().loc["tail"]
     trials = int(table.trial.nunique())
-    plotting.caption(figure, (
-        f"N = {N}, p = {P}, {SPARSITY} corrupted entries; median of {trials} trials, band: 10 % to 90 %; {table.per_decade.iloc[0]} "
-        f"weights a decade; errors below {FLOOR:.0e} are drawn there. Implicit: exact gradient flow, γ = e⁻¹⁶.\n"
-        f"Left: the explicit forms are as good (ℓ₁ loss: exact) or nearly so, and need no small initialisation. Right: no form beats "
-        f"least squares.\nMiddle (rank {RANK} plus {TAIL:g} times a Gaussian matrix): the explicit minimum is 0, at s = 0, "
-        f"whatever λ is: trained to the end, error {tail['last']['joint']:.2g}, that of least squares; stopped at the best moment, which "
-        f"nobody knows, {tail['min']['joint']:.2g}. Implicit: {tail['last']['implicit']:.2g}, and it stays there. The explicit form that does "
-        f"as well is (26): it fits exactly and penalises θ too."))
+    plotting.caption(
+        figure,
+        (
+            f"N = {N}, p = {P}, {SPARSITY} corrupted entries; median of {trials} trials, band: 10 % to 90 %; {table.per_decade.iloc[0]} "
+            f"weights a decade; errors below {FLOOR:.0e} are drawn there. Implicit: exact gradient flow, γ = e⁻¹⁶.\n"
+            f"Left: the explicit forms are as good (ℓ₁ loss: exact) or nearly so, and need no small initialisation. Right: no form beats "
+            f"least squares.\nMiddle (rank {RANK} plus {TAIL:g} times a Gaussian matrix): the explicit minimum is 0, at s = 0, "
+            f"whatever λ is: trained to the end, error {tail['last']['joint']:.2g}, that of least squares; stopped at the best moment, which "
+            f"nobody knows, {tail['min']['joint']:.2g}. Implicit: {tail['last']['implicit']:.2g}, and it stays there. The explicit form that does "
+            f"as well is (26): it fits exactly and penalises θ too."
+        ),
+    )
     return figure
 
 
@@ -171,8 +202,15 @@ def _draw_panel(axis: Axes, rows: pd.DataFrame) -> None:
             continue
         low, middle, high = (errors.quantile(q).clip(FLOOR) for q in (0.1, 0.5, 0.9))
         axis.fill_between(middle.index, low, high, color=color, alpha=0.12, lw=0)
-        axis.plot(middle.index, middle, color=color, ls=dash, label=label, lw=2.6 if method == "program" else 1.8,
-                  zorder=3 if method in ("implicit", "program") else 2)
+        axis.plot(
+            middle.index,
+            middle,
+            color=color,
+            ls=dash,
+            label=label,
+            lw=2.6 if method == "program" else 1.8,
+            zorder=3 if method in ("implicit", "program") else 2,
+        )
     axis.set(xscale="log", yscale="log", xlim=(rows.x.min(), rows.x.max()))
 
 

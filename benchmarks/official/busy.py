@@ -17,7 +17,12 @@ LAG = 1.0  #: the driver's sample period is up to a second: what it says before 
 def question(device: torch.device) -> list[str]:
     """Return the command that asks for one CUDA device, by its UUID where this torch knows it."""
     uuid = getattr(torch.cuda.get_device_properties(device), "uuid", None)
-    return ["nvidia-smi", *([f"--id=GPU-{uuid}"] if uuid else []), "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"]
+    return [
+        "nvidia-smi",
+        *([f"--id=GPU-{uuid}"] if uuid else []),
+        "--query-gpu=utilization.gpu",
+        "--format=csv,noheader,nounits",
+    ]
 
 
 class Sampler:
@@ -40,7 +45,9 @@ class Sampler:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._over.set()
         self._thread.join()
 
@@ -52,7 +59,9 @@ class Sampler:
     def _ask(self) -> None:
         while not self._over.wait(PERIOD):
             try:
-                said = subprocess.run(self.command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+                said = subprocess.run(
+                    self.command, capture_output=True, text=True, timeout=10, check=True
+                ).stdout.strip()
                 self.samples.append((time.perf_counter(), float(said)))
             except (OSError, subprocess.SubprocessError) as error:
                 self.missing = f"{self.command[0]} cannot be used: {error}"

@@ -10,8 +10,14 @@ from sparseop.files import sha256
 WHERE = "https://github.com/shengliu66/SOP"
 CONFIG = "config_cifar100.json"
 #: what is driven, and a name in it that tells this repository from others of the same template
-NEEDED = {"train.py": "module_loss", "parse_config.py": "class ConfigParser", "trainer/trainer.py": "def _train_epoch",
-          "model/loss.py": "class overparametrization_loss", "data_loader/data_loaders.py": "class CIFAR10DataLoader", CONFIG: "ratio_consistency"}
+NEEDED = {
+    "train.py": "module_loss",
+    "parse_config.py": "class ConfigParser",
+    "trainer/trainer.py": "def _train_epoch",
+    "model/loss.py": "class overparametrization_loss",
+    "data_loader/data_loaders.py": "class CIFAR10DataLoader",
+    CONFIG: "ratio_consistency",
+}
 #: digests of released versions
 RELEASED = {"ce55ca62e5b6fc99": "4d991cedf1fafec98f858a213ccc31e52318a77f"}
 
@@ -36,5 +42,7 @@ def identify(folder: Path) -> dict[str, Any]:
     files = [folder / CONFIG, *(path for path in folder.rglob("*.py") if path.is_file())]
     lines = sorted(f"{path.relative_to(folder).as_posix()} {sha256(path.read_bytes())}" for path in files)
     digest = sha256("\n".join(lines).encode())[:16]
-    here = provenance.commit(folder)["commit"] if (folder / ".git").exists() else "unknown"  # not that of a repository around it
+    here = (
+        provenance.commit(folder)["commit"] if (folder / ".git").exists() else "unknown"
+    )  # not that of a repository around it
     return {"source": WHERE, "commit": RELEASED.get(digest, here), "digest": digest, "as released": digest in RELEASED}

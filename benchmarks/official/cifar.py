@@ -29,7 +29,12 @@ def write(root: Path, images: Tensor, labels: Tensor, classes: tuple[str, ...]) 
     train = [batch(f"data_batch_{number}", part) for number, part in enumerate(parts, 1)]
     test = [batch("test_batch", torch.arange(min(10, len(labels))))]
     name, md5 = _dump(folder / "batches.meta", {"label_names": list(classes)})
-    return {"base_folder": FOLDER, "train_list": train, "test_list": test, "meta": {"filename": name, "key": "label_names", "md5": md5}}
+    return {
+        "base_folder": FOLDER,
+        "train_list": train,
+        "test_list": test,
+        "meta": {"filename": name, "key": "label_names", "md5": md5},
+    }
 
 
 def _dump(path: Path, content: dict[str, Any]) -> list[str]:

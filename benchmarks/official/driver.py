@@ -33,7 +33,10 @@ from benchmarks.official.checkout import CONFIG
 from sparseop.errors import InputError
 
 #: SOP and SOP+ in its configuration (SOP's table A.1, CIFAR-10)
-METHODS = {"sop": {"ratio_consistency": 0, "ratio_balance": 0}, "sop+": {"ratio_consistency": 0.9, "ratio_balance": 0.1}}
+METHODS = {
+    "sop": {"ratio_consistency": 0, "ratio_balance": 0},
+    "sop+": {"ratio_consistency": 0.9, "ratio_balance": 0.1},
+}
 UNUSED = ("requests", "sklearn", "sklearn.metrics", "sklearn.metrics.pairwise")
 
 
@@ -72,7 +75,9 @@ class _Here:
 
 def begin(log: Path) -> None:
     """Make this process what ``python train.py`` would be, but that it prints to a file."""
-    multiprocessing.set_start_method(None, force=True)  # it was spawned, and would spawn the loader's processes every epoch
+    multiprocessing.set_start_method(
+        None, force=True
+    )  # it was spawned, and would spawn the loader's processes every epoch
     stream = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for number in (1, 2):
         os.dup2(stream, number)
@@ -96,8 +101,10 @@ def start(job: Job) -> dict[str, int]:
     try:
         torchvision = large.load("torchvision")
     except (ImportError, RuntimeError) as error:
-        raise InputError(f"the released code needs torchvision, which cannot be imported here ({str(error).splitlines()[0]}); "
-                         "pip install 'sparseop[large]'.") from None
+        raise InputError(
+            f"the released code needs torchvision, which cannot be imported here ({str(error).splitlines()[0]}); "
+            "pip install 'sparseop[large]'."
+        ) from None
     for name, value in job.files.items():
         setattr(torchvision.datasets.CIFAR10, name, value)
     for name in ("comet_ml", *(name for name in UNUSED if not _installed(name))):
@@ -105,9 +112,14 @@ def start(job: Job) -> dict[str, int]:
     with _blamed():
         for method, ratios in METHODS.items():
             _Here.watches[method] = Stopwatch(device)
-            _Here.trainers[method], _ = _Here.watches[method](lambda method=method, ratios=ratios: _set_up(job, method, ratios))
+            _Here.trainers[method], _ = _Here.watches[method](
+                lambda method=method, ratios=ratios: _set_up(job, method, ratios)
+            )
         trainer = _Here.trainers["sop"]
-        return {"parameters": sum(p.numel() for p in trainer.model.parameters()), "samples": len(trainer.data_loader.dataset)}
+        return {
+            "parameters": sum(p.numel() for p in trainer.model.parameters()),
+            "samples": len(trainer.data_loader.dataset),
+        }
 
 
 def epoch(method: str, number: int) -> Turn:
@@ -129,7 +141,7 @@ def _set_up(job: Job, method: str, ratios: dict[str, float]) -> Any:
     random.seed(0)
     torch.manual_seed(0)
     main.main(parser.ConfigParser.get_instance(arguments, []))
-    trainer, = made
+    (trainer,) = made
     trainer.do_validation = trainer.do_test = False
     return trainer
 
@@ -139,12 +151,21 @@ def _configuration(job: Job, name: str, ratios: dict[str, float]) -> dict[str, A
     source = job.checkout / CONFIG
     try:
         config: dict[str, Any] = json.loads(source.read_text(encoding="utf-8"))
-        config |= {"name": name, "n_gpu": int(job.device == "cuda"), "num_classes": 10, "arch": {"type": job.arch, "args": {"num_classes": 10}}}
+        config |= {
+            "name": name,
+            "n_gpu": int(job.device == "cuda"),
+            "num_classes": 10,
+            "arch": {"type": job.arch, "args": {"num_classes": 10}},
+        }
         config["comet"]["api"] = None
         config["reparam_arch"]["args"]["num_classes"] = 10
         config["data_loader"]["type"] = "CIFAR10DataLoader"
-        config["data_loader"]["args"] |= {"data_dir": f"{job.data}/", "batch_size": job.batch, "num_workers": job.workers,
-                                          "pin_memory": job.device == "cuda"}
+        config["data_loader"]["args"] |= {
+            "data_dir": f"{job.data}/",
+            "batch_size": job.batch,
+            "num_workers": job.workers,
+            "pin_memory": job.device == "cuda",
+        }
         config["train_loss"]["args"] |= {"num_classes": 10, **ratios}
         config["trainer"] |= {"save_dir": str(job.scratch), "percent": 0.4}
     except (ValueError, KeyError, TypeError) as error:
@@ -163,11 +184,17 @@ def _blamed() -> Iterator[None]:
     except torch.OutOfMemoryError:
         raise InputError("the released code ran out of memory on the device; a smaller --network needs less.") from None
     except (Exception, SystemExit) as error:
-        places = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).is_relative_to(checkout)]
+        places = [
+            frame
+            for frame in traceback.extract_tb(error.__traceback__)
+            if Path(frame.filename).is_relative_to(checkout)
+        ]
         if not places:
             raise
         where = f"{Path(places[-1].filename).relative_to(checkout)} line {places[-1].lineno}"
-        raise InputError(f"the code in '{checkout}' does not run here: {where}: {type(error).__name__}: {(str(error) or '-').splitlines()[0]}") from None
+        raise InputError(
+            f"the code in '{checkout}' does not run here: {where}: {type(error).__name__}: {(str(error) or '-').splitlines()[0]}"
+        ) from None
 
 
 def _installed(name: str) -> bool:

@@ -5,7 +5,9 @@ from types import ModuleType
 
 import torch
 
-_LIBRARY = torch.library.Library("torchvision", "FRAGMENT")  # its definitions go with it, so it lives as long as the process
+_LIBRARY = torch.library.Library(
+    "torchvision", "FRAGMENT"
+)  # its definitions go with it, so it lives as long as the process
 _declared: list[str] = []
 
 

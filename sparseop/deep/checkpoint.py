@@ -32,7 +32,9 @@ def save(path: Path, state: dict[str, Any]) -> None:
     except OSError as error:
         part.unlink(missing_ok=True)
         kept = "the one of the epoch before is kept" if path.exists() else "there is none yet"
-        raise InputError(f"the checkpoint '{path}' ({buffer.tell() / 2**20:.1f} MiB) cannot be written: {error.strerror}; {kept}.") from None
+        raise InputError(
+            f"the checkpoint '{path}' ({buffer.tell() / 2**20:.1f} MiB) cannot be written: {error.strerror}; {kept}."
+        ) from None
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -37,7 +37,9 @@ def prepare(recipe: Recipe, root: Path | str | None, *, download: bool = False) 
     labels = _labels(recipe, dataset)
     train, validation = _split(dataset.train_labels, dataset.n_classes, recipe.training.validation, recipe.seed)
     if len(train) < 2:
-        raise InputError(f"training.validation leaves {len(train)} samples to train on; there are {len(dataset.train_labels)}.")
+        raise InputError(
+            f"training.validation leaves {len(train)} samples to train on; there are {len(dataset.train_labels)}."
+        )
     return Samples(dataset, labels, train, validation)
 
 
@@ -45,12 +47,21 @@ def _labels(recipe: Recipe, dataset: Dataset) -> NoisyLabels:
     spec = recipe.noise
     if spec.kind == "given":
         if dataset.given_labels is None:
-            raise InputError(f"noise.kind = 'given' needs a data set with noisy labels of its own, and {dataset.name} has none.")
+            raise InputError(
+                f"noise.kind = 'given' needs a data set with noisy labels of its own, and {dataset.name} has none."
+            )
         return noise.describe(dataset.given_labels, dataset.train_labels, dataset.n_classes)
     images = dataset.train_images if isinstance(dataset.train_images, Tensor) else None
-    return noise.corrupt(dataset.train_labels, dataset.n_classes, spec.kind, spec.rate,
-                         seed=recipe.seed if spec.seed < 0 else spec.seed, images=images, coarse=dataset.coarse_labels,
-                         path=spec.path or None)
+    return noise.corrupt(
+        dataset.train_labels,
+        dataset.n_classes,
+        spec.kind,
+        spec.rate,
+        seed=recipe.seed if spec.seed < 0 else spec.seed,
+        images=images,
+        coarse=dataset.coarse_labels,
+        path=spec.path or None,
+    )
 
 
 def _split(labels: Tensor, n_classes: int, validation: int, seed: int) -> tuple[Tensor, Tensor]:

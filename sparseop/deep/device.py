@@ -40,7 +40,9 @@ def require_room(device: torch.device, n_bytes: int, what: str) -> None:
         return
     free, _ = torch.cuda.mem_get_info(device)
     if n_bytes > free:
-        raise InputError(f"{what} take {n_bytes / 2**30:.1f} GiB, and {torch.cuda.get_device_name(device)} has {free / 2**30:.1f} GiB free.")
+        raise InputError(
+            f"{what} take {n_bytes / 2**30:.1f} GiB, and {torch.cuda.get_device_name(device)} has {free / 2**30:.1f} GiB free."
+        )
 
 
 def prepare(device: torch.device, *, deterministic: bool, threads: int = 0) -> None:
@@ -56,7 +58,9 @@ def prepare(device: torch.device, *, deterministic: bool, threads: int = 0) -> N
         torch.backends.cudnn.benchmark = not deterministic  # static shapes: the fastest kernels are found once
     elif device.type == "cpu":
         keep_freed_memory()
-    if torch.are_deterministic_algorithms_enabled() != deterministic:  # to ask costs nothing; to set, seconds of imports
+    if (
+        torch.are_deterministic_algorithms_enabled() != deterministic
+    ):  # to ask costs nothing; to set, seconds of imports
         torch.use_deterministic_algorithms(deterministic)
 
 

@@ -51,15 +51,20 @@ class _Run(Loop):
 
         # 1. The method, its options resolved for this run.
         setting = Setting(
-            n_samples=len(dataset.train_images), n_classes=self.n_classes, batch_size=self.training.batch_size,
-            rates=self.rates, transition=samples.labels.transition if dataset.truth_known else None,
+            n_samples=len(dataset.train_images),
+            n_classes=self.n_classes,
+            batch_size=self.training.batch_size,
+            rates=self.rates,
+            transition=samples.labels.transition if dataset.truth_known else None,
         )
         cls = METHODS[recipe.method.name]
         options = cls.resolve(recipe.method.options, setting)
         self.resolved = _with_method(recipe, options)
         self.method: Method = cls.build(options, setting, seed=seed_for(self.seed, "method"))
         state = sum(buffer.nbytes for buffer in self.method.buffers())
-        devices.require_room(device, state, f"the per-sample variables of {recipe.method.name} ({setting.n_samples} x {self.n_classes})")
+        devices.require_room(
+            device, state, f"the per-sample variables of {recipe.method.name} ({setting.n_samples} x {self.n_classes})"
+        )
         self.method.to(device)
 
         # 2. The networks; every rank starts from the same weights.
@@ -67,18 +72,28 @@ class _Run(Loop):
         layout = torch.channels_last if self.engine.channels_last else torch.contiguous_format
         self.networks = nn.ModuleList(
             distributed.synchronise_batch_norm(
-                networks.build(recipe.network.name, self.n_classes, dataset.train_images.shape[1], **recipe.network.options)
-                .to(device, memory_format=layout))  # type: ignore[call-overload]
-            for _ in range(self.method.networks))
+                networks.build(
+                    recipe.network.name, self.n_classes, dataset.train_images.shape[1], **recipe.network.options
+                ).to(device, memory_format=layout)
+            )  # type: ignore[call-overload]
+            for _ in range(self.method.networks)
+        )
         self.forwards = [self.wrapped(network) for network in self.networks]
         self.optimiser = torch.optim.SGD(
-            self.networks.parameters(), lr=self.rates[0], momentum=self.training.momentum, nesterov=self.training.nesterov,
-            weight_decay=self.training.weight_decay, fused=device.type in ("cuda", "cpu"))
+            self.networks.parameters(),
+            lr=self.rates[0],
+            momentum=self.training.momentum,
+            nesterov=self.training.nesterov,
+            weight_decay=self.training.weight_decay,
+            fused=device.type in ("cuda", "cpu"),
+        )
 
         # 3. The data, and who judges the result.
         self.views = [self._augment(name) for name in (self.training.augment, *self.method.views)]
         self.plain = self._augment("none")
-        self.examiner = Examiner(samples, self.train_feed, self.method, weakly(self._plain_logits), self.engine.test_batch)
+        self.examiner = Examiner(
+            samples, self.train_feed, self.method, weakly(self._plain_logits), self.engine.test_batch
+        )
         self.given = self.examiner.given
         self.predicted = torch.full_like(self.given, -1)
 
@@ -103,7 +118,10 @@ class _Run(Loop):
         self.method.train()
         self.networks.train()
         self.predicted.fill_(-1)
-        return [generator(self.device, self.seed, "augment", view, epoch, distributed.rank()) for view in range(len(self.views))]
+        return [
+            generator(self.device, self.seed, "augment", view, epoch, distributed.rank())
+            for view in range(len(self.views))
+        ]
 
     def step(self, place: float, index: Tensor, images: Tensor, draws: list[torch.Generator]) -> Tensor:
         """Take one optimisation step; return the loss, on the device."""
@@ -129,7 +147,9 @@ class _Run(Loop):
         """Take one optimisation step; return the loss, on the device."""
         seen = self.method.mix(self.views[0](images, draws[0]))
         if len(self.views) > 1:  # one batch through batch normalisation, as the released code of SOP+
-            seen = torch.cat([seen, *(view(images, draw) for view, draw in zip(self.views[1:], draws[1:], strict=True))])
+            seen = torch.cat(
+                [seen, *(view(images, draw) for view, draw in zip(self.views[1:], draws[1:], strict=True))]
+            )
         logits = self._logits(self.forwards, seen)
         if len(self.views) > 1:
             logits = logits.view(*logits.shape[:-2], len(self.views), len(index), self.n_classes)
@@ -153,7 +173,9 @@ class _Run(Loop):
     @torch.no_grad()
     def _pass(self, rate: float) -> None:
         """Let the method see every sample, unaugmented, by the networks in evaluation mode."""
-        parts = whole_pass(self.samples.train, self.engine.test_batch, rank=distributed.rank(), world=distributed.world())
+        parts = whole_pass(
+            self.samples.train, self.engine.test_batch, rank=distributed.rank(), world=distributed.world()
+        )
         for index, images in self.train_feed.batches(parts):
             self.method.visit(self._plain_logits(images), self.given[index], index, rate)
         self.method.end_pass()
@@ -177,8 +199,14 @@ class _Run(Loop):
 
     def _augment(self, name: str) -> augment.Augment:
         dataset = self.samples.dataset
-        return augment.build(name, mean=dataset.mean, std=dataset.std, pad=self.training.pad, hole=self.training.hole,
-                             crop=self.training.crop)
+        return augment.build(
+            name,
+            mean=dataset.mean,
+            std=dataset.std,
+            pad=self.training.pad,
+            hole=self.training.hole,
+            crop=self.training.crop,
+        )
 
 
 train, resume = _Run.train, _Run.resume

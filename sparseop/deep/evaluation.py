@@ -109,7 +109,9 @@ def interpolated_precision(score: Tensor, positive: Tensor, points: int = 11) ->
     hits, seen = _found(score, positive)
     if not len(hits) or not hits[-1]:
         return math.nan
-    best = (hits.double() / seen).flip(0).cummax(0).values.flip(0)  # the largest precision at this recall or a higher one
+    best = (
+        (hits.double() / seen).flip(0).cummax(0).values.flip(0)
+    )  # the largest precision at this recall or a higher one
     # a recall k/n is reached with k hits; in whole numbers, since 0.1 is none
     wanted = (torch.arange(points, device=score.device) * hits[-1] + points - 2).div(points - 1, rounding_mode="floor")
     return float(best[torch.searchsorted(hits, wanted)].mean())

@@ -27,9 +27,21 @@ from sparseop.files import require_writable, sha256, write_atomic
 
 FORMATS = ("torchvision", "detectron2")
 #: bottleneck or not, and the number of blocks a stage: the networks that both libraries have
-DEPTHS: dict[tuple[bool, tuple[int, ...]], int] = {(False, (2, 2, 2, 2)): 18, (False, (3, 4, 6, 3)): 34, (True, (3, 4, 6, 3)): 50}
-_IN_BLOCK = {"residual.0": "conv1", "residual.1": "bn1", "residual.3": "conv2", "residual.4": "bn2", "residual.6": "conv3",
-             "residual.7": "bn3", "shortcut.0": "downsample.0", "shortcut.1": "downsample.1"}
+DEPTHS: dict[tuple[bool, tuple[int, ...]], int] = {
+    (False, (2, 2, 2, 2)): 18,
+    (False, (3, 4, 6, 3)): 34,
+    (True, (3, 4, 6, 3)): 50,
+}
+_IN_BLOCK = {
+    "residual.0": "conv1",
+    "residual.1": "bn1",
+    "residual.3": "conv2",
+    "residual.4": "bn2",
+    "residual.6": "conv3",
+    "residual.7": "bn3",
+    "shortcut.0": "downsample.0",
+    "shortcut.1": "downsample.1",
+}
 
 
 def torchvision_names(network: nn.Module) -> dict[str, str]:
@@ -43,13 +55,17 @@ def torchvision_names(network: nn.Module) -> dict[str, str]:
         own = [name for name in network.state_dict() if not name.startswith("fc.")]
         if "layer1.0.conv1.weight" in own:  # torchvision's network itself
             return {name: name for name in own}
-        raise InputError(f"torchvision and detectron2 have no counterpart of a {type(network).__name__}; ResNet-18, -34 and -50 they have.")
+        raise InputError(
+            f"torchvision and detectron2 have no counterpart of a {type(network).__name__}; ResNet-18, -34 and -50 they have."
+        )
     stages = _stages(network)
     first = network.body[0]
     assert isinstance(first, nn.Conv2d)
     if depth(network) is None or first.out_channels != 64:
-        raise InputError("torchvision and detectron2 have ResNet-18, -34 and -50 of width 64, not one of "
-                         f"{' + '.join(str(len(stage)) for stage in stages)} blocks and width {first.out_channels}.")
+        raise InputError(
+            "torchvision and detectron2 have ResNet-18, -34 and -50 of width 64, not one of "
+            f"{' + '.join(str(len(stage)) for stage in stages)} blocks and width {first.out_channels}."
+        )
     prefixes = {"body.0": "conv1", "body.1": "bn1"}
     for number, stage in enumerate(stages, 1):
         for block, place in enumerate(stage):
@@ -69,7 +85,9 @@ def depth(network: nn.Module) -> int | None:
         bottleneck, counts = isinstance(network.body[stages[0][0]], Bottleneck), tuple(len(stage) for stage in stages)
     else:
         state = network.state_dict()
-        counts = tuple(len({name.split(".")[1] for name in state if name.startswith(f"layer{stage}.")}) for stage in (1, 2, 3, 4))
+        counts = tuple(
+            len({name.split(".")[1] for name in state if name.startswith(f"layer{stage}.")}) for stage in (1, 2, 3, 4)
+        )
         bottleneck = "layer1.0.conv3.weight" in state
     return DEPTHS.get((bottleneck, counts))
 
@@ -105,7 +123,9 @@ def from_torchvision(network: nn.Module, state: dict[str, Tensor]) -> None:
     missing = [name for name in names.values() if name not in state]
     if strangers or missing:
         what, which = ("lacks", missing) if missing else ("holds", strangers)
-        raise InputError(f"the state {what} {which[0]!r}, which the network {'has' if missing else 'does not have'} ({len(which)} such entries).")
+        raise InputError(
+            f"the state {what} {which[0]!r}, which the network {'has' if missing else 'does not have'} ({len(which)} such entries)."
+        )
     for name, theirs in names.items():
         if state[theirs].shape != own[name].shape:
             raise InputError(f"{theirs} must have shape {tuple(own[name].shape)}, got {tuple(state[theirs].shape)}.")
@@ -140,7 +160,9 @@ def export(run: Path, out: Path, *, kind: str = "torchvision", which: str = "onl
     """
     choice("--format", kind, FORMATS)
     if out.suffix not in (".pth", ".pt"):
-        raise InputError(f"OUT must end in .pth or .pt (detectron2 takes .pkl for a pickle, which this is not), got '{out}'.")
+        raise InputError(
+            f"OUT must end in .pth or .pt (detectron2 takes .pkl for a pickle, which this is not), got '{out}'."
+        )
     about = out.with_name(out.name + ".json")
     for path in (out, about):
         if path.exists():
@@ -152,9 +174,15 @@ def export(run: Path, out: Path, *, kind: str = "torchvision", which: str = "onl
     buffer = io.BytesIO()
     torch.save(content, buffer)
     record = {
-        "format": kind, "recipe": found.recipe.name, "network": f"ResNet-{depth(found.network)}", "weights": which, "epoch": found.epoch,
+        "format": kind,
+        "recipe": found.recipe.name,
+        "network": f"ResNet-{depth(found.network)}",
+        "weights": which,
+        "epoch": found.epoch,
         "input": {"range": [0, 1], "order": "RGB", "mean": list(found.mean), "std": list(found.std)},
-        "load": _how(kind, found, out.name), "sha256": sha256(buffer.getvalue()), **provenance.stamp("sparseop", "torch"),
+        "load": _how(kind, found, out.name),
+        "sha256": sha256(buffer.getvalue()),
+        **provenance.stamp("sparseop", "torch"),
     }
     write_atomic(about, (json.dumps(record, indent=1) + "\n").encode())
     write_atomic(out, buffer.getvalue())
@@ -165,18 +193,36 @@ def _how(kind: str, found: trained.Trained, name: str) -> list[str]:
     """Return the lines that load the file."""
     small = found.network.state_dict()[_first(found.network)].shape[-1] == 3
     if kind == "detectron2":
-        lines = [f"MODEL.WEIGHTS: {name}", f"MODEL.RESNETS.DEPTH: {depth(found.network)}", "MODEL.RESNETS.STRIDE_IN_1X1: False",
-                 "INPUT.FORMAT: RGB", f"MODEL.PIXEL_MEAN: {[round(255 * x, 3) for x in found.mean]}",
-                 f"MODEL.PIXEL_STD: {[round(255 * x, 3) for x in found.std]}"]
+        lines = [
+            f"MODEL.WEIGHTS: {name}",
+            f"MODEL.RESNETS.DEPTH: {depth(found.network)}",
+            "MODEL.RESNETS.STRIDE_IN_1X1: False",
+            "INPUT.FORMAT: RGB",
+            f"MODEL.PIXEL_MEAN: {[round(255 * x, 3) for x in found.mean]}",
+            f"MODEL.PIXEL_STD: {[round(255 * x, 3) for x in found.std]}",
+        ]
         lines += ["MODEL.RESNETS.RES2_OUT_CHANNELS: 64"] if depth(found.network) != 50 else []  # 256 is ResNet-50's
-        return [*lines, "its stem is the 3 x 3 one of small images, which detectron2's own ResNet does not have"] if small else lines
-    lines = [f"model = torchvision.models.resnet{depth(found.network)}(num_classes={len(found.last['bias'])})" if found.last else
-             f"model = torchvision.models.resnet{depth(found.network)}()"]
+        return (
+            [*lines, "its stem is the 3 x 3 one of small images, which detectron2's own ResNet does not have"]
+            if small
+            else lines
+        )
+    lines = [
+        f"model = torchvision.models.resnet{depth(found.network)}(num_classes={len(found.last['bias'])})"
+        if found.last
+        else f"model = torchvision.models.resnet{depth(found.network)}()"
+    ]
     if small:
-        lines += [f"model.conv1 = torch.nn.Conv2d({len(found.mean)}, 64, 3, padding=1, bias=False)", "model.maxpool = torch.nn.Identity()"]
+        lines += [
+            f"model.conv1 = torch.nn.Conv2d({len(found.mean)}, 64, 3, padding=1, bias=False)",
+            "model.maxpool = torch.nn.Identity()",
+        ]
     loaded = f"torch.load({name!r}, weights_only=True)"
-    return [*lines, f"model.load_state_dict({loaded})"] if found.last else \
-        [*lines, "model.fc = torch.nn.Identity()", f"model.load_state_dict({loaded})"]
+    return (
+        [*lines, f"model.load_state_dict({loaded})"]
+        if found.last
+        else [*lines, "model.fc = torch.nn.Identity()", f"model.load_state_dict({loaded})"]
+    )
 
 
 def _first(network: nn.Module) -> str:
@@ -187,7 +233,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     parser = judging.parser("export", __doc__)
     parser.add_argument("out", type=Path, metavar="OUT", help="file to write, *.pth")
-    parser.add_argument("--format", default="torchvision", metavar="|".join(FORMATS), help="layout (default: torchvision)")
+    parser.add_argument(
+        "--format", default="torchvision", metavar="|".join(FORMATS), help="layout (default: torchvision)"
+    )
     options = parser.parse_args(arguments)
     return cli.run("sparseop.deep.export", lambda: _run(options))
 

@@ -49,7 +49,9 @@ class Feed:
         return images.pin_memory() if self.device.type == "cuda" else images
 
 
-def epoch_order(samples: Tensor, batch_size: int, generator: Generator, *, drop_last: bool, rank: int = 0, world: int = 1) -> list[Tensor]:
+def epoch_order(
+    samples: Tensor, batch_size: int, generator: Generator, *, drop_last: bool, rank: int = 0, world: int = 1
+) -> list[Tensor]:
     """Return this rank's share of each batch of an epoch: a random permutation of ``samples``, cut.
 
     Every rank draws the same permutation and takes each ``world``-th sample of each global batch, so that all ranks
@@ -69,7 +71,9 @@ def epoch_order(samples: Tensor, batch_size: int, generator: Generator, *, drop_
         if len(share) > 1:
             parts.append(share)
     if not parts:
-        raise InputError(f"a batch must have two samples for each process, {2 * world}, got {min(batch_size, len(samples))}.")
+        raise InputError(
+            f"a batch must have two samples for each process, {2 * world}, got {min(batch_size, len(samples))}."
+        )
     return parts
 
 

@@ -21,12 +21,21 @@ KEPT = "give the same command again to go on"  #: what an interrupted evaluation
 
 def parser(module: str, about: str | None, *, data: str = "") -> argparse.ArgumentParser:
     """Return the arguments of ``python -m sparseop.deep.MODULE RUN``; with ``data``, what --data-root holds, those of ``open_run`` too."""
-    found = argparse.ArgumentParser(f"python -m sparseop.deep.{module}", description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    found = argparse.ArgumentParser(
+        f"python -m sparseop.deep.{module}", description=about, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     found.add_argument("run", type=Path, metavar="RUN", help="folder of a run")
-    found.add_argument("--network", default="online", metavar="online|momentum", help="which network of a contrastive run (default: online)")
+    found.add_argument(
+        "--network",
+        default="online",
+        metavar="online|momentum",
+        help="which network of a contrastive run (default: online)",
+    )
     if data:
         found.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
-        found.add_argument("--data-root", type=Path, metavar="DIR", help=f"folder that holds {data} (default: $SPARSEOP_DATA)")
+        found.add_argument(
+            "--data-root", type=Path, metavar="DIR", help=f"folder that holds {data} (default: $SPARSEOP_DATA)"
+        )
     return found
 
 
@@ -54,10 +63,18 @@ def mark(*features: Tensor) -> str:
     return " ".join(f"{len(part)} {float(part.sum(dtype=torch.float64)):.9e}" for part in features)
 
 
-def write(options: argparse.Namespace, found: Trained, stem: str, entries: dict[str, Any], started: float, *packages: str) -> Path:
+def write(
+    options: argparse.Namespace, found: Trained, stem: str, entries: dict[str, Any], started: float, *packages: str
+) -> Path:
     """Write ``entries`` and where they come from to RUN/STEM.json and return that file; ``started`` is of ``time.perf_counter``."""
-    record = {"run": found.recipe.name, "epoch": found.epoch, "network": options.network, **entries,
-              "seconds": round(time.perf_counter() - started, 1), **provenance.stamp("sparseop", "torch", *packages)}
+    record = {
+        "run": found.recipe.name,
+        "epoch": found.epoch,
+        "network": options.network,
+        **entries,
+        "seconds": round(time.perf_counter() - started, 1),
+        **provenance.stamp("sparseop", "torch", *packages),
+    }
     path: Path = options.run / f"{stem}.json"
     write_atomic(path, (json.dumps(record, indent=1) + "\n").encode())
     return path

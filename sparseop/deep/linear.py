@@ -63,8 +63,15 @@ PROTOCOLS = {
 }
 
 
-def evaluate(found: Trained, dataset: Dataset, protocol: Protocol, *, device: torch.device, seed: int = 0,
-             state: Path | None = None) -> dict[str, Any]:
+def evaluate(
+    found: Trained,
+    dataset: Dataset,
+    protocol: Protocol,
+    *,
+    device: torch.device,
+    seed: int = 0,
+    state: Path | None = None,
+) -> dict[str, Any]:
     """Return accuracies in percent: "knn" (MoCo's setting), "knn_50" (SANE's) and "linear".
 
     Parameters
@@ -80,14 +87,21 @@ def evaluate(found: Trained, dataset: Dataset, protocol: Protocol, *, device: to
     train, test = (found.features(images, device) for images in (dataset.train_images, dataset.test_images))
     result: dict[str, Any] = {}
     for name, (k, temperature) in (("knn", probe.MOCO_KNN), ("knn_50", probe.SANE_KNN)):
-        result[name] = 100 * probe.knn(train, labels, test, test_labels, classes, k=min(k, len(labels)), temperature=temperature)
+        result[name] = 100 * probe.knn(
+            train, labels, test, test_labels, classes, k=min(k, len(labels)), temperature=temperature
+        )
     if protocol.solver == "ridge":
         return result | {"linear": 100 * probe.linear_probe(train, labels, test, test_labels, classes)}
     feed = Feed(dataset.train_images if crops else train, device)
     views = _views(found, dataset) if crops else None
 
     def batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        order = epoch_order(torch.arange(len(labels)), protocol.batch, torch.Generator().manual_seed(seed_for(seed, "linear", epoch)), drop_last=False)
+        order = epoch_order(
+            torch.arange(len(labels)),
+            protocol.batch,
+            torch.Generator().manual_seed(seed_for(seed, "linear", epoch)),
+            drop_last=False,
+        )
         draws = torch.Generator(device).manual_seed(seed_for(seed, "linear views", epoch))
         for index, features in feed.batches(order):
             if views is not None:  # they were images
@@ -110,8 +124,18 @@ def evaluate(found: Trained, dataset: Dataset, protocol: Protocol, *, device: to
             checkpoint.save(state, {"settings": settings, "state": current})
         started = time.perf_counter()
 
-    head = probe.train_head(batches, found.width, classes, solver=protocol.solver, lr=protocol.lr, epochs=protocol.epochs,
-                            schedule=protocol.schedule, device=device, after=after, begun=begun)
+    head = probe.train_head(
+        batches,
+        found.width,
+        classes,
+        solver=protocol.solver,
+        lr=protocol.lr,
+        epochs=protocol.epochs,
+        schedule=protocol.schedule,
+        device=device,
+        after=after,
+        begun=begun,
+    )
     with torch.no_grad():
         right = torch.cat([head(part).argmax(1) for part in torch.split(test, probe.PREDICTED)]) == test_labels
     if state is not None:
@@ -122,20 +146,44 @@ def evaluate(found: Trained, dataset: Dataset, protocol: Protocol, *, device: to
 def _views(found: Trained, dataset: Dataset) -> Views:
     """Return random resized crops of torchvision's bounds and mirror images, nothing else: the papers' linear protocol."""
     height, width = dataset.train_images.shape[2:]
-    return Views(found.size or min(height, width), mean=found.mean, std=found.std, count=1, crop_area=(0.08, 1.0), jitter_chance=0.0,
-                 grey_chance=0.0)
+    return Views(
+        found.size or min(height, width),
+        mean=found.mean,
+        std=found.std,
+        count=1,
+        crop_area=(0.08, 1.0),
+        jitter_chance=0.0,
+        grey_chance=0.0,
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     parser = judging.parser("linear", __doc__, data="the data")
-    parser.add_argument("--protocol", default="ridge", metavar="NAME", help=f"one of {', '.join(PROTOCOLS)} (default: ridge)")
+    parser.add_argument(
+        "--protocol", default="ridge", metavar="NAME", help=f"one of {', '.join(PROTOCOLS)} (default: ridge)"
+    )
     parser.add_argument("--epochs", type=int, help="instead of the protocol's")
     parser.add_argument("--lr", type=float, help="instead of the protocol's")
     parser.add_argument("--batch", type=int, help="instead of the protocol's 256")
-    parser.add_argument("--no-crops", action="store_true", help="train on features of the images as they are: computed once")
-    parser.add_argument("--features", default="backbone", metavar="backbone|head", help="of a contrastive run; MoCo's CIFAR demo judges the head's")
-    parser.add_argument("--set", action="extend", nargs="+", default=[], metavar="data.KEY=VALUE", dest="overrides", help="other data than the run's")
+    parser.add_argument(
+        "--no-crops", action="store_true", help="train on features of the images as they are: computed once"
+    )
+    parser.add_argument(
+        "--features",
+        default="backbone",
+        metavar="backbone|head",
+        help="of a contrastive run; MoCo's CIFAR demo judges the head's",
+    )
+    parser.add_argument(
+        "--set",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="data.KEY=VALUE",
+        dest="overrides",
+        help="other data than the run's",
+    )
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
     with cli.plain_warnings():
@@ -159,18 +207,36 @@ def _run(options: argparse.Namespace) -> None:
     found, device = judging.open_run(options, options.features)
     reader = contrastive_recipes if isinstance(found.recipe, contrastive_recipes.Recipe) else label_recipes
     data = reader.read(options.run / "recipe.toml", options.overrides).data
-    stem = f"linear-{name}" + (f"-{data.name}" if data != found.recipe.data else "") + "".join(
-        f"-{given}" for given, usual in ((options.network, "online"), (options.features, "backbone")) if given != usual)
+    stem = (
+        f"linear-{name}"
+        + (f"-{data.name}" if data != found.recipe.data else "")
+        + "".join(
+            f"-{given}"
+            for given, usual in ((options.network, "online"), (options.features, "backbone"))
+            if given != usual
+        )
+    )
     dataset = datasets.load(data.name, options.data_root, **data.options)
     started = time.perf_counter()
     result = evaluate(found, dataset, protocol, device=device, seed=options.seed, state=options.run / f"{stem}.pt")
-    entries = {"features": options.features, "dataset": dataset.name, "data": dict(data.options), "protocol": {"name": name, **asdict(protocol)},
-               "seed": options.seed, **result, "notes": list(dataset.notes)}
+    entries = {
+        "features": options.features,
+        "dataset": dataset.name,
+        "data": dict(data.options),
+        "protocol": {"name": name, **asdict(protocol)},
+        "seed": options.seed,
+        **result,
+        "notes": list(dataset.notes),
+    }
     path = judging.write(options, found, stem, entries, started)
-    print_columns((f"{dataset.name}, {len(dataset.test_labels)} test images", ""), [
-        (f"kNN, k = {probe.MOCO_KNN[0]}, T = {probe.MOCO_KNN[1]:g}", f"{result['knn']:.1f} %"),
-        (f"kNN, k = {probe.SANE_KNN[0]}, T = {probe.SANE_KNN[1]:g}", f"{result['knn_50']:.1f} %"),
-        (f"linear classifier ({name})", f"{result['linear']:.1f} %")])
+    print_columns(
+        (f"{dataset.name}, {len(dataset.test_labels)} test images", ""),
+        [
+            (f"kNN, k = {probe.MOCO_KNN[0]}, T = {probe.MOCO_KNN[1]:g}", f"{result['knn']:.1f} %"),
+            (f"kNN, k = {probe.SANE_KNN[0]}, T = {probe.SANE_KNN[1]:g}", f"{result['knn_50']:.1f} %"),
+            (f"linear classifier ({name})", f"{result['linear']:.1f} %"),
+        ],
+    )
     print(path)
 
 

@@ -56,7 +56,13 @@ class Loop(ABC):
     prepare: Callable[..., Samples]  #: (recipe, data root, download=) -> the data, their labels and split
 
     def __init__(self, recipe: Any, samples: Samples, device: torch.device) -> None:
-        self.samples, self.training, self.engine, self.seed, self.device = samples, recipe.training, recipe.engine, recipe.seed, device
+        self.samples, self.training, self.engine, self.seed, self.device = (
+            samples,
+            recipe.training,
+            recipe.engine,
+            recipe.seed,
+            device,
+        )
         devices.prepare(device, deterministic=self.engine.deterministic, threads=self.engine.threads)
         images = samples.dataset.train_images
         if isinstance(images, Tensor):
@@ -66,8 +72,16 @@ class Loop(ABC):
     # ---- a run, from its beginning or from its last checkpoint -----------------------------------------------------------
 
     @classmethod
-    def train(cls, recipe: Any, folder: Path, *, device: str = "auto", data_root: Path | str | None = None,
-              download: bool = False, watch: Watch | None = None) -> dict[str, Any]:
+    def train(
+        cls,
+        recipe: Any,
+        folder: Path,
+        *,
+        device: str = "auto",
+        data_root: Path | str | None = None,
+        download: bool = False,
+        watch: Watch | None = None,
+    ) -> dict[str, Any]:
         """Train a recipe into a new run folder and return its summary.
 
         Parameters
@@ -94,7 +108,9 @@ class Loop(ABC):
         return run.fit(record, 0, watch)
 
     @classmethod
-    def resume(cls, folder: Path, *, device: str = "auto", data_root: Path | str | None = None, watch: Watch | None = None) -> dict[str, Any]:
+    def resume(
+        cls, folder: Path, *, device: str = "auto", data_root: Path | str | None = None, watch: Watch | None = None
+    ) -> dict[str, Any]:
         """Go on with a run from its last checkpoint and return its summary.
 
         Raises
@@ -109,7 +125,9 @@ class Loop(ABC):
         run = cls(recipe, samples, target)
         run.load(state)
         record = Record.reopen(folder, samples, state["rows"])
-        return run.fit(record, integer("the number of rows of the checkpoint", len(state["rows"]), 0, run.training.epochs), watch)
+        return run.fit(
+            record, integer("the number of rows of the checkpoint", len(state["rows"]), 0, run.training.epochs), watch
+        )
 
     # ---- what a trainer says -----------------------------------------------------------------------------------------
 
@@ -173,8 +191,10 @@ class Loop(ABC):
             distributed.barrier()
             return summary
         except torch.OutOfMemoryError:
-            raise InputError(f"{self.device} ran out of memory; a smaller training.batch_size (now {self.training.batch_size}) or "
-                             "engine.precision = 'bfloat16' needs less. The last good checkpoint is kept.") from None
+            raise InputError(
+                f"{self.device} ran out of memory; a smaller training.batch_size (now {self.training.batch_size}) or "
+                "engine.precision = 'bfloat16' needs less. The last good checkpoint is kept."
+            ) from None
         finally:
             record.close()
 
@@ -185,8 +205,14 @@ class Loop(ABC):
     def _epoch(self, epoch: int, watch: Watch | None) -> Row:
         """Train one epoch; return loss, speed and what the trainer measured."""
         rank, world = distributed.rank(), distributed.world()
-        order = epoch_order(self.samples.train, self.training.batch_size, generator("cpu", self.seed, "order", epoch),
-                            drop_last=self.training.drop_last, rank=rank, world=world)
+        order = epoch_order(
+            self.samples.train,
+            self.training.batch_size,
+            generator("cpu", self.seed, "order", epoch),
+            drop_last=self.training.drop_last,
+            rank=rank,
+            world=world,
+        )
         torch.manual_seed(seed_for(self.seed, "torch", epoch, rank))  # dropout, MixUp
         draws = self.start_epoch(epoch)
         loss_sum = torch.zeros((), device=self.device)
@@ -205,16 +231,22 @@ class Loop(ABC):
         if bad < len(order):
             raise InputError(
                 f"the loss was not finite at step {bad + 1} of {len(order)} in epoch {epoch + 1}; the run stops and keeps its "
-                f"last good checkpoint ({f'epoch {epoch}' if epoch else 'none yet'}). A lower training.lr or training.clip > 0 may help.")
-        row: Row = {"loss": float(losses), "seconds": round(seconds, 3),
-                    "images_per_second": round(sum(map(len, order)) * world / seconds, 1)}
+                f"last good checkpoint ({f'epoch {epoch}' if epoch else 'none yet'}). A lower training.lr or training.clip > 0 may help."
+            )
+        row: Row = {
+            "loss": float(losses),
+            "seconds": round(seconds, 3),
+            "images_per_second": round(sum(map(len, order)) * world / seconds, 1),
+        }
         return row | self.end_epoch(epoch)
 
     # ---- checkpoints -------------------------------------------------------------------------------------------------
 
     def _save(self, record: Record, epoch: int) -> None:
         states = {name: part.state_dict() for name, part in self.parts().items()}
-        checkpoint.save(record.folder / CHECKPOINT, {"recipe": self.recipe_text(), "epoch": epoch, **states, "rows": record.rows})
+        checkpoint.save(
+            record.folder / CHECKPOINT, {"recipe": self.recipe_text(), "epoch": epoch, **states, "rows": record.rows}
+        )
 
     def load(self, state: dict[str, Any]) -> None:
         """Take over the state of a checkpoint."""
@@ -269,7 +301,9 @@ def require_no_run(folder: Path) -> None:
     """Refuse a folder that holds a run."""
     if (folder / "recipe.toml").exists():
         if not (folder / CHECKPOINT).exists():
-            raise InputError(f"'{folder}' holds a run that has no checkpoint yet; if it goes on no more, remove it, or choose another folder.")
+            raise InputError(
+                f"'{folder}' holds a run that has no checkpoint yet; if it goes on no more, remove it, or choose another folder."
+            )
         raise InputError(f"'{folder}' already holds a run; go on with it by --resume, or choose another folder.")
 
 
@@ -287,6 +321,12 @@ def load_checkpoint(folder: Path) -> tuple[Path, dict[str, Any]]:
     if state.get("recipe") != path.read_text(encoding="utf-8", errors="replace"):
         raise InputError(f"'{folder / CHECKPOINT}' is the checkpoint of another recipe than '{path}'.")
     rows = state.get("rows")
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows) or len(rows) != state.get("epoch", len(rows)):
-        raise InputError(f"'{folder / CHECKPOINT}' is not a whole checkpoint: its rows are missing or not one for each epoch.")
+    if (
+        not isinstance(rows, list)
+        or not all(isinstance(row, dict) for row in rows)
+        or len(rows) != state.get("epoch", len(rows))
+    ):
+        raise InputError(
+            f"'{folder / CHECKPOINT}' is not a whole checkpoint: its rows are missing or not one for each epoch."
+        )
     return path, state

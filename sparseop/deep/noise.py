@@ -78,11 +78,22 @@ class NoisyLabels:
     def save(self, path: Path) -> None:
         """Write labels and transition matrix to ``path`` (.npz), which ``corrupt(..., "file", path=path)`` reads."""
         with path.open("wb") as file:
-            np.savez_compressed(file, given=self.given.numpy(), true=self.true.numpy(), transition=self.transition.numpy())
+            np.savez_compressed(
+                file, given=self.given.numpy(), true=self.true.numpy(), transition=self.transition.numpy()
+            )
 
 
-def corrupt(labels: Tensor, n_classes: int, kind: str, rate: float = 0.0, *, seed: int = 0, images: Tensor | None = None,
-            coarse: Tensor | None = None, path: Path | str | None = None) -> NoisyLabels:
+def corrupt(
+    labels: Tensor,
+    n_classes: int,
+    kind: str,
+    rate: float = 0.0,
+    *,
+    seed: int = 0,
+    images: Tensor | None = None,
+    coarse: Tensor | None = None,
+    path: Path | str | None = None,
+) -> NoisyLabels:
     """Return noisy labels for the true ``labels``.
 
     Parameters
@@ -116,7 +127,9 @@ def corrupt(labels: Tensor, n_classes: int, kind: str, rate: float = 0.0, *, see
     return describe(given, true, n_classes, kind=kind, rate=rate, seed=seed)
 
 
-def describe(given: Tensor, true: Tensor, n_classes: int, *, kind: str = "given", rate: float = 0.0, seed: int = 0) -> NoisyLabels:
+def describe(
+    given: Tensor, true: Tensor, n_classes: int, *, kind: str = "given", rate: float = 0.0, seed: int = 0
+) -> NoisyLabels:
     """Return ``given`` and ``true`` labels with their realised transition matrix."""
     counts = torch.bincount(true * n_classes + given, minlength=n_classes**2).reshape(n_classes, n_classes).double()
     sizes = counts.sum(1, keepdim=True)
@@ -143,8 +156,10 @@ def read_labels(path: Path | str | None, n: int, n_classes: int) -> Tensor:
         else:
             held = np.array([int(line) for line in path.read_text().split()])
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"the label file '{path}' cannot be read; it is truncated, damaged or not a list of whole numbers "
-                         f"({str(error).splitlines()[0] if str(error) else type(error).__name__}).") from None
+        raise InputError(
+            f"the label file '{path}' cannot be read; it is truncated, damaged or not a list of whole numbers "
+            f"({str(error).splitlines()[0] if str(error) else type(error).__name__})."
+        ) from None
     if not np.issubdtype(held.dtype, np.integer):
         raise InputError(f"the label file '{path}' must hold whole numbers, got {held.dtype}.")
     return check_labels(torch.from_numpy(held.astype(np.int64)), n, n_classes, f"the label file '{path}'")
@@ -157,7 +172,9 @@ def _symmetric(true: Labels, k: int, rate: float, generator: np.random.Generator
     return true
 
 
-def _symmetric_inclusive(true: Labels, k: int, rate: float, generator: np.random.Generator, _: dict[str, Any]) -> Labels:
+def _symmetric_inclusive(
+    true: Labels, k: int, rate: float, generator: np.random.Generator, _: dict[str, Any]
+) -> Labels:
     chosen = generator.permutation(len(true))[: _ceil(rate * len(true))]
     true[chosen] = generator.integers(0, k, len(chosen))
     return true
@@ -168,7 +185,9 @@ def _asymmetric(true: Labels, k: int, rate: float, generator: np.random.Generato
     return _flip(true, CIFAR10_MAP, rate, generator)
 
 
-def _asymmetric_official(true: Labels, k: int, rate: float, generator: np.random.Generator, _: dict[str, Any]) -> Labels:
+def _asymmetric_official(
+    true: Labels, k: int, rate: float, generator: np.random.Generator, _: dict[str, Any]
+) -> Labels:
     _require_cifar10(k)
     for source, target in CIFAR10_MAP.items():
         # the released loop looks its class up among labels that it has changed already: dogs that were cats flip back
@@ -246,8 +265,10 @@ def _ceil(x: float) -> int:
 
 def _require_cifar10(k: int) -> None:
     if k != 10:
-        raise InputError(f"asymmetric noise is defined for the 10 classes of CIFAR-10, got {k} classes; "
-                         "'pairflip', 'ring', 'pair' and 'superclass' are its kin for others.")
+        raise InputError(
+            f"asymmetric noise is defined for the 10 classes of CIFAR-10, got {k} classes; "
+            "'pairflip', 'ring', 'pair' and 'superclass' are its kin for others."
+        )
 
 
 def _require_blocks(k: int, kind: str) -> None:
@@ -256,8 +277,14 @@ def _require_blocks(k: int, kind: str) -> None:
 
 
 _KINDS: dict[str, Callable[[Labels, int, float, np.random.Generator, dict[str, Any]], Labels]] = {
-    "symmetric": _symmetric, "symmetric_inclusive": _symmetric_inclusive, "asymmetric": _asymmetric,
-    "asymmetric_official": _asymmetric_official, "ring": _ring, "pair": _pair, "superclass": _superclass,
-    "pairflip": _pairflip, "instance": _instance,
+    "symmetric": _symmetric,
+    "symmetric_inclusive": _symmetric_inclusive,
+    "asymmetric": _asymmetric,
+    "asymmetric_official": _asymmetric_official,
+    "ring": _ring,
+    "pair": _pair,
+    "superclass": _superclass,
+    "pairflip": _pairflip,
+    "instance": _instance,
 }
 KINDS = ("none", *_KINDS, "file")

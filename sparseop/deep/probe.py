@@ -19,15 +19,24 @@ from sparseop.errors import InputError, between, choice, integer, nonnegative, p
 
 MOCO_KNN = (200, 0.1)  #: k and temperature of the monitor in MoCo's CIFAR demo, and of lightly's tables
 SANE_KNN = (50, 0.05)  #: those of SANE's paper
-MEMORY = 2**26  #: bytes of similarities held at once on a processor; 32 times as many on a device, where the bank is read for each
+MEMORY = (
+    2**26
+)  #: bytes of similarities held at once on a processor; 32 times as many on a device, where the bank is read for each
 PREDICTED = 8192  #: rows classified at once
 
 Batches = Callable[[int], Iterator[tuple[Tensor, Tensor]]]
 State = dict[str, Any]
 
 
-def knn(train_features: Tensor, train_labels: Tensor, test_features: Tensor, test_labels: Tensor, classes: int, k: int = 200,
-        temperature: float = 0.1) -> float:
+def knn(
+    train_features: Tensor,
+    train_labels: Tensor,
+    test_features: Tensor,
+    test_labels: Tensor,
+    classes: int,
+    k: int = 200,
+    temperature: float = 0.1,
+) -> float:
     r"""Return the accuracy of a vote of the k nearest training samples in angle, each with weight exp(cos / temperature).
 
     Wu et al. 2018, arXiv:1805.01978, section 3.4. Similarities are held ``MEMORY`` bytes at a time (32 times as many on
@@ -41,7 +50,9 @@ def knn(train_features: Tensor, train_labels: Tensor, test_features: Tensor, tes
     _check(train_features, train_labels, "train", classes)
     _check(test_features, test_labels, "test", classes)
     if train_features.shape[1] != test_features.shape[1]:
-        raise InputError(f"train and test features must have the same width, got {train_features.shape[1]} and {test_features.shape[1]}.")
+        raise InputError(
+            f"train and test features must have the same width, got {train_features.shape[1]} and {test_features.shape[1]}."
+        )
     integer("k", k, 1, len(train_features), why="number of training samples")
     positive("temperature", temperature)
     bank = functional.normalize(train_features.float()).T
@@ -50,15 +61,31 @@ def knn(train_features: Tensor, train_labels: Tensor, test_features: Tensor, tes
     rows = max(1, budget // (4 * len(train_features)))
     for features, labels in zip(torch.split(test_features, rows), torch.split(test_labels, rows), strict=True):
         nearest, index = (functional.normalize(features.float()) @ bank).topk(k, 1)
-        weights = ((nearest - nearest[:, :1]) / temperature).exp()  # relative to the nearest: small temperatures overflow nothing
-        votes = torch.zeros(len(features), classes, device=features.device).scatter_add_(1, train_labels[index], weights)
+        weights = (
+            (nearest - nearest[:, :1]) / temperature
+        ).exp()  # relative to the nearest: small temperatures overflow nothing
+        votes = torch.zeros(len(features), classes, device=features.device).scatter_add_(
+            1, train_labels[index], weights
+        )
         right += (votes.argmax(1) == labels).sum()
     return float(right) / len(test_labels)
 
 
-def linear_probe(train_features: Tensor, train_labels: Tensor, test_features: Tensor, test_labels: Tensor, classes: int, *,
-                 solver: Literal["ridge", "sgd", "adam"] = "ridge", penalty: float = 0.01, lr: float = 0.0, epochs: int = 100,
-                 batch: int = 256, schedule: Literal["", "step", "cosine", "constant"] = "", seed: int = 0) -> float:
+def linear_probe(
+    train_features: Tensor,
+    train_labels: Tensor,
+    test_features: Tensor,
+    test_labels: Tensor,
+    classes: int,
+    *,
+    solver: Literal["ridge", "sgd", "adam"] = "ridge",
+    penalty: float = 0.01,
+    lr: float = 0.0,
+    epochs: int = 100,
+    batch: int = 256,
+    schedule: Literal["", "step", "cosine", "constant"] = "",
+    seed: int = 0,
+) -> float:
     r"""Return the test accuracy of a linear classifier trained on the features.
 
     ``solver`` is "ridge": min |X W + 1 b^T - Y|^2 / n + penalty |W|^2 in closed form, Y one-hot, X standardised by the
@@ -92,7 +119,16 @@ def linear_probe(train_features: Tensor, train_labels: Tensor, test_features: Te
         for index in torch.split(order, batch):
             yield train_features[index].float(), train_labels[index]
 
-    head = train_head(batches, train_features.shape[1], classes, solver=solver, lr=lr, epochs=epochs, schedule=schedule, device=train_features.device)
+    head = train_head(
+        batches,
+        train_features.shape[1],
+        classes,
+        solver=solver,
+        lr=lr,
+        epochs=epochs,
+        schedule=schedule,
+        device=train_features.device,
+    )
     with torch.no_grad():
         return accuracy(torch.cat([head(part.float()) for part in torch.split(test_features, PREDICTED)]), test_labels)
 
@@ -121,9 +157,20 @@ def ridge(features: Tensor, targets: Tensor, penalty: float = 0.01) -> tuple[Ten
     return w, level - centre @ w
 
 
-def train_head(batches: Batches, width: int, classes: int, *, solver: str = "sgd", lr: float = 0.0, epochs: int = 100, schedule: str = "",
-               device: torch.device | str = "cpu", loss: Callable[[Tensor, Tensor], Tensor] = functional.cross_entropy,
-               after: Callable[[int, float, State], None] | None = None, begun: State | None = None) -> nn.Linear:
+def train_head(
+    batches: Batches,
+    width: int,
+    classes: int,
+    *,
+    solver: str = "sgd",
+    lr: float = 0.0,
+    epochs: int = 100,
+    schedule: str = "",
+    device: torch.device | str = "cpu",
+    loss: Callable[[Tensor, Tensor], Tensor] = functional.cross_entropy,
+    after: Callable[[int, float, State], None] | None = None,
+    begun: State | None = None,
+) -> nn.Linear:
     """Return a linear layer trained on ``batches(epoch)``, epochs counted from 0: features (B, width) and what ``loss`` compares with.
 
     Weights begin as N(0, 0.01^2), offsets as 0, as in MoCo, from a generator of fixed seed. Rates change once an epoch.
@@ -144,7 +191,11 @@ def train_head(batches: Batches, width: int, classes: int, *, solver: str = "sgd
         head.bias.zero_()
     head = head.to(device)
     sgd = solver == "sgd"
-    optimiser = torch.optim.SGD(head.parameters(), lr or 30.0, momentum=0.9) if sgd else torch.optim.Adam(head.parameters(), lr or 0.01)
+    optimiser = (
+        torch.optim.SGD(head.parameters(), lr or 30.0, momentum=0.9)
+        if sgd
+        else torch.optim.Adam(head.parameters(), lr or 0.01)
+    )
     first = optimiser.param_groups[0]["lr"]
     falls = (round(0.6 * epochs), round(0.8 * epochs))
     rates = schedules.rates(Training(epochs=epochs, lr=first, schedule=kind, milestones=falls, eta_min=0.0))  # type: ignore[arg-type]
@@ -161,19 +212,31 @@ def train_head(batches: Batches, width: int, classes: int, *, solver: str = "sgd
             optimiser.step()
             total, count = total + value.detach(), count + 1
         if not all(bool(torch.isfinite(p).all()) for p in head.parameters()):
-            raise InputError(f"the linear classifier's weights are not finite after epoch {epoch + 1}; a smaller lr than {first:g} is needed.")
+            raise InputError(
+                f"the linear classifier's weights are not finite after epoch {epoch + 1}; a smaller lr than {first:g} is needed."
+            )
         if after is not None:
-            after(epoch, float(total) / max(count, 1), {"epoch": epoch + 1, "head": head.state_dict(), "optimiser": optimiser.state_dict()})
+            after(
+                epoch,
+                float(total) / max(count, 1),
+                {"epoch": epoch + 1, "head": head.state_dict(), "optimiser": optimiser.state_dict()},
+            )
     return head
 
 
 def _check(features: Tensor, labels: Tensor, part: str, classes: int) -> None:
     integer("classes", classes, 2)
     if features.ndim != 2 or not features.dtype.is_floating_point or not len(features):
-        raise InputError(f"{part} features must be floating point of shape (N, D) with N > 0, got {features.dtype} {tuple(features.shape)}.")
+        raise InputError(
+            f"{part} features must be floating point of shape (N, D) with N > 0, got {features.dtype} {tuple(features.shape)}."
+        )
     if labels.shape != features.shape[:1] or labels.dtype != torch.int64:
-        raise InputError(f"{part} labels must be int64 of shape ({len(features)},), got {labels.dtype} {tuple(labels.shape)}.")
+        raise InputError(
+            f"{part} labels must be int64 of shape ({len(features)},), got {labels.dtype} {tuple(labels.shape)}."
+        )
     if not bool(torch.isfinite(features).all()):
-        raise InputError(f"{part} features must be finite; row {int((~torch.isfinite(features)).any(1).nonzero()[0])} is not.")
+        raise InputError(
+            f"{part} features must be finite; row {int((~torch.isfinite(features)).any(1).nonzero()[0])} is not."
+        )
     if bool(((labels < 0) | (labels >= classes)).any()):
         raise InputError(f"{part} labels must lie in 0..{classes - 1}, got {int(labels.min())} to {int(labels.max())}.")

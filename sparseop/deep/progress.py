@@ -25,8 +25,13 @@ def watcher(title: str, epochs: int) -> Callable[[int, int, dict[str, Any] | Non
 
         return log
 
-    bar = tqdm(total=epochs, desc=title, unit="epoch", bar_format="{desc}: {n_fmt}/{total_fmt} epochs "
-               "{bar:20} {elapsed}<{remaining}  {postfix}", leave=True)
+    bar = tqdm(
+        total=epochs,
+        desc=title,
+        unit="epoch",
+        bar_format="{desc}: {n_fmt}/{total_fmt} epochs {bar:20} {elapsed}<{remaining}  {postfix}",
+        leave=True,
+    )
 
     def live(epoch: int, step: int, row: dict[str, Any] | None) -> None:
         if bar.n < epoch:  # a run that goes on: what was done before took none of this time

@@ -186,9 +186,14 @@ def _consistent(recipe: Recipe) -> None:
         raise InputError("training.nesterov needs training.momentum > 0.")
 
 
-_SCHEMA = Schema(Recipe, RECIPES, {
-    "data": Kind(datasets.NAMES, datasets.signature, "digits"),
-    "network": Kind(networks.NAMES, networks.signature, "convnet"),
-    "method": Kind(methods.METHODS, methods.signature, "ce"),
-}, _consistent)
+_SCHEMA = Schema(
+    Recipe,
+    RECIPES,
+    {
+        "data": Kind(datasets.NAMES, datasets.signature, "digits"),
+        "network": Kind(networks.NAMES, networks.signature, "convnet"),
+        "method": Kind(methods.METHODS, methods.signature, "ce"),
+    },
+    _consistent,
+)
 names, find, read, parse, text = _SCHEMA.names, _SCHEMA.find, _SCHEMA.read, _SCHEMA.parse, schema.to_toml

@@ -32,13 +32,24 @@ class Record:
     def create(cls, folder: Path, recipe: str, samples: Samples, device: torch.device) -> "Record":
         """Start the record of a new run."""
         dataset = samples.dataset
-        record = cls.begin(folder, recipe, device, {
-            "processes": distributed.world(), "dataset": dataset.name,
-            "samples": len(samples.train), "validation": len(samples.validation),
-            "noise_rate": samples.labels.realised_rate if dataset.truth_known else None,
-            "labels_sha256": sha256(samples.labels.given.numpy().tobytes()), "notes": list(dataset.notes),
-            "normalisation": {"mean": list(dataset.mean), "std": list(dataset.std)},  # whoever takes the network needs it
-        })
+        record = cls.begin(
+            folder,
+            recipe,
+            device,
+            {
+                "processes": distributed.world(),
+                "dataset": dataset.name,
+                "samples": len(samples.train),
+                "validation": len(samples.validation),
+                "noise_rate": samples.labels.realised_rate if dataset.truth_known else None,
+                "labels_sha256": sha256(samples.labels.given.numpy().tobytes()),
+                "notes": list(dataset.notes),
+                "normalisation": {
+                    "mean": list(dataset.mean),
+                    "std": list(dataset.std),
+                },  # whoever takes the network needs it
+            },
+        )
         if distributed.rank() == 0:
             samples.labels.save(folder / "labels.npz")
         return record
@@ -57,7 +68,9 @@ class Record:
     @classmethod
     def reopen(cls, folder: Path, samples: Samples, rows: list[Row]) -> "Record":
         """Take up the record of a run that goes on, after checking that its labels are the same."""
-        return cls.go_on(folder, rows, "the training labels", {"labels_sha256": sha256(samples.labels.given.numpy().tobytes())})
+        return cls.go_on(
+            folder, rows, "the training labels", {"labels_sha256": sha256(samples.labels.given.numpy().tobytes())}
+        )
 
     @classmethod
     def go_on(cls, folder: Path, rows: list[Row], what: str, same: dict[str, Any]) -> "Record":
@@ -69,7 +82,9 @@ class Record:
         if not isinstance(about, dict) or any(about.get(key) != value for key, value in same.items()):
             raise InputError(f"{what} differ from those that the run in '{folder}' began with.")
         if distributed.rank() == 0:
-            about.setdefault("resumed", []).append({"when": provenance.now(), "epoch": len(rows), **provenance.commit()})
+            about.setdefault("resumed", []).append(
+                {"when": provenance.now(), "epoch": len(rows), **provenance.commit()}
+            )
             _write_json(folder / "run.json", about)
         return cls(folder, list(rows))
 

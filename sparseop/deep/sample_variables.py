@@ -85,8 +85,9 @@ def phi(w: Tensor, eps: float) -> Tensor:
     return (m / m.sum(1, keepdim=True)).clamp(min=eps)
 
 
-def gradients(p: Tensor, u: Tensor, v: Tensor, labels: Tensor, *, eps: float, u_mse: bool, hard: bool,
-              pull: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def gradients(
+    p: Tensor, u: Tensor, v: Tensor, labels: Tensor, *, eps: float, u_mse: bool, hard: bool, pull: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Return each sample's gradients (B,) for u and (B, K) for v, as the table of this module has them.
 
     Parameters

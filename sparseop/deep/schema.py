@@ -23,7 +23,10 @@ from sparseop.provenance import ROOT
 R = TypeVar("R")
 RECIPES = ROOT / "deep" / "recipes"  #: those that come with the project
 LARGEST = 2**63 - 1  #: whole number of a recipe, in size
-SINGLE = (1e-37, 1e37)  #: numbers of a recipe, in size, where they are not 0: what single precision holds, and ten times or a tenth of it
+SINGLE = (
+    1e-37,
+    1e37,
+)  #: numbers of a recipe, in size, where they are not 0: what single precision holds, and ten times or a tenth of it
 MOST_EPOCHS = 10**7  #: of whatever is trained: the rate of each is held
 MOST_THREADS = 4096
 
@@ -104,7 +107,11 @@ def task(path: Path) -> str:
     ------
     InputError : another task, or not TOML.
     """
-    return choice(f"task in '{path}'", tables(read_text(path), f"'{path}'").get("task", "labels"), ("labels", "contrastive", "image-recovery"))
+    return choice(
+        f"task in '{path}'",
+        tables(read_text(path), f"'{path}'").get("task", "labels"),
+        ("labels", "contrastive", "image-recovery"),
+    )
 
 
 def tables(text: str, where: str) -> dict[str, Any]:
@@ -117,7 +124,9 @@ def tables(text: str, where: str) -> dict[str, Any]:
         raise InputError(f"{where} cannot be read: {str(error).split(';')[0]}.") from None
 
 
-def from_toml(cls: type[R], text: str, *, name: str, where: str, overrides: Sequence[str], components: Mapping[str, Kind]) -> R:
+def from_toml(
+    cls: type[R], text: str, *, name: str, where: str, overrides: Sequence[str], components: Mapping[str, Kind]
+) -> R:
     """Return the recipe, a ``cls``, of a TOML text; ``name`` is used where the text gives none."""
     found = tables(text, where)
     for item in overrides:
@@ -150,7 +159,11 @@ def to_toml(recipe: Any) -> str:
         else:
             lines.append(f"{f.name} = {toml_value(value)}")
             continue
-        sections += ["", f"[{f.name}]", *(f"{key} = {toml_value(entry)}" for key, entry in entries.items() if entry is not None)]
+        sections += [
+            "",
+            f"[{f.name}]",
+            *(f"{key} = {toml_value(entry)}" for key, entry in entries.items() if entry is not None),
+        ]
     return "\n".join([*lines, *sections]) + "\n"
 
 
@@ -164,7 +177,9 @@ def _component(table: str, value: Any, where: str, kind: Kind) -> Component:
     options = {key: p.default for key, p in parameters.items() if p.default is not inspect.Parameter.empty}
     for key, entry in given.items():
         options[key] = typed(f"{table}.{key}", entry, parameters[key].annotation)
-    missing = [key for key, p in parameters.items() if key not in options and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+    missing = [
+        key for key, p in parameters.items() if key not in options and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
+    ]
     if missing:
         raise InputError(f"[{table}] for {table}.name = {name!r} in {where} needs {', '.join(missing)}.")
     return Component(name, {key: tuple(v) if isinstance(v, list) else v for key, v in options.items()})
@@ -229,7 +244,9 @@ def _require_single(what: str, value: Any) -> None:
     """Refuse numbers that single precision would take for 0 or infinity, wherever they stand in a recipe; nan and infinity are for ``check``."""
     if isinstance(value, float):
         if value != 0 and math.isfinite(value) and not SINGLE[0] <= abs(value) <= SINGLE[1]:
-            raise InputError(f"{what} must be 0, or from {SINGLE[0]:g} to {SINGLE[1]:g} in size, as single precision holds it, got {value!r}.")
+            raise InputError(
+                f"{what} must be 0, or from {SINGLE[0]:g} to {SINGLE[1]:g} in size, as single precision holds it, got {value!r}."
+            )
         return
     parts: dict[str, Any] = {}
     if isinstance(value, Component):
@@ -252,8 +269,12 @@ def _require_text(what: str, value: str) -> None:
 
 def _require_file_name(what: str, value: Any) -> None:
     """Refuse a recipe's name that is not that of one folder: its runs go there."""
-    if isinstance(value, str) and (value in ("", ".", "..") or not value.isprintable() or any(mark in value for mark in "/\\") or len(value) > 100):
-        raise InputError(f"{what} must do as the name of a folder, printable, of at most 100 characters and without slashes, got {value[:120]!r}.")
+    if isinstance(value, str) and (
+        value in ("", ".", "..") or not value.isprintable() or any(mark in value for mark in "/\\") or len(value) > 100
+    ):
+        raise InputError(
+            f"{what} must do as the name of a folder, printable, of at most 100 characters and without slashes, got {value[:120]!r}."
+        )
 
 
 def _name_of(wanted: Any) -> str:
@@ -291,7 +312,9 @@ def toml_value(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, str):
         escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
-        return '"' + "".join(f"\\u{ord(c):04x}" if c < " " or c == "\x7f" else c for c in escaped) + '"'  # TOML takes no control characters
+        return (
+            '"' + "".join(f"\\u{ord(c):04x}" if c < " " or c == "\x7f" else c for c in escaped) + '"'
+        )  # TOML takes no control characters
     if isinstance(value, tuple | list):
         return f"[{', '.join(toml_value(entry) for entry in value)}]"
     return repr(value)

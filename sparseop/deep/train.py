@@ -61,24 +61,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     with cli.plain_warnings():
         try:
-            return cli.run("sparseop.deep.train", lambda: _run(options),
-                           kept="what was finished is kept; go on with --resume RUN")
+            return cli.run(
+                "sparseop.deep.train", lambda: _run(options), kept="what was finished is kept; go on with --resume RUN"
+            )
         finally:
             distributed.stop()
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m sparseop.deep.train", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        "python -m sparseop.deep.train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("recipe", nargs="?", metavar="RECIPE", help="name (see --list) or path of a TOML file")
     what.add_argument("--list", action="store_true", help="list the recipes")
     what.add_argument("--resume", type=Path, metavar="RUN", help="go on with the run in this folder")
-    parser.add_argument("--set", action="extend", nargs="+", default=[], metavar="KEY=VALUE", dest="overrides",
-                        help="change values of the recipe, such as training.epochs=10; may be repeated")
+    parser.add_argument(
+        "--set",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="overrides",
+        help="change values of the recipe, such as training.epochs=10; may be repeated",
+    )
     parser.add_argument("--seed", type=int, help="seed of everything (default: the recipe's, 0)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
-    parser.add_argument("--data-root", type=Path, metavar="DIR", help="folder that holds the data (default: $SPARSEOP_DATA)")
+    parser.add_argument(
+        "--data-root", type=Path, metavar="DIR", help="folder that holds the data (default: $SPARSEOP_DATA)"
+    )
     parser.add_argument("--download", action="store_true", help="fetch missing data from their official address")
     parser.add_argument("--out", type=Path, metavar="DIR", help="the run's folder (default: runs/RECIPE/TIME-seedS)")
     return parser
@@ -98,7 +109,9 @@ def _run(options: argparse.Namespace) -> None:
         options.overrides.append(f"seed={options.seed}")
     stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S")
     if options.out and (options.out / COMPARISON).exists():
-        raise InputError(f"'{options.out}' already holds a comparison; go on with it by --resume, or choose another folder.")
+        raise InputError(
+            f"'{options.out}' already holds a comparison; go on with it by --resume, or choose another folder."
+        )
     if options.recipe == CONTRAST:
         if options.out:
             require_no_run(options.out)
@@ -123,7 +136,9 @@ def _run(options: argparse.Namespace) -> None:
 def _contrast(options: argparse.Namespace, stamp: str) -> None:
     """Train MoCo, SANE, and MoCo for SANE's time, or go on where that stopped."""
     if any(item.startswith("method.name=") for item in options.overrides):
-        raise InputError(f"--set method.name cannot be changed here: {CONTRAST!r} trains {report.BASELINE!r} and {report.METHOD!r}; run one by its name.")
+        raise InputError(
+            f"--set method.name cannot be changed here: {CONTRAST!r} trains {report.BASELINE!r} and {report.METHOD!r}; run one by its name."
+        )
     sane = contrastive_recipes.read(contrastive_recipes.find(report.METHOD), options.overrides)
     shared = [item for item in options.overrides if not _of_sane_alone(item)]
     moco = contrastive_recipes.read(contrastive_recipes.find(report.BASELINE), shared)
@@ -139,9 +154,18 @@ def _contrast(options: argparse.Namespace, stamp: str) -> None:
     second = _train(sane, folder / "sane", options, go_on=True)
     epochs = report.equal_time(moco.training.epochs, first[2]["train_seconds"], second[2]["train_seconds"])
     longer = [*shared, f"training.epochs={epochs}", "evaluation.baselines=false", f"name={report.BASELINE}_equal_time"]
-    third = _train(contrastive_recipes.read(contrastive_recipes.find(report.BASELINE), longer), folder / "moco_equal_time", options, go_on=True)
+    third = _train(
+        contrastive_recipes.read(contrastive_recipes.find(report.BASELINE), longer),
+        folder / "moco_equal_time",
+        options,
+        go_on=True,
+    )
     if _is_first():
-        columns = [*report.column(moco, first[2]), *report.column(sane, second[2]), *report.column(moco, third[2], ", SANE's time")]
+        columns = [
+            *report.column(moco, first[2]),
+            *report.column(sane, second[2]),
+            *report.column(moco, third[2], ", SANE's time"),
+        ]
         _print_table(*report.table(columns, moco))
         print(f"runs: {folder}")
 
@@ -149,15 +173,22 @@ def _contrast(options: argparse.Namespace, stamp: str) -> None:
 def _of_sane_alone(item: str) -> bool:
     """Whether a change is of an option of SANE that MoCo does not have."""
     key = item.partition("=")[0].strip()
-    return key.startswith("method.") and key.removeprefix("method.") not in inspect.signature(contrastive.METHODS["moco"]).parameters
+    return (
+        key.startswith("method.")
+        and key.removeprefix("method.") not in inspect.signature(contrastive.METHODS["moco"]).parameters
+    )
 
 
-def _train(recipe: AnyRecipe, folder: Path, options: argparse.Namespace, *,
-           go_on: bool = False) -> tuple[AnyRecipe, Path, dict[str, Any], float]:
+def _train(
+    recipe: AnyRecipe, folder: Path, options: argparse.Namespace, *, go_on: bool = False
+) -> tuple[AnyRecipe, Path, dict[str, Any], float]:
     """Train into ``folder``; with ``go_on`` from its last checkpoint, where there is one."""
     started = time.perf_counter()
-    arguments: dict[str, Any] = {"device": options.device, "data_root": options.data_root,
-                                 "watch": watcher(recipe.title or recipe.name, recipe.training.epochs)}
+    arguments: dict[str, Any] = {
+        "device": options.device,
+        "data_root": options.data_root,
+        "watch": watcher(recipe.title or recipe.name, recipe.training.epochs),
+    }
     if isinstance(recipe, Recipe):
         summary = engine.train(recipe, folder, download=options.download, **arguments)
     elif go_on and (folder / engine.CHECKPOINT).exists():

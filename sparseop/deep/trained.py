@@ -89,18 +89,26 @@ def load(folder: Path, which: str = "online", part: str = "backbone") -> Trained
         raise InputError(f"'{folder / 'last.pt'}' holds no convolutional network.")
     network, width = networks.backbone(recipe.network.name, first.shape[1], **recipe.network.options)
     wanted = network.state_dict()
-    last = {name.rsplit(".", 1)[1]: value for name, value in found.items() if name not in wanted and name.startswith(("head.", "fc.", "classif."))}
+    last = {
+        name.rsplit(".", 1)[1]: value
+        for name, value in found.items()
+        if name not in wanted and name.startswith(("head.", "fc.", "classif."))
+    }
     found = {name: value for name, value in found.items() if name in wanted}
     if part == "head":
         if not isinstance(recipe, contrastive_recipes.Recipe):
             raise InputError(f"the run in '{folder}' has no projection head: it was trained with labels.")
         head = recipe.head
-        network = Encoder(network, width, dim=head.dim, layers=head.layers, hidden=head.hidden, batch_norm=head.batch_norm)
+        network = Encoder(
+            network, width, dim=head.dim, layers=head.layers, hidden=head.hidden, batch_norm=head.batch_norm
+        )
         found, width = state[which], head.dim
     try:
         network.load_state_dict(found)
     except RuntimeError as error:
-        raise InputError(f"'{folder / 'last.pt'}' does not fit the network of its recipe: {' '.join(str(error).split())[:200]}") from None
+        raise InputError(
+            f"'{folder / 'last.pt'}' does not fit the network of its recipe: {' '.join(str(error).split())[:200]}"
+        ) from None
     mean, std = _normalisation(folder, first.shape[1])
     size = int(recipe.views.options["size"]) if isinstance(recipe, contrastive_recipes.Recipe) else recipe.training.crop
     return Trained(recipe, int(state["epoch"]), network.eval().requires_grad_(False), width, last, mean, std, size)

@@ -42,8 +42,14 @@ FOLDS = 3
 Scores = tuple[Tensor, list[float]]
 
 
-def svm_scores(train: Tensor, labels: Tensor, test: Tensor, *, kept: dict[str, Any] | None = None,
-               after: Callable[[dict[str, Any]], None] | None = None) -> Scores:
+def svm_scores(
+    train: Tensor,
+    labels: Tensor,
+    test: Tensor,
+    *,
+    kept: dict[str, Any] | None = None,
+    after: Callable[[dict[str, Any]], None] | None = None,
+) -> Scores:
     """Return the scores (N, K) of the test features by one linear support vector machine a class, and the costs chosen.
 
     ``labels`` (N, K) holds 1, -1 and 0. ``after`` each class is told what has been found, which ``kept`` takes to go on.
@@ -58,26 +64,41 @@ def svm_scores(train: Tensor, labels: Tensor, test: Tensor, *, kept: dict[str, A
         from sklearn.model_selection import StratifiedKFold
         from sklearn.svm import LinearSVC
     except ImportError:
-        raise InputError("the classifier 'svm' needs scikit-learn; pip install 'sparseop[voc]', or take --classifier sgd.") from None
+        raise InputError(
+            "the classifier 'svm' needs scikit-learn; pip install 'sparseop[voc]', or take --classifier sgd."
+        ) from None
     x, held = (functional.normalize(part.float()).cpu().numpy() for part in (train, test))
     truth = labels.cpu().numpy()
     for number in range(truth.shape[1]):
         fewest = min(int((truth[:, number] == value).sum()) for value in (1, -1))
         if fewest < FOLDS:
-            raise InputError(f"class {number} must be present in {FOLDS} training images and absent in {FOLDS}, got {fewest}.")
+            raise InputError(
+                f"class {number} must be present in {FOLDS} training images and absent in {FOLDS}, got {fewest}."
+            )
 
     def machine(cost: float) -> Any:
         return LinearSVC(C=cost, class_weight={1: 2, -1: 1}, max_iter=2000, random_state=0)
 
     found = kept or {"scores": [], "costs": []}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # 2000 rounds are the protocol's; large costs do not need to converge
+        warnings.simplefilter(
+            "ignore", ConvergenceWarning
+        )  # 2000 rounds are the protocol's; large costs do not need to converge
         for number in range(len(found["costs"]), truth.shape[1]):
             judged = truth[:, number] != 0
             a, b = x[judged], truth[judged, number]
             splits = list(StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(a, b))
-            worth = [np.mean([average_precision_score(b[out] == 1, machine(cost).fit(a[rest], b[rest]).decision_function(a[out]))
-                              for rest, out in splits]) for cost in COSTS]
+            worth = [
+                np.mean(
+                    [
+                        average_precision_score(
+                            b[out] == 1, machine(cost).fit(a[rest], b[rest]).decision_function(a[out])
+                        )
+                        for rest, out in splits
+                    ]
+                )
+                for cost in COSTS
+            ]
             cost = COSTS[int(np.argmax(worth))]
             scores = machine(cost).fit(a, b).decision_function(held)
             found = {"scores": [*found["scores"], torch.from_numpy(scores)], "costs": [*found["costs"], cost]}
@@ -100,9 +121,20 @@ def sgd_scores(train: Tensor, labels: Tensor, test: Tensor, *, epochs: int = 100
         return (each * (wanted != 0)).sum() / (wanted != 0).sum()
 
     told, started = watcher("VOC07", epochs), time.perf_counter()
-    head = probe.train_head(batches, train.shape[1], labels.shape[1], solver="sgd", lr=0.05, epochs=epochs, schedule="constant", device=train.device,
-                            loss=loss, after=lambda epoch, value, _: told(epoch, 0, {"loss": value, "images_per_second": len(train) * (epoch + 1)
-                                                                                     / (time.perf_counter() - started)}))
+    head = probe.train_head(
+        batches,
+        train.shape[1],
+        labels.shape[1],
+        solver="sgd",
+        lr=0.05,
+        epochs=epochs,
+        schedule="constant",
+        device=train.device,
+        loss=loss,
+        after=lambda epoch, value, _: told(
+            epoch, 0, {"loss": value, "images_per_second": len(train) * (epoch + 1) / (time.perf_counter() - started)}
+        ),
+    )
     with torch.no_grad():
         scores: Tensor = head(test)
     return scores
@@ -150,13 +182,25 @@ def _run(options: argparse.Namespace) -> None:
     else:
         scores = sgd_scores(features[0], train.labels, features[1], epochs=options.epochs)
     result = judge(scores.cpu(), test.labels)
-    entries = {"classifier": name, "epochs": options.epochs if name == "sgd" else None, "costs": costs,
-               "images": [len(train.labels), len(test.labels)], **result,
-               "classes": {key: None if np.isnan(value) else value for key, value in zip(CLASSES, result["classes"], strict=True)}}
+    entries = {
+        "classifier": name,
+        "epochs": options.epochs if name == "sgd" else None,
+        "costs": costs,
+        "images": [len(train.labels), len(test.labels)],
+        **result,
+        "classes": {
+            key: None if np.isnan(value) else value for key, value in zip(CLASSES, result["classes"], strict=True)
+        },
+    }
     path = judging.write(options, found, stem, entries, started, "scikit-learn")
-    print_columns((f"VOC07, {len(test.labels)} test images, {name}", ""), [
-        ("mean average precision, 11 points", f"{result['map_11']:.1f} %"), ("mean average precision", f"{result['map']:.1f} %"),
-        ("best class is present", f"{result['top1']:.1f} %")])
+    print_columns(
+        (f"VOC07, {len(test.labels)} test images, {name}", ""),
+        [
+            ("mean average precision, 11 points", f"{result['map_11']:.1f} %"),
+            ("mean average precision", f"{result['map']:.1f} %"),
+            ("best class is present", f"{result['top1']:.1f} %"),
+        ],
+    )
     print(path)
 
 

@@ -33,9 +33,26 @@ def _routine(module: str, name: str, *arguments: types.Type) -> Any:  # callable
     return types.ExternalFunction(f"sparseop_{name}", types.void(*arguments))
 
 
-_dgemv = _routine("cython_blas", "dgemv", _char, _int, _int, _double, _double, _int, _double, _int, _double, _double, _int)
-_dgemm = _routine("cython_blas", "dgemm", _char, _char, _int, _int, _int, _double, _double, _int, _double, _int, _double,
-                  _double, _int)
+_dgemv = _routine(
+    "cython_blas", "dgemv", _char, _int, _int, _double, _double, _int, _double, _int, _double, _double, _int
+)
+_dgemm = _routine(
+    "cython_blas",
+    "dgemm",
+    _char,
+    _char,
+    _int,
+    _int,
+    _int,
+    _double,
+    _double,
+    _int,
+    _double,
+    _int,
+    _double,
+    _double,
+    _int,
+)
 _dsyrk = _routine("cython_blas", "dsyrk", _char, _char, _int, _int, _double, _double, _int, _double, _double, _int)
 _dtrsv = _routine("cython_blas", "dtrsv", _char, _char, _char, _int, _double, _int, _double, _int)
 _dpotrf = _routine("cython_lapack", "dpotrf", _char, _int, _double, _int, _int)
@@ -53,8 +70,19 @@ def workspace() -> Work:
 def _gemv(op: NDArray[np.int8], A: FloatArray, x: FloatArray, out: FloatArray, work: Work) -> None:
     ints, _, doubles = work
     ints[0], ints[1], ints[2] = A.shape[1], A.shape[0], 1
-    _dgemv(op.ctypes, ints[0:].ctypes, ints[1:].ctypes, doubles.ctypes, A.ctypes, ints[0:].ctypes, x.ctypes,
-           ints[2:].ctypes, doubles[1:].ctypes, out.ctypes, ints[2:].ctypes)
+    _dgemv(
+        op.ctypes,
+        ints[0:].ctypes,
+        ints[1:].ctypes,
+        doubles.ctypes,
+        A.ctypes,
+        ints[0:].ctypes,
+        x.ctypes,
+        ints[2:].ctypes,
+        doubles[1:].ctypes,
+        out.ctypes,
+        ints[2:].ctypes,
+    )
 
 
 @njit(cache=True)
@@ -77,11 +105,33 @@ def times_both(F: FloatArray, b: FloatArray, F_b: FloatArray, w: FloatArray, Ft_
     for start in range(0, n, 256):
         ints[0], ints[1], ints[2] = m, min(256, n - start), 1
         rows = F[start:].ctypes
-        _dgemv(chars[1:].ctypes, ints[0:].ctypes, ints[1:].ctypes, doubles.ctypes, rows, ints[0:].ctypes, b.ctypes,
-               ints[2:].ctypes, doubles[1:].ctypes, F_b[start:].ctypes, ints[2:].ctypes)
+        _dgemv(
+            chars[1:].ctypes,
+            ints[0:].ctypes,
+            ints[1:].ctypes,
+            doubles.ctypes,
+            rows,
+            ints[0:].ctypes,
+            b.ctypes,
+            ints[2:].ctypes,
+            doubles[1:].ctypes,
+            F_b[start:].ctypes,
+            ints[2:].ctypes,
+        )
         add = doubles if start else doubles[1:]
-        _dgemv(chars[2:].ctypes, ints[0:].ctypes, ints[1:].ctypes, doubles.ctypes, rows, ints[0:].ctypes, w[start:].ctypes,
-               ints[2:].ctypes, add.ctypes, Ft_w.ctypes, ints[2:].ctypes)
+        _dgemv(
+            chars[2:].ctypes,
+            ints[0:].ctypes,
+            ints[1:].ctypes,
+            doubles.ctypes,
+            rows,
+            ints[0:].ctypes,
+            w[start:].ctypes,
+            ints[2:].ctypes,
+            add.ctypes,
+            Ft_w.ctypes,
+            ints[2:].ctypes,
+        )
 
 
 @njit(cache=True)
@@ -101,11 +151,34 @@ def weighted_gram(F: FloatArray, weight: FloatArray, out: FloatArray, buffer: Fl
         ints[0], ints[1] = m, rows
         add = doubles if start else doubles[1:]
         if m <= SMALL_GRAM:
-            _dgemm(chars[2:].ctypes, chars[1:].ctypes, ints[0:].ctypes, ints[0:].ctypes, ints[1:].ctypes, doubles.ctypes,
-                   buffer.ctypes, ints[0:].ctypes, buffer.ctypes, ints[0:].ctypes, add.ctypes, out.ctypes, ints[0:].ctypes)
+            _dgemm(
+                chars[2:].ctypes,
+                chars[1:].ctypes,
+                ints[0:].ctypes,
+                ints[0:].ctypes,
+                ints[1:].ctypes,
+                doubles.ctypes,
+                buffer.ctypes,
+                ints[0:].ctypes,
+                buffer.ctypes,
+                ints[0:].ctypes,
+                add.ctypes,
+                out.ctypes,
+                ints[0:].ctypes,
+            )
         else:
-            _dsyrk(chars.ctypes, chars[2:].ctypes, ints[0:].ctypes, ints[1:].ctypes, doubles.ctypes, buffer.ctypes,
-                   ints[0:].ctypes, add.ctypes, out.ctypes, ints[0:].ctypes)
+            _dsyrk(
+                chars.ctypes,
+                chars[2:].ctypes,
+                ints[0:].ctypes,
+                ints[1:].ctypes,
+                doubles.ctypes,
+                buffer.ctypes,
+                ints[0:].ctypes,
+                add.ctypes,
+                out.ctypes,
+                ints[0:].ctypes,
+            )
 
 
 @njit(cache=True)
@@ -182,8 +255,26 @@ def cholesky_solve(L: FloatArray, x: FloatArray, work: Work) -> None:
     """Overwrite x by (L L^T)^{-1} x."""
     ints, chars, _ = work
     ints[0], ints[1] = L.shape[0], 1
-    _dtrsv(chars.ctypes, chars[1:].ctypes, chars[2:].ctypes, ints[0:].ctypes, L.ctypes, ints[0:].ctypes, x.ctypes, ints[1:].ctypes)
-    _dtrsv(chars.ctypes, chars[2:].ctypes, chars[2:].ctypes, ints[0:].ctypes, L.ctypes, ints[0:].ctypes, x.ctypes, ints[1:].ctypes)
+    _dtrsv(
+        chars.ctypes,
+        chars[1:].ctypes,
+        chars[2:].ctypes,
+        ints[0:].ctypes,
+        L.ctypes,
+        ints[0:].ctypes,
+        x.ctypes,
+        ints[1:].ctypes,
+    )
+    _dtrsv(
+        chars.ctypes,
+        chars[2:].ctypes,
+        chars[2:].ctypes,
+        ints[0:].ctypes,
+        L.ctypes,
+        ints[0:].ctypes,
+        x.ctypes,
+        ints[1:].ctypes,
+    )
 
 
 @njit(cache=True)
@@ -193,5 +284,14 @@ def substitute(L: FloatArray, b: FloatArray, transposed: bool) -> FloatArray:
     ints, chars, _ = workspace()
     ints[0] = L.shape[0]
     turn = chars[2:] if transposed else chars[1:]
-    _dtrsv(chars.ctypes, turn.ctypes, chars[2:].ctypes, ints[0:].ctypes, L.ctypes, ints[0:].ctypes, x.ctypes, ints[1:].ctypes)
+    _dtrsv(
+        chars.ctypes,
+        turn.ctypes,
+        chars[2:].ctypes,
+        ints[0:].ctypes,
+        L.ctypes,
+        ints[0:].ctypes,
+        x.ctypes,
+        ints[1:].ctypes,
+    )
     return x

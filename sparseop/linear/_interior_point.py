@@ -41,8 +41,9 @@ UNKNOWN = 2.0  # in ``sign``: no guess yet
 
 
 @njit(cache=True, error_model="numpy", fastmath=FAST)
-def interior_point(F: FloatArray, y: FloatArray, lam: float, tol: float, max_iter: int, b: FloatArray, w: FloatArray,
-                   sign: FloatArray) -> int:
+def interior_point(
+    F: FloatArray, y: FloatArray, lam: float, tol: float, max_iter: int, b: FloatArray, w: FloatArray, sign: FloatArray
+) -> int:
     """Minimise 1/2 |b|^2 + lam |y - F b|_1, r >= 1, y != 0.
 
     Parameters
@@ -150,7 +151,9 @@ def interior_point(F: FloatArray, y: FloatArray, lam: float, tol: float, max_ite
         step_w = min(1.0, _longest_step(dw, c_inv, dw, a_inv, -1.0))
         after = 0.0
         for i in range(n):
-            after += (p[i] + step_p * dp[i]) * (a[i] - step_w * dw[i]) + (q[i] + step_p * dq[i]) * (c[i] + step_w * dw[i])
+            after += (p[i] + step_p * dp[i]) * (a[i] - step_w * dw[i]) + (q[i] + step_p * dq[i]) * (
+                c[i] + step_w * dw[i]
+            )
         target = mu * (after / (2 * n * mu)) ** 3
 
         # 4) corrector: centred, with the second-order term of the predictor
@@ -213,8 +216,19 @@ def interior_point(F: FloatArray, y: FloatArray, lam: float, tol: float, max_ite
 
 
 @njit(cache=True, error_model="numpy", fastmath=FAST)
-def _newton(F: FloatArray, lam: float, dual: bool, factor: FloatArray, D_inv: FloatArray, g: FloatArray, r_b: FloatArray,
-            db: FloatArray, F_db: FloatArray, dw: FloatArray, work: Work) -> None:
+def _newton(
+    F: FloatArray,
+    lam: float,
+    dual: bool,
+    factor: FloatArray,
+    D_inv: FloatArray,
+    g: FloatArray,
+    r_b: FloatArray,
+    db: FloatArray,
+    F_db: FloatArray,
+    dw: FloatArray,
+    work: Work,
+) -> None:
     """Solve F db + D dw = g, db - lam F^T dw = -r_b with the factor of step 2; overwrites g."""
     n, r = F.shape
     if dual:
@@ -247,8 +261,17 @@ def _longest_step(dx: FloatArray, x_inv: FloatArray, dz: FloatArray, z_inv: Floa
 
 
 @njit(cache=True, error_model="numpy", fastmath=FAST)
-def _finish(F: FloatArray, y: FloatArray, lam: float, b: FloatArray, w: FloatArray, sign: FloatArray, buffer: FloatArray,
-            L: FloatArray, work: Work) -> float:
+def _finish(
+    F: FloatArray,
+    y: FloatArray,
+    lam: float,
+    b: FloatArray,
+    w: FloatArray,
+    sign: FloatArray,
+    buffer: FloatArray,
+    L: FloatArray,
+    work: Work,
+) -> float:
     """Solve for (b, w) on the support ``sign``; return the relative gap, inf where the support is wrong."""
     n, r = F.shape
     s, g, F_db, norm, db, r_b = np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(r), np.empty(r)
@@ -317,8 +340,9 @@ def _finish(F: FloatArray, y: FloatArray, lam: float, b: FloatArray, w: FloatArr
 
 
 @njit(cache=True, error_model="numpy")
-def certify(F: FloatArray, y: FloatArray, lam: float, b: FloatArray,
-            w: FloatArray) -> tuple[FloatArray, FloatArray, float, float, float]:
+def certify(
+    F: FloatArray, y: FloatArray, lam: float, b: FloatArray, w: FloatArray
+) -> tuple[FloatArray, FloatArray, float, float, float]:
     """Return (s, nu, primal, gap, residual): the primal value at b, and its distance to the dual value at nu.
 
     nu is lam w clipped to the box, and primal - dual = 1/2 |b - F^T nu|^2 + sum_i (lam |s_i| - s_i nu_i). An entry of y - F b

@@ -47,7 +47,11 @@ def solve_limit(F: FloatArray, y: FloatArray, alpha: float, log_gamma: float) ->
     """Return the limit of the flow (17) for J = F V^T; b are the coordinates of theta = V b."""
     limit = _follow(F, y, alpha, log_gamma, careful=False)
     if max(limit.fit_error, limit.coupling_error) > ACCEPTED:
-        limit = min(limit, _follow(F, y, alpha, log_gamma, careful=True), key=lambda found: max(found.fit_error, found.coupling_error))
+        limit = min(
+            limit,
+            _follow(F, y, alpha, log_gamma, careful=True),
+            key=lambda found: max(found.fit_error, found.coupling_error),
+        )
     return limit
 
 
@@ -68,9 +72,13 @@ def _follow(F: FloatArray, y: FloatArray, alpha: float, log_gamma: float, *, car
         last = a_next >= end
         stretch = a_next / a if a else 1.0
         stage.G = stage.G_end * np.sqrt(end / a_next)
-        reached, steps = stage.run(x * stretch, beta * np.sqrt(stretch),
-                                   log_scale if last else -a_next - float(np.log(-np.expm1(-2 * a_next))),
-                                   2 * EPS * (1 + end) if last else 1e-4, 100 if last else 12)
+        reached, steps = stage.run(
+            x * stretch,
+            beta * np.sqrt(stretch),
+            log_scale if last else -a_next - float(np.log(-np.expm1(-2 * a_next))),
+            2 * EPS * (1 + end) if last else 1e-4,
+            100 if last else 12,
+        )
         if reached or (last and ratio < 1.001) or not a:
             a, x, beta = a_next, stage.x, stage.beta
             if last or not reached:
@@ -117,7 +125,9 @@ class _Stage:
             # Below the floor D is lost in the rounding of y and (*) fixes these x only jointly: a proximal step stands in
             # for Newton's. It shrinks while progress is slow, which is when an entry below it does matter.
             floor = max(min(floor, 1e-3 * fit_error + 1e-12) * (0.1 if since >= 2 else 1.0), 1e-17)
-            g1 = np.where(np.abs(g1) > 3 * EPS * scale, g1, 0.0)  # divided by a tiny D, rounding would move x for nothing
+            g1 = np.where(
+                np.abs(g1) > 3 * EPS * scale, g1, 0.0
+            )  # divided by a tiny D, rounding would move x for nothing
             dx, dbeta, m = self._direction(np.maximum(D, floor), g1, g2)
             beta = beta + dbeta
             x = meet(s + D * dx + m * (x + dx), m, log_scale)
@@ -145,7 +155,9 @@ class _Stage:
             more = scipy.linalg.cho_solve((C, True), G.T @ dx - dbeta + g2, check_finite=False)
             dx -= W @ more
             dbeta = dbeta + more
-        leverage = np.einsum("ji,ji->i", *(2 * [scipy.linalg.solve_triangular(C, G.T, lower=True, check_finite=False)])) / D
+        leverage = (
+            np.einsum("ji,ji->i", *(2 * [scipy.linalg.solve_triangular(C, G.T, lower=True, check_finite=False)])) / D
+        )
         leverage = np.minimum(leverage, 1 - 1e-12)
         if self.careful:
             dbeta = dbeta[np.argsort(order)]

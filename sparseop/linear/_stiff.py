@@ -35,8 +35,10 @@ class Flow:
         begun = self.steps
         while self.t < t and self.unit > 0:
             if self.steps - begun >= MOST_TRIALS:
-                raise InputError(f"times must be reachable in {MOST_TRIALS} steps, and t = {t:g} is not: rounding held the flow at {self.t:.3g}; "
-                                 "bring J, y and alpha nearer to one scale, or ask for flow_limit.")
+                raise InputError(
+                    f"times must be reachable in {MOST_TRIALS} steps, and t = {t:g} is not: rounding held the flow at {self.t:.3g}; "
+                    "bring J, y and alpha nearer to one scale, or ask for flow_limit."
+                )
             left = t - self.t
             landing = self.h >= left
             # two equal steps to the end rather than one full and one tiny
@@ -44,7 +46,10 @@ class Flow:
             with np.errstate(over="ignore", invalid="ignore"):  # a trial step may overshoot; it is then refused below
                 try:
                     nu, b, error, plain = self._step(h)
-                except (np.linalg.LinAlgError, ValueError):  # a step so long that its matrix is infinite, or rounding all of it: refused
+                except (
+                    np.linalg.LinAlgError,
+                    ValueError,
+                ):  # a step so long that its matrix is infinite, or rounding all of it: refused
                     nu, b, error, plain = self.nu, self.b, np.inf, np.inf
             self.steps += 1
             grow = 0.8 * (1.0 / max(error, 1e-30)) ** (1.0 / COLUMNS)
@@ -101,7 +106,9 @@ class Flow:
         if r:
             others.append(float(np.abs(b - previous).max() / max(float(np.abs(b).max()), TINY)))
         # np.max, unlike max, lets nan through
-        judged = float(np.max([(change / (self.rtol * size + rounding)).max(), *(other / self.rtol for other in others)]))
+        judged = float(
+            np.max([(change / (self.rtol * size + rounding)).max(), *(other / self.rtol for other in others)])
+        )
         return nu, b, judged, float(np.max([change.max() / size, *others]))
 
 

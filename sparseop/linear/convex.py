@@ -76,8 +76,9 @@ class _Guess:
     sign: FloatArray
 
 
-def solve_convex(problem: LinearProblem, lam: float, *, solver: str = "interior-point", tol: float = 1e-9,
-                 max_iter: int = 200) -> ConvexSolution:
+def solve_convex(
+    problem: LinearProblem, lam: float, *, solver: str = "interior-point", tol: float = 1e-9, max_iter: int = 200
+) -> ConvexSolution:
     """Solve (26) and certify the answer.
 
     Parameters
@@ -136,15 +137,39 @@ def _solve(problem: LinearProblem, lam: float, tol: float, max_iter: int, guess:
     return _certified(problem, lam, tol, guess.b, guess.w, iterations, max_iter, "interior-point")
 
 
-def _certified(problem: LinearProblem, lam: float, tol: float, b: FloatArray, w: FloatArray, iterations: int,
-               max_iter: int, solver: str) -> ConvexSolution:
+def _certified(
+    problem: LinearProblem,
+    lam: float,
+    tol: float,
+    b: FloatArray,
+    w: FloatArray,
+    iterations: int,
+    max_iter: int,
+    solver: str,
+) -> ConvexSolution:
     s, nu, primal, excess, residual = certify(problem.F, problem.y, lam, b, w)
     gap = float(excess / max(primal, TINY))
     # b - F^T nu cancels where lam is huge: a gap that its own rounding exceeds proves nothing
     rounding = 0.5 * EPS**2 * float(np.vdot(problem.F, problem.F)) * float(np.vdot(nu, nu))
-    status = "optimal" if gap <= tol and rounding <= tol * max(primal, TINY) else "iteration limit" if iterations >= max_iter else "inaccurate"
-    return ConvexSolution(theta=problem.factor.lift(b), s=s, nu=nu, gap=gap, objective=float(primal), residual=residual,
-                          iterations=iterations, status=status, lam=lam, solver=solver)
+    status = (
+        "optimal"
+        if gap <= tol and rounding <= tol * max(primal, TINY)
+        else "iteration limit"
+        if iterations >= max_iter
+        else "inaccurate"
+    )
+    return ConvexSolution(
+        theta=problem.factor.lift(b),
+        s=s,
+        nu=nu,
+        gap=gap,
+        objective=float(primal),
+        residual=residual,
+        iterations=iterations,
+        status=status,
+        lam=lam,
+        solver=solver,
+    )
 
 
 def _solve_cvxpy(problem: LinearProblem, lam: float, solver: str, tol: float, max_iter: int) -> ConvexSolution:
@@ -159,7 +184,8 @@ def _solve_cvxpy(problem: LinearProblem, lam: float, solver: str, tol: float, ma
     size = 0.5 * cp.sum_squares(theta) + lam * cp.norm1(s)  # type: ignore[attr-defined]
     program = cp.Problem(cp.Minimize(size), [equation])
     options = (
-        {"abstol": tol, "reltol": tol, "feastol": tol, "max_iters": max_iter} if solver == "ECOS"
+        {"abstol": tol, "reltol": tol, "feastol": tol, "max_iters": max_iter}
+        if solver == "ECOS"
         else {"tol_gap_abs": tol, "tol_gap_rel": tol, "tol_feas": tol, "max_iter": max_iter}
     )
     failed = None

@@ -82,8 +82,16 @@ class DescentResult:
     trajectory: Trajectory | None = None
 
 
-def gradient_descent(problem: LinearProblem, *, alpha: float, gamma: float, step_size: float | None = None, max_iter: int,
-                     tol: float, record_every: int | None = None) -> DescentResult:
+def gradient_descent(
+    problem: LinearProblem,
+    *,
+    alpha: float,
+    gamma: float,
+    step_size: float | None = None,
+    max_iter: int,
+    tol: float,
+    record_every: int | None = None,
+) -> DescentResult:
     """Run gradient descent (16) from theta = 0, u = v = gamma.
 
     Parameters
@@ -103,7 +111,9 @@ def gradient_descent(problem: LinearProblem, *, alpha: float, gamma: float, step
     """
     instance("problem", problem, LinearProblem)
     alpha, gamma = moderate("alpha", alpha), between("gamma", gamma, 0, 1)
-    tau = accurate_step_size(problem, alpha=alpha, gamma=gamma) if step_size is None else positive("step_size", step_size)
+    tau = (
+        accurate_step_size(problem, alpha=alpha, gamma=gamma) if step_size is None else positive("step_size", step_size)
+    )
     steps = integer("max_iter", max_iter, 0)
     tol = nonnegative("tol", tol)
     every = 0 if record_every is None else integer("record_every", record_every, 1)
@@ -135,8 +145,15 @@ def gradient_descent(problem: LinearProblem, *, alpha: float, gamma: float, step
     if status == RUNNING and residual < tol * unit:
         status = CONVERGED
     return DescentResult(
-        theta=problem.factor.lift(b), u=u, v=v, s=u * u - v * v, residual=residual, iterations=done,
-        converged=status == CONVERGED, status=("max_iter", "converged", "diverged")[status], step_size=tau,
+        theta=problem.factor.lift(b),
+        u=u,
+        v=v,
+        s=u * u - v * v,
+        residual=residual,
+        iterations=done,
+        converged=status == CONVERGED,
+        status=("max_iter", "converged", "diverged")[status],
+        step_size=tau,
         trajectory=_trajectory(problem, records, done, every, b, u, v) if every else None,
     )
 
@@ -176,11 +193,16 @@ def _largest_residual(F: FloatArray, unit: float, ratio_tau: float, tau: float) 
 
 def _fits(problem: LinearProblem, rows: int) -> None:
     n, p = problem.__dict__["shape"]
-    fits(f"a trajectory of {rows} iterates", rows * (2 * (problem.rank + 2 * n) + p + n), instead="give a larger record_every")
+    fits(
+        f"a trajectory of {rows} iterates",
+        rows * (2 * (problem.rank + 2 * n) + p + n),
+        instead="give a larger record_every",
+    )
 
 
-def _trajectory(problem: LinearProblem, records: list[list[Any]], done: int, every: int, b: FloatArray, u: FloatArray,
-                v: FloatArray) -> Trajectory:
+def _trajectory(
+    problem: LinearProblem, records: list[list[Any]], done: int, every: int, b: FloatArray, u: FloatArray, v: FloatArray
+) -> Trajectory:
     if done % every == 0:  # the state after the last step, which the loop leaves before it would record it
         records = [*records, [np.array([done]), np.concatenate([b, u, v])[None]]]
     iterations = np.concatenate([part[0] for part in records])
@@ -190,8 +212,14 @@ def _trajectory(problem: LinearProblem, records: list[list[Any]], done: int, eve
     r, n = len(b), len(u)
     bs, us, vs = kept[:, :r], kept[:, r : r + n], kept[:, r + n :]
     s = us * us - vs * vs
-    return Trajectory(iterations=iterations, theta=np.stack([problem.factor.lift(row) for row in bs]), u=us, v=vs, s=s,
-                      residual=np.abs(bs @ problem.F.T + s - problem.y).max(axis=1))
+    return Trajectory(
+        iterations=iterations,
+        theta=np.stack([problem.factor.lift(row) for row in bs]),
+        u=us,
+        v=vs,
+        s=s,
+        residual=np.abs(bs @ problem.F.T + s - problem.y).max(axis=1),
+    )
 
 
 @njit(cache=True, fastmath={"reassoc", "contract"})

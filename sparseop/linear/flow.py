@@ -122,7 +122,9 @@ def flow_limit(problem: LinearProblem, *, alpha: float, gamma: float) -> FlowLim
     )
 
 
-def gradient_flow(problem: LinearProblem, *, alpha: float, gamma: float, times: Any, rtol: float = 1e-10) -> GradientFlow:
+def gradient_flow(
+    problem: LinearProblem, *, alpha: float, gamma: float, times: Any, rtol: float = 1e-10
+) -> GradientFlow:
     """Return the gradient flow (17) at the given times, through the closed form (20).
 
     Integrates d nu/dt = -grad Phi(nu) with an L-stable extrapolation method of order 8, N-dimensional and stiff: rates run
@@ -148,7 +150,9 @@ def gradient_flow(problem: LinearProblem, *, alpha: float, gamma: float, times: 
     wanted = array("times", times, (None,), moderate=True)
     if wanted[0] < 0 or (np.diff(wanted) < 0).any():
         raise InputError("times must be >= 0 and in increasing order.")
-    fits(f"the flow at {len(wanted)} times", len(wanted) * (2 * problem.n_params + 6 * problem.n_samples + problem.rank))
+    fits(
+        f"the flow at {len(wanted)} times", len(wanted) * (2 * problem.n_params + 6 * problem.n_samples + problem.rank)
+    )
     rate = 8 * alpha * math.exp(2 * log_gamma)
     flow = Flow(problem.F, problem.y, alpha, log_gamma, rtol)
     nu, b = np.empty((len(wanted), problem.n_samples)), np.empty((len(wanted), problem.rank))

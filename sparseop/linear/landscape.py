@@ -78,7 +78,10 @@ def hessian(problem: LinearProblem, theta: Any, u: Any, v: Any) -> FloatArray:
     """
     theta, u, v = _point(problem, theta, u, v)
     r = _residual(problem, theta, u, v)
-    fits(f"the Hessian in {problem.n_params + 2 * problem.n_samples} coordinates", 4 * (problem.n_params + 2 * problem.n_samples) ** 2)
+    fits(
+        f"the Hessian in {problem.n_params + 2 * problem.n_samples} coordinates",
+        4 * (problem.n_params + 2 * problem.n_samples) ** 2,
+    )
     B = np.hstack([problem.J, 2 * np.diag(u), -2 * np.diag(v)])
     curvature: FloatArray = B.T @ B + np.diag(np.concatenate([np.zeros(problem.n_params), 2 * r, -2 * r]))
     return curvature
@@ -122,9 +125,11 @@ def classify_critical_point(problem: LinearProblem, theta: Any, u: Any, v: Any, 
 def _point(problem: LinearProblem, theta: Any, u: Any, v: Any) -> tuple[FloatArray, FloatArray, FloatArray]:
     instance("problem", problem, LinearProblem)
     n, p = problem.n_samples, problem.n_params
-    return (array("theta", theta, (p,), what="one entry per column of J", moderate=True),
-            array("u", u, (n,), what="one entry per row of J", moderate=True),
-            array("v", v, (n,), what="one entry per row of J", moderate=True))
+    return (
+        array("theta", theta, (p,), what="one entry per column of J", moderate=True),
+        array("u", u, (n,), what="one entry per row of J", moderate=True),
+        array("v", v, (n,), what="one entry per row of J", moderate=True),
+    )
 
 
 def _residual(problem: LinearProblem, theta: FloatArray, u: FloatArray, v: FloatArray) -> FloatArray:

@@ -70,8 +70,18 @@ class LowRankFlow:
     status: str
 
 
-def low_rank_flow(problem: LowRankProblem, *, alpha: float | None = None, gamma: float = 1e-6, width: int | None = None,
-                  sparse: bool = True, tol: float = 1e-5, rtol: float = 1e-4, max_steps: int = 20_000, seed: Any = 0) -> LowRankFlow:
+def low_rank_flow(
+    problem: LowRankProblem,
+    *,
+    alpha: float | None = None,
+    gamma: float = 1e-6,
+    width: int | None = None,
+    sparse: bool = True,
+    tol: float = 1e-5,
+    rtol: float = 1e-4,
+    max_steps: int = 20_000,
+    seed: Any = 0,
+) -> LowRankFlow:
     """Follow the flow until it fits Y.
 
     Parameters
@@ -106,12 +116,25 @@ def low_rank_flow(problem: LowRankProblem, *, alpha: float | None = None, gamma:
         raise InputError(f"sparse must be True or False, got {type(sparse).__name__}.")
     frame = np.eye(n) if d == n else np.linalg.qr(rng.standard_normal((n, d)))[0]
     run = _Integration(Y, alpha, log_gamma, d, sparse=sparse)
-    status = run.follow(np.concatenate([(gamma * frame).ravel(), np.zeros(n * n if sparse else 0)]), tol, rtol, max_steps)
+    status = run.follow(
+        np.concatenate([(gamma * frame).ravel(), np.zeros(n * n if sparse else 0)]), tol, rtol, max_steps
+    )
     U, N = run.parts(run.y)
     X, S = U @ U.T, run.sparse_part(N)[0]
     M = N * (-2 / log_gamma)
-    return LowRankFlow(X=X, S=S, U=U, N=N, residual=float(np.abs(X + S - Y).max()), gap=robust_pca_gap(problem, X, M, 1 / alpha), lam=1 / alpha,
-                       time=run.t, steps=run.steps, evaluations=run.evaluations, status=status)
+    return LowRankFlow(
+        X=X,
+        S=S,
+        U=U,
+        N=N,
+        residual=float(np.abs(X + S - Y).max()),
+        gap=robust_pca_gap(problem, X, M, 1 / alpha),
+        lam=1 / alpha,
+        time=run.t,
+        steps=run.steps,
+        evaluations=run.evaluations,
+        status=status,
+    )
 
 
 class _Integration:
@@ -128,7 +151,9 @@ class _Integration:
     def parts(self, y: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return U and N of a state; N = 0 where there is none."""
         cut = self.n * self.width
-        return y[:cut].reshape(self.n, self.width), y[cut:].reshape(self.n, self.n) if self.sparse else np.zeros_like(self.Y)
+        return y[:cut].reshape(self.n, self.width), y[cut:].reshape(self.n, self.n) if self.sparse else np.zeros_like(
+            self.Y
+        )
 
     def sparse_part(self, N: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return S and dS/dN."""

@@ -37,8 +37,9 @@ class NullSpaceConstant:
     programs: int
 
 
-def null_space_constant(problem: LinearProblem, support: Any = None, *, max_programs: int = 512, stop_at: float = np.inf,
-                        seed: int = 0) -> NullSpaceConstant:
+def null_space_constant(
+    problem: LinearProblem, support: Any = None, *, max_programs: int = 512, stop_at: float = np.inf, seed: int = 0
+) -> NullSpaceConstant:
     """Return the null-space constant relative to a support, exactly where ``max_programs`` linear programs suffice.
 
     rho(S) is a convex maximum, ``max_sigma h(sigma)`` over the sign patterns sigma of v_S, and each ``h(sigma) =
@@ -176,13 +177,20 @@ def _majorant(A: FloatArray, C: FloatArray) -> FloatArray:
     sums = scipy.sparse.kron(scipy.sparse.eye(m), np.ones((1, k)))
     cost = np.zeros(2 * m * k + 1)
     cost[-1] = 1.0
-    result = linprog(cost, method="highs-ipm", b_ub=np.zeros(m), b_eq=A.T.ravel(),
-                     A_ub=scipy.sparse.hstack([sums, sums, -np.ones((m, 1))]).tocsr(),
-                     A_eq=scipy.sparse.hstack([equal, -equal, scipy.sparse.csr_array((r * k, 1))]).tocsr())
+    result = linprog(
+        cost,
+        method="highs-ipm",
+        b_ub=np.zeros(m),
+        b_eq=A.T.ravel(),
+        A_ub=scipy.sparse.hstack([sums, sums, -np.ones((m, 1))]).tocsr(),
+        A_eq=scipy.sparse.hstack([equal, -equal, scipy.sparse.csr_array((r * k, 1))]).tocsr(),
+    )
     if result.x is None:
         return least
     Y = (result.x[: m * k] - result.x[m * k : 2 * m * k]).reshape(m, k)
-    Y += C @ scipy.linalg.solve(C.T @ C, A.T - C.T @ Y, assume_a="pos")  # feasible again, whatever the solver's tolerance
+    Y += C @ scipy.linalg.solve(
+        C.T @ C, A.T - C.T @ Y, assume_a="pos"
+    )  # feasible again, whatever the solver's tolerance
     return Y if np.abs(Y).sum(axis=1).max() < np.abs(least).sum(axis=1).max() else least
 
 
@@ -201,11 +209,15 @@ def _mask(problem: LinearProblem, support: Any) -> np.ndarray[Any, np.dtype[np.b
     try:
         given = np.asarray(support)
     except ValueError:
-        raise InputError(f"support must be a list of indices or a boolean mask of {n} entries, got lists of different lengths.") from None
+        raise InputError(
+            f"support must be a list of indices or a boolean mask of {n} entries, got lists of different lengths."
+        ) from None
     if given.size == 0:
         return np.zeros(n, dtype=bool)
     if given.ndim != 1 or given.dtype.kind not in "biu":
-        raise InputError(f"support must be a list of indices or a boolean mask of {n} entries, got {given.dtype} of shape {given.shape}.")
+        raise InputError(
+            f"support must be a list of indices or a boolean mask of {n} entries, got {given.dtype} of shape {given.shape}."
+        )
     if given.dtype.kind == "b":
         if len(given) != n:
             raise InputError(f"support must have one entry per row of J ({n}) where it is a mask, got {len(given)}.")

@@ -15,7 +15,9 @@ from sparseop.linear.convex import ConvexSolution, _solve, no_guess
 from sparseop.linear.problem import LinearProblem
 
 
-def solve_path(problem: LinearProblem, lams: Sequence[float], *, tol: float = 1e-9, max_iter: int = 200) -> list[ConvexSolution]:
+def solve_path(
+    problem: LinearProblem, lams: Sequence[float], *, tol: float = 1e-9, max_iter: int = 200
+) -> list[ConvexSolution]:
     """Solve (26) at every lam of ``lams``, warm-started along the sorted path.
 
     Parameters

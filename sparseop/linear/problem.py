@@ -106,9 +106,13 @@ class LinearProblem:
         own["shape"] = (n, p)
         own["y"] = _frozen(array("y", y, (n,), what="one entry per row of J", moderate=True))
         own["theta_star"] = (
-            None if theta_star is None else _frozen(array("theta_star", theta_star, (p,), what="one entry per column of J"))
+            None
+            if theta_star is None
+            else _frozen(array("theta_star", theta_star, (p,), what="one entry per column of J"))
         )
-        own["s_star"] = None if s_star is None else _frozen(array("s_star", s_star, (n,), what="one entry per row of J"))
+        own["s_star"] = (
+            None if s_star is None else _frozen(array("s_star", s_star, (n,), what="one entry per row of J"))
+        )
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a LinearProblem does not change; build a new one instead of setting {name}")
@@ -225,7 +229,9 @@ def ground_truth(problem: LinearProblem) -> tuple[FloatArray, FloatArray]:
     """Return (b_star, s_star), refusing a problem without a ground truth or with one that (26) could never recover."""
     instance("problem", problem, LinearProblem)
     if problem.theta_star is None or problem.s_star is None:
-        raise InputError("problem has no theta_star and s_star, and recovery is defined by them; give both to LinearProblem.")
+        raise InputError(
+            "problem has no theta_star and s_star, and recovery is defined by them; give both to LinearProblem."
+        )
     b_star = problem.factor.coordinates(problem.theta_star)
     size = float(np.linalg.norm(problem.theta_star))
     beyond = float(np.linalg.norm(problem.theta_star - problem.factor.lift(b_star)))
@@ -237,5 +243,7 @@ def ground_truth(problem: LinearProblem) -> tuple[FloatArray, FloatArray]:
     fit = problem.F @ b_star + problem.s_star - problem.y
     scale = float(np.linalg.norm(problem.y) + np.linalg.norm(problem.s_star))
     if np.linalg.norm(fit) > 1e-8 * scale:
-        raise InputError(f"y must equal J theta_star + s_star (eq. 13); they differ by {np.linalg.norm(fit):.3g} in norm.")
+        raise InputError(
+            f"y must equal J theta_star + s_star (eq. 13); they differ by {np.linalg.norm(fit):.3g} in norm."
+        )
     return b_star, problem.s_star

@@ -113,7 +113,9 @@ def _aligned(problem: LinearProblem) -> tuple[FloatArray, FloatArray]:
     b_star, s_star = ground_truth(problem)
     U = problem.U
     R = np.triu(U.T @ problem.F)
-    return U @ scipy.linalg.solve_triangular(R, b_star, trans="T", check_finite=False) if problem.rank else s_star * 0, s_star
+    return U @ scipy.linalg.solve_triangular(
+        R, b_star, trans="T", check_finite=False
+    ) if problem.rank else s_star * 0, s_star
 
 
 def _interval(problem: LinearProblem, *, both: bool) -> RecoveryInterval:

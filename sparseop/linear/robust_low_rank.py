@@ -104,7 +104,9 @@ class RobustPCA:
         return int((values > 1e-9 * max(values[-1], TINY)).sum())
 
 
-def gaussian_low_rank(size: int, rank: int, corruption: float, *, amplitude: float = 10.0, seed: Any = None) -> LowRankProblem:
+def gaussian_low_rank(
+    size: int, rank: int, corruption: float, *, amplitude: float = 10.0, seed: Any = None
+) -> LowRankProblem:
     """Return Y = X + S with X = U U^T, U (n, r) standard normal, and a share of the entries of S uniform in (-amplitude, amplitude).
 
     Parameters
@@ -132,7 +134,9 @@ def gaussian_low_rank(size: int, rank: int, corruption: float, *, amplitude: flo
     return LowRankProblem(X + S, X, S)
 
 
-def solve_robust_pca(problem: LowRankProblem, lam: float | None = None, *, tol: float = 1e-7, max_iter: int = 5000) -> RobustPCA:
+def solve_robust_pca(
+    problem: LowRankProblem, lam: float | None = None, *, tol: float = 1e-7, max_iter: int = 5000
+) -> RobustPCA:
     """Solve (P) and certify the answer.
 
     Parameters
@@ -200,11 +204,22 @@ def robust_pca_gap(problem: LowRankProblem, X: FloatArray, M: FloatArray, lam: f
     return _values(problem.Y, X, _feasible(array("M", M, X.shape, what="that of Y"), lam), lam)[1]
 
 
-def _certified(Y: FloatArray, X: FloatArray, S: FloatArray, M: FloatArray, lam: float, tol: float, iterations: int) -> RobustPCA:
+def _certified(
+    Y: FloatArray, X: FloatArray, S: FloatArray, M: FloatArray, lam: float, tol: float, iterations: int
+) -> RobustPCA:
     M = _feasible(M, lam)
     objective, gap = _values(Y, X, M, lam)
-    return RobustPCA(X=X, S=S, M=M, gap=gap, objective=objective, residual=float(np.abs(Y - X - S).max()), iterations=iterations,
-                     status="optimal" if gap <= tol else "iteration limit", lam=lam)
+    return RobustPCA(
+        X=X,
+        S=S,
+        M=M,
+        gap=gap,
+        objective=objective,
+        residual=float(np.abs(Y - X - S).max()),
+        iterations=iterations,
+        status="optimal" if gap <= tol else "iteration limit",
+        lam=lam,
+    )
 
 
 def _values(Y: FloatArray, X: FloatArray, M: FloatArray, lam: float) -> tuple[float, float]:

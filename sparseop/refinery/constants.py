@@ -106,7 +106,12 @@ def jacobian_spectrum(data: CorruptedDataset, network: OneHiddenLayer) -> Spectr
 
 
 def theory_constants(
-    data: CorruptedDataset, network: OneHiddenLayer, *, eta: float, steps: int, alpha: Any = 0.0,
+    data: CorruptedDataset,
+    network: OneHiddenLayer,
+    *,
+    eta: float,
+    steps: int,
+    alpha: Any = 0.0,
     run: Refinement | None = None,
 ) -> TheoryConstants:
     """Compute every constant as the proofs define it, and as it is.
@@ -148,12 +153,27 @@ def theory_constants(
     L_max = 2 / (5 * time_0 * r0 * (1 + 8 * time_0 * beta**2))
     clean, noisy = jacobian_spectrum(data.at_centres(), network), jacobian_spectrum(data, network)
     return TheoryConstants(
-        lam=lam, C_norm=C_norm, alpha_prime=alpha_prime, alpha=a, beta=beta, L=L, r0=r0, psi_1=psi_1, psi_2=psi_2, psi=psi,
-        R=R, eta_max=min(1, a * beta / (L * r0)) / (2 * beta**2), time_0=time_0,
+        lam=lam,
+        C_norm=C_norm,
+        alpha_prime=alpha_prime,
+        alpha=a,
+        beta=beta,
+        L=L,
+        r0=r0,
+        psi_1=psi_1,
+        psi_2=psi_2,
+        psi=psi,
+        R=R,
+        eta_max=min(1, a * beta / (L * r0)) / (2 * beta**2),
+        time_0=time_0,
         t_0=5 / (eta * a**2) * np.log(r0 / (left * nu)) if left > 0 else float("inf"),
-        eps_max=1 / (8 * time_0 * beta * Gamma * np.sqrt(n)), width_min=(beta / L_max) ** 2, width_min_ball=(beta * R / a) ** 2,
+        eps_max=1 / (8 * time_0 * beta * Gamma * np.sqrt(n)),
+        width_min=(beta / L_max) ** 2,
+        width_min_ball=(beta * R / a) ** 2,
         zeta=4 * data.rho + 8 * time_0 * (1 + psi) * Gamma * data.eps * r0 * beta,
-        alpha_measured=float(clean.plus[-1]), beta_measured=float(clean.plus[0]), noise_measured=float(noisy.minus[0]),
+        alpha_measured=float(clean.plus[-1]),
+        beta_measured=float(clean.plus[0]),
+        noise_measured=float(noisy.minus[0]),
         distance_measured=float("nan") if run is None else float(run.distance.max()),
         time_measured=float("nan") if run is None else _time_within(run, 4 * data.rho),
         zeta_measured=float("nan") if run is None else float(run.error[-1]),
@@ -166,7 +186,9 @@ def trajectory_bounds(data: CorruptedDataset, network: OneHiddenLayer, time: Any
     p = 8 time (1 + psi') Gamma sqrt(n) eps r0 beta and d = 2 time Gamma sqrt(n) eps r0 (psi' + 8 time beta^2), where the
     paper's t_0 in d is t itself, the sharpest choice.
     """
-    beta = float(np.sqrt(data.c_up * data.n / data.n_centres)) * network.phi.Gamma * float(np.linalg.norm(data.centres, 2))
+    beta = (
+        float(np.sqrt(data.c_up * data.n / data.n_centres)) * network.phi.Gamma * float(np.linalg.norm(data.centres, 2))
+    )
     r0 = float(np.linalg.norm(network(data.X) - data.y))
     slope = network.phi.Gamma * np.sqrt(data.n) * data.eps * r0
     psi = nonnegative("psi", psi)

@@ -63,9 +63,13 @@ class CorruptedDataset:
         try:
             cluster = np.asarray(self.cluster)
         except ValueError:
-            raise InputError(f"cluster must be whole numbers of shape ({n},), got lists of different lengths.") from None
+            raise InputError(
+                f"cluster must be whole numbers of shape ({n},), got lists of different lengths."
+            ) from None
         if cluster.shape != (n,) or cluster.dtype.kind not in "iu":
-            raise InputError(f"cluster must be whole numbers of shape ({n},), got {cluster.dtype} of shape {cluster.shape}.")
+            raise InputError(
+                f"cluster must be whole numbers of shape ({n},), got {cluster.dtype} of shape {cluster.shape}."
+            )
         if set(np.unique(cluster)) != set(range(len(centres))):
             raise InputError(f"cluster must use every index from 0 to K - 1 = {len(centres) - 1} and no other.")
         for name, rows in (("X", X), ("centres", centres)):
@@ -167,8 +171,17 @@ class CorruptedDataset:
 
 
 def corrupted_dataset(
-    n_centres: int, dim: int, crops: Any, *, rho: float, eps: float, n_classes: int = 2, delta: float | None = None,
-    corruption: str = "random", centres: Any = None, seed: Seed,
+    n_centres: int,
+    dim: int,
+    crops: Any,
+    *,
+    rho: float,
+    eps: float,
+    n_classes: int = 2,
+    delta: float | None = None,
+    corruption: str = "random",
+    centres: Any = None,
+    seed: Seed,
 ) -> CorruptedDataset:
     """Draw a (rho, eps, delta)-corrupted dataset (SANE paper, Definition 1).
 
@@ -209,7 +222,10 @@ def corrupted_dataset(
     sizes = _sizes(crops, K)
     if max(sizes) > 2**53:
         raise InputError(f"crops must be <= 2^53, got {max(sizes)}.")
-    fits(f"{sum(map(int, sizes))} crops of length {d} and {K} centres", (4 * sum(map(int, sizes)) + (2 if centres is None else K) * K) * d)
+    fits(
+        f"{sum(map(int, sizes))} crops of length {d} and {K} centres",
+        (4 * sum(map(int, sizes)) + (2 if centres is None else K) * K) * d,
+    )
     rng = stream(seed, "dataset")
     C = _centres(K, d, eps, rng) if centres is None else _own_centres(centres, K, d, eps)
     gammas: FloatArray = np.asarray(delta * (np.arange(classes) - (classes - 1) / 2), dtype=np.float64)

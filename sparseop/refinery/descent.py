@@ -86,13 +86,27 @@ def largest_step(data: CorruptedDataset, network: OneHiddenLayer) -> float:
 
 def log_steps(steps: int, count: int = 40) -> IntArray:
     """Return 0, ``steps`` and about ``count`` whole numbers between them, equally spaced in their logarithm."""
-    return np.unique(np.round(np.append(0, np.geomspace(1, integer("steps", steps, 1), integer("count", count, 1, 10**6)))).astype(np.intp))
+    return np.unique(
+        np.round(np.append(0, np.geomspace(1, integer("steps", steps, 1), integer("count", count, 1, 10**6)))).astype(
+            np.intp
+        )
+    )
 
 
 def refine(
-    data: CorruptedDataset, network: OneHiddenLayer, *, steps: int, eta: float | None = None, alpha: Any = 0.0,
-    positive_from: str = "self", teacher: float = 0.0, record: Any = None, keep_path: bool = False, test_crops: int = 100,
-    precision: str = "double", seed: Seed = 0,
+    data: CorruptedDataset,
+    network: OneHiddenLayer,
+    *,
+    steps: int,
+    eta: float | None = None,
+    alpha: Any = 0.0,
+    positive_from: str = "self",
+    teacher: float = 0.0,
+    record: Any = None,
+    keep_path: bool = False,
+    test_crops: int = 100,
+    precision: str = "double",
+    seed: Seed = 0,
 ) -> Refinement:
     """Train the network on the refinery's labels and record what the SANE paper's Theorems 2, 6, 7 and 8 speak of.
 
@@ -134,8 +148,11 @@ def refine(
         raise InputError(f"positive_from={positive_from!r} needs two crops of every centre, one has a single crop.")
     at = log_steps(steps) if record is None else _recorded(record, steps)
     test_crops = integer("test_crops", test_crops, 1)
-    fits(f"the {test_crops} test crops of every centre and {data.n} crops, at width {network.width}",
-         (2 * test_crops * data.n_centres + 2 * data.n) * (network.width + d) + (network.W.size * len(at) if keep_path else 0))
+    fits(
+        f"the {test_crops} test crops of every centre and {data.n} crops, at width {network.width}",
+        (2 * test_crops * data.n_centres + 2 * data.n) * (network.width + d)
+        + (network.W.size * len(at) if keep_path else 0),
+    )
     rng = stream(seed, "descent")
     test_labels = np.repeat(np.arange(data.n_centres), test_crops)
     test = crop(data.centres[test_labels], data.eps, rng)
@@ -150,29 +167,68 @@ def refine(
             f, ybar = descent.evaluate(a)
             due = len(rows) < len(at) and at[len(rows)] == t
             if (due or t == steps) and not np.isfinite(np.linalg.norm(descent.W)):
-                raise InputError(f"eta={eta:g} is too large, the weights were infinite at step {t}; take a smaller one.")
+                raise InputError(
+                    f"eta={eta:g} is too large, the weights were infinite at step {t}; take a smaller one."
+                )
             if due:
                 predicted = data.nearest(network.at(descent.W)(test))
-                rows.append((t, a, eta * float(np.sum(1 - alphas[:t])), *_quantities(data, f.astype(float), ybar.astype(float)),
-                             float(np.mean(predicted == data.centre_labels[test_labels])),
-                             float(np.linalg.norm(descent.W - network.W))))
+                rows.append(
+                    (
+                        t,
+                        a,
+                        eta * float(np.sum(1 - alphas[:t])),
+                        *_quantities(data, f.astype(float), ybar.astype(float)),
+                        float(np.mean(predicted == data.centre_labels[test_labels])),
+                        float(np.linalg.norm(descent.W - network.W)),
+                    )
+                )
                 if keep_path:
                     path.append(descent.W.copy())
             if t < steps:
                 descent.update(eta, f - ybar)
     columns = [np.array(column) for column in zip(*rows, strict=True)]
-    names = ("step", "alpha", "time", "residual_plus", "residual_minus", "fit_plus", "fit_minus", "discrepancy", "error",
-             "error_max", "label_recovery", "train_accuracy", "noise_fitted", "test_accuracy", "distance")
+    names = (
+        "step",
+        "alpha",
+        "time",
+        "residual_plus",
+        "residual_minus",
+        "fit_plus",
+        "fit_minus",
+        "discrepancy",
+        "error",
+        "error_max",
+        "label_recovery",
+        "train_accuracy",
+        "noise_fitted",
+        "test_accuracy",
+        "distance",
+    )
     fields: dict[str, Any] = dict(zip(names, columns, strict=True))
-    return Refinement(**fields, W=descent.W, f=f.astype(np.float64), path=np.array(path) if keep_path else None, eta=eta)
+    return Refinement(
+        **fields, W=descent.W, f=f.astype(np.float64), path=np.array(path) if keep_path else None, eta=eta
+    )
 
 
 class _Descent:
     """The state of a run: weights, teacher, and the buffers of one step (fresh memory each step would cost as much)."""
 
-    def __init__(self, data: CorruptedDataset, network: OneHiddenLayer, positive_from: str, teacher: float, dtype: Any,
-                 rng: np.random.Generator) -> None:
-        self.data, self.phi, self.positive_from, self.momentum, self.rng = data, network.phi, positive_from, teacher, rng
+    def __init__(
+        self,
+        data: CorruptedDataset,
+        network: OneHiddenLayer,
+        positive_from: str,
+        teacher: float,
+        dtype: Any,
+        rng: np.random.Generator,
+    ) -> None:
+        self.data, self.phi, self.positive_from, self.momentum, self.rng = (
+            data,
+            network.phi,
+            positive_from,
+            teacher,
+            rng,
+        )
         self.W = network.W.copy()
         self.average = self.W.copy()
         self.X, self.y, self.v = data.X.astype(dtype), data.y.astype(dtype), network.v.astype(dtype)
@@ -229,10 +285,13 @@ def _quantities(data: CorruptedDataset, f: FloatArray, ybar: FloatArray) -> tupl
     predicted = data.nearest(f)
     wrong = data.wrong
     return (
-        float(norm(data.plus(f - ybar))), float(norm(data.minus(f - ybar))),
-        float(norm(data.plus(f - data.y))), float(norm(data.minus(f - data.y))),
+        float(norm(data.plus(f - ybar))),
+        float(norm(data.minus(f - ybar))),
+        float(norm(data.plus(f - data.y))),
+        float(norm(data.minus(f - data.y))),
         float(norm(ybar - data.y_star) / root),
-        float(norm(f - data.y_star) / root), float(np.abs(f - data.y_star).max()),
+        float(norm(f - data.y_star) / root),
+        float(np.abs(f - data.y_star).max()),
         float(np.mean(data.nearest(ybar) == data.y_star)),
         float(np.mean(predicted == data.y_star)),
         float(np.mean(predicted[wrong] == data.y[wrong])) if wrong.any() else float("nan"),

@@ -60,7 +60,8 @@ def two_class_risks(y0: float, y0_star: float, *, predicted: float | None = None
     y, y_star = two_class_labels(y0), two_class_labels(y0_star)
     log_h = np.log(two_class_labels(y0 if predicted is None else predicted))
     return TwoClassRisks(
-        population=float(-(y_star * log_h).sum(axis=1).mean()), training=float(-(y * log_h).sum(axis=1).mean()),
+        population=float(-(y_star * log_h).sum(axis=1).mean()),
+        training=float(-(y * log_h).sum(axis=1).mean()),
         discrepancy=float(np.linalg.norm(y - y_star, axis=1).mean()),
     )
 
@@ -87,7 +88,9 @@ def realising_cosine(y0: float, temperature: float, *, sign: float = 1.0) -> flo
     sign = between("sign", sign, -1, 1, ends="[]")
     c = 1 - float(np.sign(sign)) * temperature * float(np.log(y0 / (1 - 2 * y0)))
     if not -1 <= c <= 1:
-        raise InputError(f"y0={y0:g} cannot be predicted at temperature {temperature:g}: the cosine would have to be {c:.3g}.")
+        raise InputError(
+            f"y0={y0:g} cannot be predicted at temperature {temperature:g}: the cosine would have to be {c:.3g}."
+        )
     return c
 
 
@@ -118,7 +121,13 @@ def label_lipschitz(log_h: Any) -> tuple[float, float]:
 
 
 def upper_bound(
-    losses: Any, discrepancy: float, *, lipschitz: float, loss_range: float, log_class_size: float = 0.0, nu: float = 0.05,
+    losses: Any,
+    discrepancy: float,
+    *,
+    lipschitz: float,
+    loss_range: float,
+    log_class_size: float = 0.0,
+    nu: float = 0.05,
 ) -> BoundTerms:
     """Return L_y mean|y_i - y_i*| + sqrt(2 V ln(4 |F| / nu) / n) + 7 (a_2 - a_1) ln(4 |F| / nu) / (3 (n - 1)).
 

@@ -31,7 +31,13 @@ class WorstCrops:
 
 
 def worst_crops(
-    network: OneHiddenLayer, data: CorruptedDataset, *, eps: float | None = None, starts: int = 4, steps: int = 40, seed: Seed = 0,
+    network: OneHiddenLayer,
+    data: CorruptedDataset,
+    *,
+    eps: float | None = None,
+    starts: int = 4,
+    steps: int = 40,
+    seed: Seed = 0,
 ) -> WorstCrops:
     """Search the caps around all centres for the crops with extreme predictions.
 
@@ -48,7 +54,9 @@ def worst_crops(
     starts = integer("starts", starts, 1)
     steps = integer("steps", steps, 1)
     if network.W.shape[1] != data.X.shape[1]:
-        raise InputError(f"network takes inputs of length {network.W.shape[1]}, but data has crops of length {data.X.shape[1]}.")
+        raise InputError(
+            f"network takes inputs of length {network.W.shape[1]}, but data has crops of length {data.X.shape[1]}."
+        )
     fits(f"{starts} starts for every centre", 2 * starts * data.n_centres * (3 * data.X.shape[1] + network.width))
     rng = stream(seed, "worst case")
     centres = np.repeat(data.centres, starts, axis=0)

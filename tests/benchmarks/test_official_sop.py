@@ -37,7 +37,20 @@ def command(monkeypatch, *arguments):
 
 
 def small(monkeypatch, folder, *arguments):
-    return command(monkeypatch, "--official", folder, "--device", "cpu", "--network", "convnet", "--batches", 2, "--rounds", 1, *arguments)
+    return command(
+        monkeypatch,
+        "--official",
+        folder,
+        "--device",
+        "cpu",
+        "--network",
+        "convnet",
+        "--batches",
+        2,
+        "--rounds",
+        1,
+        *arguments,
+    )
 
 
 def test_both_take_turns_on_the_same_images(official, tmp_path, monkeypatch, capsys):
@@ -47,14 +60,26 @@ def test_both_take_turns_on_the_same_images(official, tmp_path, monkeypatch, cap
 
     checksum = int(official_sop.images(None, 256).train_images.sum())
     lines = [line.split() for line in (tmp_path / "log.txt").read_text().splitlines()]
-    assert [line[:3] for line in lines] == [["1", "sop", "0"], ["1", "sopplus", "0.9"], ["2", "sop", "0"], ["2", "sopplus", "0.9"]]
+    assert [line[:3] for line in lines] == [
+        ["1", "sop", "0"],
+        ["1", "sopplus", "0.9"],
+        ["2", "sop", "0"],
+        ["2", "sopplus", "0.9"],
+    ]
     assert {tuple(line[3:]) for line in lines} == {("256", str(checksum), "1", multiprocessing.get_start_method())}
     assert {path: path.read_bytes() for path in official.rglob("*") if path.is_file()} == before
 
     rows = pd.read_csv(tmp_path / "figures" / "data" / "bench_official_sop_cpu.csv")
     names = list(rows[["whose", "method", "setting"]].itertuples(index=False, name=None))
-    assert names == [("released code", "sop", "float32"), ("released code", "sop+", "float32"),
-                     *(("this project", method, setting) for setting in ("float32", "bfloat16") for method in ("ce", "sop", "sop+", "elr"))]
+    assert names == [
+        ("released code", "sop", "float32"),
+        ("released code", "sop+", "float32"),
+        *(
+            ("this project", method, setting)
+            for setting in ("float32", "bfloat16")
+            for method in ("ce", "sop", "sop+", "elr")
+        ),
+    ]
     product = rows["images a second"] * rows["seconds an epoch"]
     assert ((product - 50_000).abs() <= 0.006 * rows["images a second"] + 0.06 * rows["seconds an epoch"]).all()
     said = json.loads((tmp_path / "figures" / "data" / "bench_official_sop_cpu.json").read_text())
@@ -62,12 +87,24 @@ def test_both_take_turns_on_the_same_images(official, tmp_path, monkeypatch, cap
     assert (said["official"]["commit"], said["official"]["as released"]) == ("unknown", False)
 
 
-@pytest.mark.parametrize(("changed", "says"), [
-    ({"trainer": fake_official.FILES["trainer/trainer.py"].replace("seen = 0", "raise RuntimeError('no luck')")},
-     "does not run here: trainer/trainer.py line 17: RuntimeError: no luck"),
-    ({"loss": fake_official.FILES["model/loss.py"].replace("super()", "__import__('os')._exit(1)")}, "ended by itself"),
-    ({"datasets": "raise ModuleNotFoundError('No module named torchvision')"}, "needs torchvision, which cannot be imported here"),
-], ids=["raises", "dies", "no torchvision"])
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        (
+            {"trainer": fake_official.FILES["trainer/trainer.py"].replace("seen = 0", "raise RuntimeError('no luck')")},
+            "does not run here: trainer/trainer.py line 17: RuntimeError: no luck",
+        ),
+        (
+            {"loss": fake_official.FILES["model/loss.py"].replace("super()", "__import__('os')._exit(1)")},
+            "ended by itself",
+        ),
+        (
+            {"datasets": "raise ModuleNotFoundError('No module named torchvision')"},
+            "needs torchvision, which cannot be imported here",
+        ),
+    ],
+    ids=["raises", "dies", "no torchvision"],
+)
 def test_a_checkout_that_does_not_run_is_said_in_a_sentence(official, changed, says, monkeypatch, capsys):
     fake_official.write(official, **changed)
     assert small(monkeypatch, official, "--settings", "float32") == 2
@@ -76,11 +113,19 @@ def test_a_checkout_that_does_not_run_is_said_in_a_sentence(official, changed, s
     assert len(error.splitlines()) == 1
 
 
-@pytest.mark.parametrize(("arguments", "says"), [
-    (["--network", "resnet43"], "Did you mean 'resnet34'"), (["--batches", "0"], "--batches must be >= 1"), (["--rounds", "0"], "--rounds must be >= 1"),
-    (["--workers", "-1"], "--workers must be >= 0"), (["--device", "cuda:1"], "CUDA_VISIBLE_DEVICES"), (["--device", "tpu"], "must be 'cuda' or 'cpu'"),
-    (["--settings", "float16"], "--settings must be one of"), (["--data-root", "nowhere"], "nowhere"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--network", "resnet43"], "Did you mean 'resnet34'"),
+        (["--batches", "0"], "--batches must be >= 1"),
+        (["--rounds", "0"], "--rounds must be >= 1"),
+        (["--workers", "-1"], "--workers must be >= 0"),
+        (["--device", "cuda:1"], "CUDA_VISIBLE_DEVICES"),
+        (["--device", "tpu"], "must be 'cuda' or 'cpu'"),
+        (["--settings", "float16"], "--settings must be one of"),
+        (["--data-root", "nowhere"], "nowhere"),
+    ],
+)
 def test_bad_options_are_said_before_any_work(official, arguments, says, monkeypatch, capsys):
     monkeypatch.setattr(official_sop, "measure", lambda *_, **__: pytest.fail("work"))
     assert command(monkeypatch, "--official", official, "--device", "cpu", *arguments) == 2
@@ -93,7 +138,9 @@ def test_a_folder_that_is_not_the_released_code(official, tmp_path):
     with pytest.raises(InputError, match="there is no folder"):
         checkout.identify(official / "train.py")
     fake_official.write(official, loss="class elr_loss: pass\n")  # ELR's repository has the same files
-    with pytest.raises(InputError, match=r"not a checkout of .*its model/loss.py has no 'class overparametrization_loss'"):
+    with pytest.raises(
+        InputError, match=r"not a checkout of .*its model/loss.py has no 'class overparametrization_loss'"
+    ):
         checkout.identify(official)
     (official / "train.py").unlink()
     with pytest.raises(InputError, match=r"it has no train.py"):
@@ -109,7 +156,9 @@ def test_a_version_is_known_by_its_digest_or_its_git(official, monkeypatch):
     assert checkout.identify(official)["commit"] == "unknown"
     for words in (["init", "-q"], ["add", "."], ["-c", "user.name=a", "-c", "user.email=a", "commit", "-q", "-m", "a"]):
         subprocess.run(["git", "-C", official, *words], check=True)
-    head = subprocess.run(["git", "-C", official, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    head = subprocess.run(
+        ["git", "-C", official, "rev-parse", "HEAD"], check=True, capture_output=True, text=True
+    ).stdout.strip()
     assert (checkout.identify(official)["commit"], checkout.identify(official)["as released"]) == (head, False)
 
 
@@ -117,7 +166,13 @@ def test_a_version_is_known_by_its_digest_or_its_git(official, monkeypatch):
 def test_a_broken_configuration_is_said_in_a_sentence(tmp_path, text):
     (tmp_path / checkout.CONFIG).write_text(text)
     with pytest.raises(InputError, match="is not the released configuration"):
-        driver._configuration(SimpleNamespace(checkout=tmp_path, device="cpu", arch="a", data=tmp_path, batch=1, workers=0, scratch=tmp_path), "sop", {})
+        driver._configuration(
+            SimpleNamespace(
+                checkout=tmp_path, device="cpu", arch="a", data=tmp_path, batch=1, workers=0, scratch=tmp_path
+            ),
+            "sop",
+            {},
+        )
 
 
 def test_only_an_error_in_the_checkout_is_its_own(tmp_path, monkeypatch):
@@ -159,7 +214,9 @@ def test_torchvision_reads_the_files_and_checks_them(tmp_path):
         ours(str(tmp_path))
 
 
-@pytest.mark.parametrize(("name", "released"), [("resnet34", 21_282_122), ("resnet18", 11_173_962), ("preact_resnet18", 11_171_274)])
+@pytest.mark.parametrize(
+    ("name", "released"), [("resnet34", 21_282_122), ("resnet18", 11_173_962), ("preact_resnet18", 11_171_274)]
+)
 def test_the_networks_are_as_large_as_the_released_ones(name, released):
     settings = [f"network.name={name}", *official_sop.NETWORKS[name][1]]
     network = parse("", name="bench", overrides=settings).network
@@ -168,6 +225,7 @@ def test_the_networks_are_as_large_as_the_released_ones(name, released):
 
 def test_a_gpu_is_watched_during_each_turn_and_named_in_the_record(official, tmp_path, monkeypatch, capsys):
     """Everything but the GPU: the device, the two programs and what nvidia-smi says are made up."""
+
     def submit(function, *arguments):
         jobs.append(arguments[0])
         return SimpleNamespace(result=lambda: {} if function is driver.start else sleep(0))
@@ -179,13 +237,20 @@ def test_a_gpu_is_watched_during_each_turn_and_named_in_the_record(official, tmp
     jobs = []
     monkeypatch.setattr(official_sop.devices, "choose", lambda _: torch.device("cuda"))
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "a card")
-    monkeypatch.setattr(official_sop, "ProcessPoolExecutor", lambda *_: contextlib.nullcontext(SimpleNamespace(submit=submit)))
+    monkeypatch.setattr(
+        official_sop, "ProcessPoolExecutor", lambda *_: contextlib.nullcontext(SimpleNamespace(submit=submit))
+    )
     monkeypatch.setattr(official_sop, "contestant", lambda *_: sleep)
     monkeypatch.setattr(official_sop, "METHODS", ("sop",))
     monkeypatch.setattr(busy, "question", lambda _: ["echo", "93"])
     monkeypatch.setattr(busy, "PERIOD", 0.01)
     monkeypatch.setattr(busy, "LAG", 0)
-    assert command(monkeypatch, "--official", official, "--batches", 1, "--rounds", 1, "--settings", "bfloat16", "--compile") == 0
+    assert (
+        command(
+            monkeypatch, "--official", official, "--batches", 1, "--rounds", 1, "--settings", "bfloat16", "--compile"
+        )
+        == 0
+    )
     assert "of nvidia-smi" in capsys.readouterr().out
     assert (jobs[0].device, jobs[0].workers, jobs[1:]) == ("cuda", 8, ["sop", "sop+"] * 2)
     rows = pd.read_csv(tmp_path / "figures" / "data" / "bench_official_sop_cuda.csv")
@@ -193,21 +258,58 @@ def test_a_gpu_is_watched_during_each_turn_and_named_in_the_record(official, tmp
     assert rows["peak GiB"].tolist() == [1, 1, 1]
     said = json.loads((tmp_path / "figures" / "data" / "bench_official_sop_cuda.json").read_text())
     assert said["device"] == "a card"
-    assert said["settings"] == {"bfloat16": ["engine.precision=bfloat16", "engine.channels_last=true", "engine.compile=true"]}
+    assert said["settings"] == {
+        "bfloat16": ["engine.precision=bfloat16", "engine.channels_last=true", "engine.compile=true"]
+    }
 
 
 def test_ratios_stand_beside_their_goals():
-    best = {("released code", "sop", "float32"): Turn(10.0, 2**30), ("released code", "sop+", "float32"): Turn(24.0),
-            ("this project", "ce", "float32"): Turn(4.0), ("this project", "sop", "float32"): Turn(5.0), ("this project", "sop+", "float32"): Turn(8.0),
-            ("this project", "elr", "float32"): Turn(4.0)}
+    best = {
+        ("released code", "sop", "float32"): Turn(10.0, 2**30),
+        ("released code", "sop+", "float32"): Turn(24.0),
+        ("this project", "ce", "float32"): Turn(4.0),
+        ("this project", "sop", "float32"): Turn(5.0),
+        ("this project", "sop+", "float32"): Turn(8.0),
+        ("this project", "elr", "float32"): Turn(4.0),
+    }
     percent = dict.fromkeys(best, 95.0) | {("this project", "elr", "float32"): None}
     rows = official_sop.table(best, percent, 25_000, "cuda").set_index(["whose", "method"])
-    theirs, sop, plus, elr = (rows.loc[key] for key in (("released code", "sop"), ("this project", "sop"), ("this project", "sop+"), ("this project", "elr")))
-    assert (theirs["images a second"], theirs["seconds an epoch"], theirs["peak GiB"], theirs["x released"]) == (2500, 20, 1, 1)
+    theirs, sop, plus, elr = (
+        rows.loc[key]
+        for key in (
+            ("released code", "sop"),
+            ("this project", "sop"),
+            ("this project", "sop+"),
+            ("this project", "elr"),
+        )
+    )
+    assert (theirs["images a second"], theirs["seconds an epoch"], theirs["peak GiB"], theirs["x released"]) == (
+        2500,
+        20,
+        1,
+        1,
+    )
     assert (sop["x released"], sop["x released, goal"], sop["x CE"], sop["x CE, goal"]) == (2, 5, 1.25, 1.05)
-    assert (plus["x released"], plus["x CE"], plus["x CE, goal"], plus["GPU busy %"], plus["GPU busy %, goal"]) == (3, 2, 2.1, 95, 90)
-    assert pd.isna([elr["x released"], elr["x released, goal"], elr["x CE, goal"], elr["GPU busy %"], theirs["x CE"], theirs["GPU busy %, goal"]]).all()
-    assert not any("GPU" in name or "released, goal" in name for name in official_sop.table(best, percent, 25_000, "cpu"))
+    assert (plus["x released"], plus["x CE"], plus["x CE, goal"], plus["GPU busy %"], plus["GPU busy %, goal"]) == (
+        3,
+        2,
+        2.1,
+        95,
+        90,
+    )
+    assert pd.isna(
+        [
+            elr["x released"],
+            elr["x released, goal"],
+            elr["x CE, goal"],
+            elr["GPU busy %"],
+            theirs["x CE"],
+            theirs["GPU busy %, goal"],
+        ]
+    ).all()
+    assert not any(
+        "GPU" in name or "released, goal" in name for name in official_sop.table(best, percent, 25_000, "cpu")
+    )
 
 
 def test_how_busy_the_gpu_was(monkeypatch):
@@ -221,8 +323,11 @@ def test_how_busy_the_gpu_was(monkeypatch):
     asked.samples = [(0.5, 0.0), (2.0, 80.0), (3.0, 90.0), (9.0, 100.0), (20.0, 1.0)]
     assert asked.median([(0.0, 3.0), (8.0, 10.0)]) == 90  # the second of another's turn does not count
     assert asked.median([(20.0, 20.5)]) is None
-    for words, says in (([sys.executable, "-c", "print('[N/A]')"], "said '[N/A]'"), (["no-such-tool"], "cannot be used"),
-                        ([sys.executable, "-c", "exit(9)"], "cannot be used")):
+    for words, says in (
+        ([sys.executable, "-c", "print('[N/A]')"], "said '[N/A]'"),
+        (["no-such-tool"], "cannot be used"),
+        ([sys.executable, "-c", "exit(9)"], "cannot be used"),
+    ):
         with busy.Sampler(words) as none:
             none._thread.join()
         assert says in none.missing
@@ -257,7 +362,9 @@ def test_the_peak_of_a_turn_leaves_out_what_others_hold(monkeypatch):
 def test_the_best_turn_counts_and_not_the_first():
     taken = {"a": [Turn(1.0), Turn(4.0), Turn(3.0)], "b": [Turn(9.0), Turn(5.0), Turn(8.0)]}
     order = []
-    best = deep_epochs.turns({name: lambda epoch, name=name: order.append(name) or taken[name][epoch] for name in taken}, 2)
+    best = deep_epochs.turns(
+        {name: lambda epoch, name=name: order.append(name) or taken[name][epoch] for name in taken}, 2
+    )
     assert best == {"a": Turn(3.0), "b": Turn(5.0)}
     assert order == ["a", "b"] * 3
 

@@ -30,10 +30,14 @@ def contrastive_run():
     def write(folder, network, name="resnet18", **options):
         """Write what the contrastive trainer leaves behind, with ``network`` as its backbone."""
         text = f'name = "tiny"\ntask = "contrastive"\n[data]\nname = "shapes"\n[network]\nname = "{name}"\n[views]\nname = "weak"\nsize = 16\n'
-        whole = contrastive_recipes.text(contrastive_recipes.parse(text, name="tiny", overrides=[f"network.{k}={v}" for k, v in options.items()]))
+        whole = contrastive_recipes.text(
+            contrastive_recipes.parse(text, name="tiny", overrides=[f"network.{k}={v}" for k, v in options.items()])
+        )
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "recipe.toml").write_text(whole)
-        (folder / "run.json").write_text(json.dumps({"normalisation": {"mean": [0.4, 0.5, 0.6], "std": [0.2, 0.2, 0.3]}}))
+        (folder / "run.json").write_text(
+            json.dumps({"normalisation": {"mean": [0.4, 0.5, 0.6], "std": [0.2, 0.2, 0.3]}})
+        )
         with torch.no_grad():
             width = network.eval()(torch.zeros(1, 3, 32, 32)).shape[1]
         online = Encoder(network, width).state_dict()

@@ -23,7 +23,9 @@ CUDA = torch.device("cuda:0")
 #: what torch.use_deterministic_algorithms turns into an error on CUDA, as its documentation lists it (and cumsum of floats): the
 #: operation itself, and the derivative of others
 REFUSED = re.compile(r"nll_loss2d_forward|max_unpool2d|put_?|histc|median|kthvalue")
-REFUSED_BACKWARD = re.compile(r"(Adaptive(Avg|Max)Pool2D|Upsample\w*(Linear|Cubic)\w*|ReflectionPad\dD|GridSampler2D)Backward\d")
+REFUSED_BACKWARD = re.compile(
+    r"(Adaptive(Avg|Max)Pool2D|Upsample\w*(Linear|Cubic)\w*|ReflectionPad\dD|GridSampler2D)Backward\d"
+)
 NO_KERNEL = ("_sample_dirichlet", "_standard_gamma")
 COPIES = ("_to_copy", "copy_", "copy")
 
@@ -38,7 +40,13 @@ class Stream(TorchDispatchMode):
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs, name = kwargs or {}, func._overloadpacket.__name__
         # operations that have no fake kernel (the gamma's since torch 2.13)
-        made = None if name.startswith("_fused_") else torch.empty_like(args[0]) if name in NO_KERNEL else func(*args, **kwargs)
+        made = (
+            None
+            if name.startswith("_fused_")
+            else torch.empty_like(args[0])
+            if name in NO_KERNEL
+            else func(*args, **kwargs)
+        )
         if self.watching:
             self.seen += 1
             self.faults += self._judge(name, tree_leaves((args, kwargs)), made)
@@ -107,12 +115,19 @@ def fake_cuda(patch):
     patch.setattr(torch.backends.cudnn, "benchmark", torch.backends.cudnn.benchmark)  # a run sets it
     patch.setattr(FakeTensorMode, "avoid_device_init", True)  # as without CUDA
     patch.setattr(nn.Module, "_apply", _apply)
-    patch.setattr(nn.Parameter, "__deepcopy__", lambda self, _: nn.Parameter(self.detach().clone(), self.requires_grad))  # torch's reads memory
+    patch.setattr(
+        nn.Parameter, "__deepcopy__", lambda self, _: nn.Parameter(self.detach().clone(), self.requires_grad)
+    )  # torch's reads memory
     patch.setattr(Tensor, "__deepcopy__", lambda self, _: self.detach().clone())
     patch.setattr(Tensor, "pin_memory", _pin)
     stream = Stream()
     patch.setattr(torch.autograd, "backward", stream.backward)
-    tables = (autoaugment._policy, clsa._tables, colour._bounds, colour._hue_basis)  # kept for each device: here without content
+    tables = (
+        autoaugment._policy,
+        clsa._tables,
+        colour._bounds,
+        colour._hue_basis,
+    )  # kept for each device: here without content
     try:
         with _guard(), FakeTensorMode(allow_non_fake_inputs=True), stream, Drawing(stream):
             yield stream

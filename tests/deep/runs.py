@@ -19,6 +19,7 @@ class StopError(Exception):
 
 def stop_in(epoch):
     """Return a ``watch`` that stops a run at step 3 of an epoch, from 0."""
+
     def watch(now, step, row):
         del row
         if (now, step) == (epoch, 3):
@@ -70,8 +71,13 @@ def assert_nothing_left(engine, train):
 
 def kill_in_epoch_3(recipe, changes, folder):
     """Start the command in a process of its own, and kill it (signal 9) once two epochs are recorded."""
-    with subprocess.Popen([sys.executable, "-m", "sparseop.deep.train", recipe, *sets(changes), "--out", str(folder)], cwd=ROOT,
-                          env=_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        [sys.executable, "-m", "sparseop.deep.train", recipe, *sets(changes), "--out", str(folder)],
+        cwd=ROOT,
+        env=_environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
         metrics = folder / "metrics.csv"
         deadline = time.monotonic() + 60
         while not (metrics.exists() and len(metrics.read_text().splitlines()) > 2):
@@ -83,8 +89,27 @@ def kill_in_epoch_3(recipe, changes, folder):
 def train_on_two_processes(recipe, changes, folder):
     """Run the command under torchrun with two gloo processes."""
     done = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "sparseop.deep.train", recipe,
-         *sets(changes), "--out", str(folder)], cwd=ROOT, env=_environment(), capture_output=True, text=True, timeout=120, check=False)
+        [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            "--nproc-per-node",
+            "2",
+            "-m",
+            "sparseop.deep.train",
+            recipe,
+            *sets(changes),
+            "--out",
+            str(folder),
+        ],
+        cwd=ROOT,
+        env=_environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
 
 

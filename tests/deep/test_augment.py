@@ -16,7 +16,9 @@ def pictures():
     """Noise, low contrast, one colour, two colours, black: the cases in which table operations differ."""
     generator = torch.Generator().manual_seed(1)
     images = torch.randint(256, (14, 3, 32, 32), generator=generator)
-    images[:6] = torch.randint(40, 200, (6, 3, 1, 1), generator=generator) + torch.randint(-30, 30, (6, 3, 32, 32), generator=generator)
+    images[:6] = torch.randint(40, 200, (6, 3, 1, 1), generator=generator) + torch.randint(
+        -30, 30, (6, 3, 32, 32), generator=generator
+    )
     images[6], images[7, :, :16], images[7, :, 16:], images[8, 0] = 7, 9, 200, 0
     return images.to(torch.uint8)
 
@@ -62,7 +64,9 @@ def test_each_sample_has_its_own_operation_and_strength():
     images = pictures()[[0, 1, 9, 10, 11, 12]]
     kinds = ["none", "equalize", "rotate", "color", "sharpness", "brightness"]
     values = [0.0, 0.0, -6.0, 0.64, 1.72, 1.36]
-    found = autoaugment.transform(images, torch.tensor([autoaugment.OPERATIONS.index(k) for k in kinds]), torch.tensor(values))
+    found = autoaugment.transform(
+        images, torch.tensor([autoaugment.OPERATIONS.index(k) for k in kinds]), torch.tensor(values)
+    )
     for i, (kind, value) in enumerate(zip(kinds, values, strict=True)):
         expected = images[i : i + 1] if kind == "none" else by_pillow(kind, images[i : i + 1], value)
         assert torch.equal(found[i : i + 1], expected), kind
@@ -73,9 +77,14 @@ def test_the_path_of_a_device_equals_the_path_of_a_processor():
     generator = torch.Generator().manual_seed(7)
     for _ in range(3):
         kinds, values = autoaugment.draw(len(images), generator, torch.device("cpu"))
-        assert torch.equal(autoaugment._sorted(images, kinds[:, 0], values[:, 0]), autoaugment._masked(images, kinds[:, 0], values[:, 0]))
+        assert torch.equal(
+            autoaugment._sorted(images, kinds[:, 0], values[:, 0]),
+            autoaugment._masked(images, kinds[:, 0], values[:, 0]),
+        )
     grey = images[:, :1]
-    assert torch.equal(autoaugment._sorted(grey, kinds[:, 1], values[:, 1]), autoaugment._masked(grey, kinds[:, 1], values[:, 1]))
+    assert torch.equal(
+        autoaugment._sorted(grey, kinds[:, 1], values[:, 1]), autoaugment._masked(grey, kinds[:, 1], values[:, 1])
+    )
 
 
 @pytest.mark.gpu
@@ -84,13 +93,17 @@ def test_a_gpu_gives_what_a_processor_gives():
     images = pictures()
     for kind in autoaugment.OPERATIONS[1:]:
         values = torch.full((len(images),), autoaugment.strength(kind, 7))
-        assert torch.equal(operations.apply(kind, images.cuda(), values.cuda()).cpu(), operations.apply(kind, images, values)), kind
+        assert torch.equal(
+            operations.apply(kind, images.cuda(), values.cuda()).cpu(), operations.apply(kind, images, values)
+        ), kind
 
 
 def test_strengths_of_the_policy():
     """Level 9 of a translation is 9 pixels, 2 of a rotation 6 degrees, 5 of solarize the threshold 128, 7 of posterize 2 bits."""
     assert len(autoaugment.POLICY) == 25
-    assert [autoaugment.strength(k, m) for k, m in (("translate_y", 9), ("rotate", 2), ("solarize", 5), ("posterize", 7))] == [9, 6, 128, 2]
+    assert [
+        autoaugment.strength(k, m) for k, m in (("translate_y", 9), ("rotate", 2), ("solarize", 5), ("posterize", 7))
+    ] == [9, 6, 128, 2]
     assert autoaugment.strength("shear_y", 8) == pytest.approx(0.24)
     assert autoaugment.strength("color", 0) == pytest.approx(0.1)
 
@@ -114,7 +127,9 @@ def test_a_random_window_of_the_zero_padded_image(pad, side):
     found = geometry.random_window(images, torch.Generator().manual_seed(3), pad, side)
     tall, wide = (side, side) if side else (6, 5)
     draws = torch.Generator().manual_seed(3)
-    tops, lefts = (torch.randint(n + 2 * pad - m + 1, (60,), generator=draws).tolist() for n, m in ((6, tall), (5, wide)))
+    tops, lefts = (
+        torch.randint(n + 2 * pad - m + 1, (60,), generator=draws).tolist() for n, m in ((6, tall), (5, wide))
+    )
     for i, (top, left) in enumerate(zip(tops, lefts, strict=True)):
         padded = np.pad(images[i].numpy(), ((0, 0), (pad, pad), (pad, pad)))
         assert np.array_equal(found[i].numpy(), padded[:, top : top + tall, left : left + wide])
@@ -183,7 +198,9 @@ def test_draws_do_not_depend_on_the_pictures():
 
 def test_one_channel_images_pass_the_strong_pipeline():
     images = pictures()[:, :1]
-    assert augment.build("strong", mean=(0.5,), std=(0.5,))(images, torch.Generator().manual_seed(0)).shape == images.shape
+    assert (
+        augment.build("strong", mean=(0.5,), std=(0.5,))(images, torch.Generator().manual_seed(0)).shape == images.shape
+    )
 
 
 def test_what_is_refused():

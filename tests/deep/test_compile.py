@@ -14,8 +14,17 @@ def test_a_run_compiles_for_two_shapes(tmp_path, monkeypatch):
     torch._dynamo.reset()
     counters.clear()
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager", fullgraph=True))
-    recipe = recipes.read(recipes.find("digits_sym40_sop"), [
-        "network.width=2", "method.name=coteaching", "training.epochs=3", "training.batch_size=600", "engine.compile=true", "engine.precision=bfloat16"])
+    recipe = recipes.read(
+        recipes.find("digits_sym40_sop"),
+        [
+            "network.width=2",
+            "method.name=coteaching",
+            "training.epochs=3",
+            "training.batch_size=600",
+            "engine.compile=true",
+            "engine.precision=bfloat16",
+        ],
+    )
     engine.train(recipe, tmp_path / "run", device="cpu")
     assert counters["stats"]["unique_graphs"] == 2  # both networks share them
     assert not counters["graph_break"]

@@ -24,6 +24,7 @@ RNG = np.random.default_rng(0)
 
 def python2(value):
     """Write the subset of pickle protocol 2 that Python 2 wrote into the official archives: byte strings, numpy 1 names."""
+
     def string(text):
         raw = text.encode() if isinstance(text, str) else text
         return b"U" + bytes([len(raw)]) + raw if len(raw) < 256 else b"T" + struct.pack("<i", len(raw)) + raw
@@ -34,9 +35,27 @@ def python2(value):
     def item(v):
         if isinstance(v, np.ndarray):
             shape = b"(" + b"".join(number(n) for n in v.shape) + b"t"
-            kind = b"cnumpy\ndtype\n" + string("u1") + b"K\x00K\x01\x87R" + b"(K\x03" + string("|") + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
-            return (b"cnumpy.core.multiarray\n_reconstruct\n" + b"cnumpy\nndarray\n" + b"K\x00\x85" + string("b") + b"\x87R"
-                    + b"(K\x01" + shape + kind + b"\x89" + string(v.tobytes()) + b"tb")
+            kind = (
+                b"cnumpy\ndtype\n"
+                + string("u1")
+                + b"K\x00K\x01\x87R"
+                + b"(K\x03"
+                + string("|")
+                + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
+            )
+            return (
+                b"cnumpy.core.multiarray\n_reconstruct\n"
+                + b"cnumpy\nndarray\n"
+                + b"K\x00\x85"
+                + string("b")
+                + b"\x87R"
+                + b"(K\x01"
+                + shape
+                + kind
+                + b"\x89"
+                + string(v.tobytes())
+                + b"tb"
+            )
         if isinstance(v, list):
             return b"](" + b"".join(item(x) for x in v) + b"e"
         return number(v) if isinstance(v, int) else string(v)
@@ -71,8 +90,11 @@ def write_cifar10(folder, dump=today, per_batch=4):
 def write_cifar100(folder, dump=today):
     folder.mkdir(parents=True)
     for name, n in (("train", 12), ("test", 5)):
-        held = {"fine_labels": list(range(n)), "coarse_labels": [i // 5 for i in range(n)],
-                "data": RNG.integers(0, 256, (n, 3072), dtype=np.uint8)}
+        held = {
+            "fine_labels": list(range(n)),
+            "coarse_labels": [i // 5 for i in range(n)],
+            "data": RNG.integers(0, 256, (n, 3072), dtype=np.uint8),
+        }
         (folder / name).write_bytes(dump(held))
     (folder / "meta").write_bytes(dump({"fine_label_names": [f"fine {i}" for i in range(100)]}))
 
@@ -129,9 +151,16 @@ class Evil:
         return exec, ("raise SystemExit('the file ran code')",)
 
 
-@pytest.mark.parametrize("payload", [
-    Evil(), {"data": Evil()}, {"data": np.array([Evil()], dtype=object)}, {"data": np.float64}, {"a": bytearray(b"x"), "b": pickle},
-])
+@pytest.mark.parametrize(
+    "payload",
+    [
+        Evil(),
+        {"data": Evil()},
+        {"data": np.array([Evil()], dtype=object)},
+        {"data": np.float64},
+        {"a": bytearray(b"x"), "b": pickle},
+    ],
+)
 def test_code_in_a_pickle_is_never_run(payload):
     try:
         content = pickle.dumps(payload, protocol=4)
@@ -241,7 +270,9 @@ def test_download_is_whole_or_not_at_all(tmp_path, monkeypatch):
             raise http.client.IncompleteRead(b"123", 7)
 
     monkeypatch.setattr(cifar_module.urllib.request, "urlopen", lambda *_, **__: Broken())
-    with pytest.raises(InputError, match=r"could not be downloaded \(a: IncompleteRead\(3 bytes read, 7 more expected\)"):
+    with pytest.raises(
+        InputError, match=r"could not be downloaded \(a: IncompleteRead\(3 bytes read, 7 more expected\)"
+    ):
         cifar_module.fetch(("a",), tmp_path / "file")
     assert not list(tmp_path.iterdir())
     monkeypatch.setattr(cifar_module.urllib.request, "urlopen", lambda *_, **__: Answer(b"1234567890"))
@@ -260,6 +291,7 @@ def test_digits_need_nothing():
 
 def test_digits_are_those_of_sklearn():
     from sklearn.datasets import load_digits
+
     theirs, found = load_digits(), load("digits")
     test = np.arange(1797) % 4 == 0
     assert np.array_equal(found.test_labels.numpy(), theirs.target[test])
@@ -283,10 +315,17 @@ REAL = os.environ.get("SPARSEOP_DATA", "")
 
 @pytest.mark.slow
 @pytest.mark.skipif(not REAL, reason="SPARSEOP_DATA does not name a folder with CIFAR and CIFAR-N")
-@pytest.mark.parametrize(("name", "labels", "wrong"), [
-    ("cifar10n", "aggregate", 9.01), ("cifar10n", "random1", 17.23), ("cifar10n", "random2", 18.12), ("cifar10n", "random3", 17.64),
-    ("cifar10n", "worst", 40.21), ("cifar100n", "noisy", 40.20),
-])
+@pytest.mark.parametrize(
+    ("name", "labels", "wrong"),
+    [
+        ("cifar10n", "aggregate", 9.01),
+        ("cifar10n", "random1", 17.23),
+        ("cifar10n", "random2", 18.12),
+        ("cifar10n", "random3", 17.64),
+        ("cifar10n", "worst", 40.21),
+        ("cifar100n", "noisy", 40.20),
+    ],
+)
 def test_published_noise_rates_of_the_true_files(name, labels, wrong):
     found = load(name, REAL, labels=labels)
     assert found.train_images.shape == (50_000, 3, 32, 32)

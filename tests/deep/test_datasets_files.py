@@ -47,7 +47,9 @@ def test_a_square_is_cut_from_the_scaled_image(width, height, side, tmp_path):
     left, top = (wide - side) // 2, (tall - side) // 2
     expected = image.resize((wide, tall), Image.Resampling.BILINEAR).crop((left, top, left + side, top + side))
     found = read_square(str(tmp_path / "a.png"), side)
-    torch.testing.assert_close(found.float(), torch.from_numpy(np.array(expected)).permute(2, 0, 1).float(), atol=1, rtol=0)
+    torch.testing.assert_close(
+        found.float(), torch.from_numpy(np.array(expected)).permute(2, 0, 1).float(), atol=1, rtol=0
+    )
 
 
 def test_a_strip_does_not_grow(tmp_path):
@@ -113,14 +115,18 @@ def test_bad_folders(tmp_path):
 def write_clothing(root, annotations=False):
     lists = root / "annotations" if annotations else root
     lists.mkdir(parents=True)
-    keys = {part: [f"images/{i}/{part} {i}.jpg" for i in range(n)] for part, n in (("train", 4), ("val", 2), ("test", 3))}
+    keys = {
+        part: [f"images/{i}/{part} {i}.jpg" for i in range(n)] for part, n in (("train", 4), ("val", 2), ("test", 3))
+    }
     for part, names in keys.items():
         for i, key in enumerate(names):
             picture(root / key, (10 * i, 0, 0))
         prefix = "noisy" if part == "train" else "clean"
         (lists / f"{prefix}_{part}_key_list.txt").write_text("\n".join(names))
     (lists / "noisy_label_kv.txt").write_text("".join(f"{k} {i}\n" for i, k in enumerate(keys["train"])))
-    (lists / "clean_label_kv.txt").write_text("".join(f"{k} {13 - i}\n" for i, k in enumerate(keys["test"] + keys["val"])))
+    (lists / "clean_label_kv.txt").write_text(
+        "".join(f"{k} {13 - i}\n" for i, k in enumerate(keys["test"] + keys["val"]))
+    )
     return lists
 
 
@@ -144,8 +150,12 @@ def test_bad_clothing1m(tmp_path):
     lists = write_clothing(tmp_path / "c")
     kv = lists / "noisy_label_kv.txt"
     text = kv.read_text()
-    for change, message in ((text.replace(" 3\n", " 14\n"), "classes 0 to 13, got 14"), (text.replace(" 3\n", " x\n"), "whole number, got 'x'"),
-                            (text.splitlines()[0], "3 of 4 images of .* have no label"), ("alone\n", "must have 2 columns")):
+    for change, message in (
+        (text.replace(" 3\n", " 14\n"), "classes 0 to 13, got 14"),
+        (text.replace(" 3\n", " x\n"), "whole number, got 'x'"),
+        (text.splitlines()[0], "3 of 4 images of .* have no label"),
+        ("alone\n", "must have 2 columns"),
+    ):
         kv.write_text(change)
         with pytest.raises(InputError, match=message):
             load("clothing1m", tmp_path / "c")

@@ -25,7 +25,9 @@ def write(root, train=4, val=2):
             folder = root / part / name
             folder.mkdir(parents=True)
             for i in range(n):
-                picture = np.full((int(rng.integers(20, 60)), int(rng.integers(20, 60)), 3), (80 * label, 40 * i, 100), np.uint8)
+                picture = np.full(
+                    (int(rng.integers(20, 60)), int(rng.integers(20, 60)), 3), (80 * label, 40 * i, 100), np.uint8
+                )
                 Image.fromarray(picture).save(folder / f"{name}_{i}.JPEG", quality=95)
     return root
 
@@ -115,10 +117,28 @@ def test_a_contrastive_run_on_decoding_processes_ends_cleanly(tmp_path):
     """The whole command: two epochs on forty made images, then no process is left and nothing is on standard error but progress."""
     write(tmp_path / "data", train=16, val=4)
     recipe = tmp_path / "tiny.toml"
-    recipe.write_text('task = "contrastive"\n[data]\nname = "imagenet"\nsize = 40\nworkers = 2\n[network]\nname = "resnet8"\n[views]\nname = "weak"\nsize = 32\n'
-                      '[method]\nname = "moco"\nqueue = 16\n[training]\nepochs = 2\nbatch_size = 16\n[evaluation]\nneighbours = [5]\ntemperatures = [0.1]\n')
-    done = subprocess.run([sys.executable, "-m", "sparseop.deep.train", str(recipe), "--data-root", str(tmp_path / "data"), "--device", "cpu",
-                           "--out", str(tmp_path / "run")], capture_output=True, text=True, timeout=300, check=False)
+    recipe.write_text(
+        'task = "contrastive"\n[data]\nname = "imagenet"\nsize = 40\nworkers = 2\n[network]\nname = "resnet8"\n[views]\nname = "weak"\nsize = 32\n'
+        '[method]\nname = "moco"\nqueue = 16\n[training]\nepochs = 2\nbatch_size = 16\n[evaluation]\nneighbours = [5]\ntemperatures = [0.1]\n'
+    )
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "sparseop.deep.train",
+            str(recipe),
+            "--data-root",
+            str(tmp_path / "data"),
+            "--device",
+            "cpu",
+            "--out",
+            str(tmp_path / "run"),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     assert "resource_tracker" not in done.stderr

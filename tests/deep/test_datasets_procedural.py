@@ -56,6 +56,7 @@ def test_the_parts_do_not_depend_on_each_other():
     assert torch.equal(few.train_images, many.train_images)
     assert torch.equal(shapes(30, 20).test_images, few.test_images)
 
+
 def test_fewer_classes():
     data = shapes(60, 21, classes=3)
     assert data.n_classes == 3
@@ -64,7 +65,6 @@ def test_fewer_classes():
     assert torch.bincount(data.test_labels).tolist() == [7, 7, 7]
     with pytest.raises(InputError, match="classes must be >= 2 and <= 10, got 11"):
         shapes(60, 21, classes=11)
-
 
 
 def test_bytes_known_from_the_committed_version():
@@ -114,11 +114,18 @@ def test_cubic_weights_reproduce_lines():
     assert (weights @ knots)[inside] == pytest.approx(((np.arange(32) + 0.5) / 32)[inside])
 
 
-@pytest.mark.parametrize(("options", "words"), [
-    ({"train": 9}, "train must be >= 10 and <= 16777216, got 9"), ({"test": 2.5}, "test must be a whole number, got 2.5"),
-    ({"size": 4}, "size must be >= 8 and <= 256, got 4"), ({"train": 10**20}, "train must be >= 10 and <= 16777216, got 1"), ({"seed": 10**20}, "seed must be"), ({"seed": -1}, "seed must be >= 0 and"),
-    ({"sise": 4}, "Did you mean 'size'"),
-])
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"train": 9}, "train must be >= 10 and <= 16777216, got 9"),
+        ({"test": 2.5}, "test must be a whole number, got 2.5"),
+        ({"size": 4}, "size must be >= 8 and <= 256, got 4"),
+        ({"train": 10**20}, "train must be >= 10 and <= 16777216, got 1"),
+        ({"seed": 10**20}, "seed must be"),
+        ({"seed": -1}, "seed must be >= 0 and"),
+        ({"sise": 4}, "Did you mean 'size'"),
+    ],
+)
 def test_what_shapes_refuse(options, words):
     with pytest.raises(InputError, match=words):
         datasets.load("shapes", **options)

@@ -40,7 +40,9 @@ def test_another_c_library_is_left_alone(monkeypatch):
     assert not device.keep_freed_memory()
 
 
-@pytest.mark.parametrize(("name", "message"), [("abacus", "device 'abacus' cannot be used"), ("meta", "device 'meta' cannot be used")])
+@pytest.mark.parametrize(
+    ("name", "message"), [("abacus", "device 'abacus' cannot be used"), ("meta", "device 'meta' cannot be used")]
+)
 def test_devices_that_are_refused(name, message):
     with pytest.raises(InputError, match=message):
         device.choose(name)

@@ -26,7 +26,10 @@ def test_global_batch_norm_is_batch_norm(several):
     torch.testing.assert_close(ours(images), theirs(images))
     torch.testing.assert_close(ours[1].running_mean, theirs[1].running_mean)
     n = 8 * 4 * 4  # unbiased by the number of pixels of all processes
-    torch.testing.assert_close((ours[1].running_var - 0.9) / (theirs[1].running_var - 0.9), torch.full((4,), (2 * n / (2 * n - 1)) / (n / (n - 1))))
+    torch.testing.assert_close(
+        (ours[1].running_var - 0.9) / (theirs[1].running_var - 0.9),
+        torch.full((4,), (2 * n / (2 * n - 1)) / (n / (n - 1))),
+    )
 
 
 def test_global_batch_norm_under_autocast(several):

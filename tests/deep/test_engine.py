@@ -29,8 +29,14 @@ from tests.deep.runs import (
 )
 
 ROOT = Path(__file__).resolve().parents[2]
-TINY = ["network.width=4", "training.epochs=3", "training.batch_size=100", "training.augment=weak", "training.pad=1",
-        "training.hole=3"]
+TINY = [
+    "network.width=4",
+    "training.epochs=3",
+    "training.batch_size=100",
+    "training.augment=weak",
+    "training.pad=1",
+    "training.hole=3",
+]
 
 
 @pytest.fixture(autouse=True)
@@ -50,18 +56,22 @@ def test_it_is_plain_sgd(tmp_path):
     recipe = tiny("training.augment=none", "training.epochs=1", base="digits_sym40_ce")
     engine.train(recipe, tmp_path / "run")
     samples = prepare(recipe, None)
-    images = ((samples.dataset.train_images.float() / 255 - samples.dataset.mean[0]) / samples.dataset.std[0])
+    images = (samples.dataset.train_images.float() / 255 - samples.dataset.mean[0]) / samples.dataset.std[0]
     torch.manual_seed(seed_for(0, "network"))
     network = networks.build("convnet", 10, 1, width=4)
     optimiser = torch.optim.SGD(network.parameters(), lr=1.0, momentum=0.9, weight_decay=5e-4)
     for epoch, rate in enumerate(rates(recipe.training)):
         optimiser.param_groups[0]["lr"] = rate
-        order = samples.train[torch.randperm(1347, generator=torch.Generator().manual_seed(seed_for(0, "order", epoch)))]
+        order = samples.train[
+            torch.randperm(1347, generator=torch.Generator().manual_seed(seed_for(0, "order", epoch)))
+        ]
         for index in order.split(100):
             optimiser.zero_grad()
             cross_entropy(network(images[index]), samples.labels.given[index]).backward()
             optimiser.step()
-    for wanted, found in zip(network.state_dict().values(), state_of(tmp_path / "run")["networks"].values(), strict=True):
+    for wanted, found in zip(
+        network.state_dict().values(), state_of(tmp_path / "run")["networks"].values(), strict=True
+    ):
         torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
 
 
@@ -69,10 +79,19 @@ def test_a_run_writes_what_it_says(tmp_path):
     recipe = tiny("training.validation=200", "engine.test_every=2", 'method.lr_u="auto"')
     summary = engine.train(recipe, tmp_path / "run")
     assert {path.name for path in (tmp_path / "run").iterdir()} - {"tensorboard"} == {
-        "recipe.toml", "run.json", "labels.npz", "metrics.csv", "last.pt", "summary.json", "samples.npz"}
+        "recipe.toml",
+        "run.json",
+        "labels.npz",
+        "metrics.csv",
+        "last.pt",
+        "summary.json",
+        "samples.npz",
+    }
     lines = (tmp_path / "run" / "metrics.csv").read_text().splitlines()
     assert len(lines) == 4
-    assert {"epoch", "lr", "loss", "train_given", "memorised", "flagged_recall", "test", "validation", "u_on"} <= set(lines[0].split(","))
+    assert {"epoch", "lr", "loss", "train_given", "memorised", "flagged_recall", "test", "validation", "u_on"} <= set(
+        lines[0].split(",")
+    )
     column = lines[0].split(",").index("test")
     assert [bool(line.split(",")[column]) for line in lines[1:]] == [False, True, True]  # every second, and the last
     resolved = recipes.read(tmp_path / "run" / "recipe.toml")
@@ -104,8 +123,12 @@ def test_same_seed_same_run_other_seed_other_run(tmp_path):
 @pytest.mark.parametrize("name", METHODS)
 def test_no_step_waits_for_the_device(name, tmp_path, monkeypatch):
     """Within an epoch nothing reads a tensor's value: on a GPU each such read would stop the pipeline."""
-    recipe = tiny(f"method.name={name}", "training.epochs=1", *(["method.warmup=1"] if name == "coteaching+" else []),
-                  *(['method.transition="true"'] if name == "forward" else []))
+    recipe = tiny(
+        f"method.name={name}",
+        "training.epochs=1",
+        *(["method.warmup=1"] if name == "coteaching+" else []),
+        *(['method.transition="true"'] if name == "forward" else []),
+    )
     run = engine._Run(recipe, prepare(recipe, None), torch.device("cpu"))
     run.method.start_epoch(0, 10)
     run.method.train()
@@ -126,7 +149,13 @@ def test_no_step_waits_for_the_device(name, tmp_path, monkeypatch):
 
 
 def test_algorithm_1_moves_u_and_v_after_the_epoch(tmp_path):
-    recipe = tiny("method.update=epoch", "method.u_loss=ce", "method.constraint=project", 'method.lr_u="auto"', 'method.lr_v="auto"')
+    recipe = tiny(
+        "method.update=epoch",
+        "method.u_loss=ce",
+        "method.constraint=project",
+        'method.lr_u="auto"',
+        'method.lr_v="auto"',
+    )
     engine.train(recipe, tmp_path / "run")
     state = state_of(tmp_path / "run")["method"]
     assert state["variables.v"].abs().max() > 0.1
@@ -148,7 +177,9 @@ def test_deterministic_mode_gives_the_same_run(tmp_path):
     engine.train(tiny("method.name=sop+", "training.epochs=1"), tmp_path / "b")
     assert not torch.are_deterministic_algorithms_enabled()
     weight = "0.body.0.weight"
-    torch.testing.assert_close(state_of(tmp_path / "a")["networks"][weight], state_of(tmp_path / "b")["networks"][weight])
+    torch.testing.assert_close(
+        state_of(tmp_path / "a")["networks"][weight], state_of(tmp_path / "b")["networks"][weight]
+    )
 
 
 @pytest.mark.slow
@@ -187,7 +218,11 @@ class Lazy:
 def test_lazy_images_come_in_the_same_order():
     images = torch.randint(0, 256, (50, 1, 2, 2), dtype=torch.uint8)
     parts = list(torch.randperm(50).split(7))
-    for (i, a), (j, b) in zip(Feed(images, torch.device("cpu")).batches(parts), Feed(Lazy(images), torch.device("cpu")).batches(parts), strict=True):
+    for (i, a), (j, b) in zip(
+        Feed(images, torch.device("cpu")).batches(parts),
+        Feed(Lazy(images), torch.device("cpu")).batches(parts),
+        strict=True,
+    ):
         assert torch.equal(i, j)
         assert torch.equal(a, b)
 
@@ -221,7 +256,10 @@ def test_resume_is_bit_exact(name, tmp_path):
     assert state_of(tmp_path / "halves")["epoch"] == 2
     engine.resume(tmp_path / "halves")
     assert_same_state(state_of(tmp_path / "whole"), state_of(tmp_path / "halves"))
-    same = [[line.split(",")[:3] for line in (tmp_path / run / "metrics.csv").read_text().splitlines()] for run in ("whole", "halves")]
+    same = [
+        [line.split(",")[:3] for line in (tmp_path / run / "metrics.csv").read_text().splitlines()]
+        for run in ("whole", "halves")
+    ]
     assert same[0] == same[1]
     assert json.loads((tmp_path / "halves" / "run.json").read_text())["resumed"][0]["epoch"] == 2
 
@@ -244,7 +282,9 @@ def test_two_processes_are_one(tmp_path):
     one, two = state_of(tmp_path / "one"), state_of(tmp_path / "two")
     for part in ("networks", "method"):
         for key, value in one[part].items():
-            torch.testing.assert_close(two[part][key], value, rtol=1e-3, atol=1e-5, msg=lambda text, key=key: f"{key}: {text}")
+            torch.testing.assert_close(
+                two[part][key], value, rtol=1e-3, atol=1e-5, msg=lambda text, key=key: f"{key}: {text}"
+            )
     assert one["rows"][-1]["loss"] == pytest.approx(two["rows"][-1]["loss"], rel=1e-5)
     assert json.loads((tmp_path / "two" / "run.json").read_text())["processes"] == 2
 
@@ -259,7 +299,9 @@ def test_a_finished_run_leaves_no_networks_behind(tmp_path):
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_epoch(tmp_path):
     recipe = tiny("training.schedule=step", "training.milestones=[2]", "training.gamma=1e30")
-    with pytest.raises(InputError, match=r"not finite at step \d+ of 14 in epoch 3; .* last good checkpoint \(epoch 2\)"):
+    with pytest.raises(
+        InputError, match=r"not finite at step \d+ of 14 in epoch 3; .* last good checkpoint \(epoch 2\)"
+    ):
         engine.train(recipe, tmp_path / "run")
     state = state_of(tmp_path / "run")
     assert state["epoch"] == 2
@@ -276,7 +318,9 @@ def test_a_full_disk(tmp_path):
         if row is not None and epoch == 0:
             (tmp_path / "run" / "last.pt.part").symlink_to("/dev/full")
 
-    with pytest.raises(InputError, match=r"cannot be written: No space left on device; the one of the epoch before is kept"):
+    with pytest.raises(
+        InputError, match=r"cannot be written: No space left on device; the one of the epoch before is kept"
+    ):
         engine.train(recipe, tmp_path / "run", watch=watch)
     assert state_of(tmp_path / "run")["epoch"] == 1
     assert engine.resume(tmp_path / "run")["epochs"] == 2
@@ -304,12 +348,21 @@ def test_a_folder_without_checkpoint_is_left_alone(tmp_path):
         engine.train(tiny("training.epochs=1"), tmp_path / "run")
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    ("s.pop('recipe')", "is the checkpoint of another recipe"), ("s.pop('rows')", "its rows are missing"), ("s['rows'] = 3", "its rows are missing"),
-    ("s['epoch'] = 7", "not one for each epoch"), ("s['epoch'] = -1", "not one for each epoch"), ("s['optimiser'] = 3", "does not fit this run's networks"),
-    ("s['optimiser'] = {}", "does not fit this run's networks"), ("s['networks'] = None", "does not fit this run's networks"),
-    ("s.pop('method')", "does not fit this run's networks"), ("s.update(rows=9 * s['rows'], epoch=9)", "rows of the checkpoint must be >= 0 and <= 1, got 9"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("s.pop('recipe')", "is the checkpoint of another recipe"),
+        ("s.pop('rows')", "its rows are missing"),
+        ("s['rows'] = 3", "its rows are missing"),
+        ("s['epoch'] = 7", "not one for each epoch"),
+        ("s['epoch'] = -1", "not one for each epoch"),
+        ("s['optimiser'] = 3", "does not fit this run's networks"),
+        ("s['optimiser'] = {}", "does not fit this run's networks"),
+        ("s['networks'] = None", "does not fit this run's networks"),
+        ("s.pop('method')", "does not fit this run's networks"),
+        ("s.update(rows=9 * s['rows'], epoch=9)", "rows of the checkpoint must be >= 0 and <= 1, got 9"),
+    ],
+)
 def test_a_checkpoint_of_something_else(change, message, tmp_path):
     engine.train(tiny("training.epochs=1"), tmp_path / "run")
     path = tmp_path / "run" / "last.pt"
@@ -320,17 +373,23 @@ def test_a_checkpoint_of_something_else(change, message, tmp_path):
         engine.resume(tmp_path / "run")
 
 
-@pytest.mark.parametrize(("overrides", "message"), [
-    (["training.augment=weak", "training.pad=9"], "pad must be at most the side of the images, 8, got 9"),
-    (["training.augment=weak", f"training.pad={10**12}"], "pad must be at most"),
-    (["training.crop=30"], "crop must be at most the side of the images"),
-    (["training.crop=2"], "'convnet' takes images of 4 x 4 pixels and more, got 2 x 2"),
-    (["training.augment=strong", "training.hole=16"], "hole must be less than twice the side of the images, 16, or nothing of them is left, got 16"),
-    (["method.name=forward"], "warmup must be < the number of epochs 3, got 10"),
-    (["method.init_std=2", "method.lr_u=1", "method.lr_v=1"], r"init_std must lie in \[0, 1\], got 2.0"),
-    (["method.name=sl", "method.A=-inf"], "A must be a finite number < 0, got -inf"),
-    (["network.width=100000000"], "GiB of memory"),
-])
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["training.augment=weak", "training.pad=9"], "pad must be at most the side of the images, 8, got 9"),
+        (["training.augment=weak", f"training.pad={10**12}"], "pad must be at most"),
+        (["training.crop=30"], "crop must be at most the side of the images"),
+        (["training.crop=2"], "'convnet' takes images of 4 x 4 pixels and more, got 2 x 2"),
+        (
+            ["training.augment=strong", "training.hole=16"],
+            "hole must be less than twice the side of the images, 16, or nothing of them is left, got 16",
+        ),
+        (["method.name=forward"], "warmup must be < the number of epochs 3, got 10"),
+        (["method.init_std=2", "method.lr_u=1", "method.lr_v=1"], r"init_std must lie in \[0, 1\], got 2.0"),
+        (["method.name=sl", "method.A=-inf"], "A must be a finite number < 0, got -inf"),
+        (["network.width=100000000"], "GiB of memory"),
+    ],
+)
 def test_refused_before_anything_is_written(overrides, message, tmp_path):
     with pytest.raises(InputError, match=message):
         engine.train(tiny(*overrides), tmp_path / "run")
@@ -339,7 +398,9 @@ def test_refused_before_anything_is_written(overrides, message, tmp_path):
 
 def test_a_network_that_its_last_step_has_ruined(tmp_path):
     """The loss of the last step is finite, what it leaves is not."""
-    with pytest.raises(InputError, match="after the last epoch what the network or the method says of a sample is not finite"):
+    with pytest.raises(
+        InputError, match="after the last epoch what the network or the method says of a sample is not finite"
+    ):
         engine.train(tiny("training.epochs=1", "training.batch_size=1347", "training.lr=1e37"), tmp_path / "run")
 
 
@@ -391,11 +452,14 @@ class Bomb:
         return explode, ()
 
 
-@pytest.mark.parametrize(("overrides", "message"), [
-    (["noise.kind=given"], "needs a data set with noisy labels of its own"),
-    (["training.validation=1346"], "leaves 1 samples"),
-    (["method.name=forward", "method.warmup=3"], "warmup must be < the number of epochs 3"),
-])
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["noise.kind=given"], "needs a data set with noisy labels of its own"),
+        (["training.validation=1346"], "leaves 1 samples"),
+        (["method.name=forward", "method.warmup=3"], "warmup must be < the number of epochs 3"),
+    ],
+)
 def test_recipes_that_only_the_data_refuse(overrides, message, tmp_path):
     with pytest.raises(InputError, match=message):
         engine.train(tiny(*overrides), tmp_path / "run")

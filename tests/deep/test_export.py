@@ -18,12 +18,20 @@ class Block(nn.Module):
 
     def __init__(self, wide_in, wide, stride, deep):
         super().__init__()
-        sizes = [(wide_in, wide, 1, 1), (wide, wide, 3, stride), (wide, 4 * wide, 1, 1)] if deep else [(wide_in, wide, 3, stride), (wide, wide, 3, 1)]
+        sizes = (
+            [(wide_in, wide, 1, 1), (wide, wide, 3, stride), (wide, 4 * wide, 1, 1)]
+            if deep
+            else [(wide_in, wide, 3, stride), (wide, wide, 3, 1)]
+        )
         for i, (a, b, k, s) in enumerate(sizes, 1):
             setattr(self, f"conv{i}", nn.Conv2d(a, b, k, s, padding=k // 2, bias=False))
             setattr(self, f"bn{i}", nn.BatchNorm2d(b))
         self.count, out = len(sizes), sizes[-1][1]
-        self.downsample = nn.Sequential(nn.Conv2d(wide_in, out, 1, stride, bias=False), nn.BatchNorm2d(out)) if stride > 1 or wide_in != out else nn.Identity()
+        self.downsample = (
+            nn.Sequential(nn.Conv2d(wide_in, out, 1, stride, bias=False), nn.BatchNorm2d(out))
+            if stride > 1 or wide_in != out
+            else nn.Identity()
+        )
 
     def forward(self, x):
         y = x
@@ -39,7 +47,9 @@ class Reference(nn.Module):
     def __init__(self, blocks, *, deep=False, small=True, classes=0):
         super().__init__()
         self.small = small
-        self.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False) if small else nn.Conv2d(3, 64, 7, 2, padding=3, bias=False)
+        self.conv1 = (
+            nn.Conv2d(3, 64, 3, padding=1, bias=False) if small else nn.Conv2d(3, 64, 7, 2, padding=3, bias=False)
+        )
         self.bn1 = nn.BatchNorm2d(64)
         wide_in = 64
         for i, n in enumerate(blocks):
@@ -59,7 +69,8 @@ class Reference(nn.Module):
 
 
 CASES = {
-    "resnet18": ({}, {"blocks": [2, 2, 2, 2]}, 120), "resnet34": ({}, {"blocks": [3, 4, 6, 3]}, 216),
+    "resnet18": ({}, {"blocks": [2, 2, 2, 2]}, 120),
+    "resnet34": ({}, {"blocks": [3, 4, 6, 3]}, 216),
     "bottleneck_resnet50": ({"stem": "large"}, {"blocks": [3, 4, 6, 3], "deep": True, "small": False}, 318),
 }
 
@@ -95,7 +106,9 @@ def test_torchvisions_layout_computes_the_same(name):
         torch.testing.assert_close(other(images), network(images), atol=1e-4, rtol=1e-4)
     fresh = networks.backbone(name, **options)[0].eval()
     export.from_torchvision(fresh, {**state, "fc.weight": torch.zeros(1000, 512)})
-    assert all(torch.equal(a, b) for a, b in zip(fresh.state_dict().values(), network.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(fresh.state_dict().values(), network.state_dict().values(), strict=True)
+    )
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -141,7 +154,9 @@ def test_the_command_exports_a_contrastive_run(tmp_path, capsys, resnet18, contr
     if which == "online":
         with torch.no_grad():
             images = torch.randint(256, (3, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-            normal = (images / 255 - torch.tensor([0.4, 0.5, 0.6])[:, None, None]) / torch.tensor([0.2, 0.2, 0.3])[:, None, None]
+            normal = (images / 255 - torch.tensor([0.4, 0.5, 0.6])[:, None, None]) / torch.tensor([0.2, 0.2, 0.3])[
+                :, None, None
+            ]
             expected = trained.load(run).features(images, torch.device("cpu"), batch=2)
             torch.testing.assert_close(other(normal), expected, atol=1e-4, rtol=1e-4)
     else:
@@ -193,12 +208,17 @@ def test_what_the_command_refuses(tmp_path, capsys, resnet18, contrastive_run):
     cut = contrastive_run(tmp_path / "cut", resnet18)
     (cut / "last.pt").write_bytes((cut / "last.pt").read_bytes()[:5000])
     for arguments, words in [
-        ([run, tmp_path / "a.pkl"], "OUT must end in .pth or .pt"), ([run, tmp_path / "there.pth"], "there.pth' is there already"),
-        ([tmp_path, tmp_path / "a.pth"], "it has no recipe.toml"), ([run, tmp_path / "a.pth", "--format", "torchvison"], "Did you mean 'torchvision'"),
+        ([run, tmp_path / "a.pkl"], "OUT must end in .pth or .pt"),
+        ([run, tmp_path / "there.pth"], "there.pth' is there already"),
+        ([tmp_path, tmp_path / "a.pth"], "it has no recipe.toml"),
+        ([run, tmp_path / "a.pth", "--format", "torchvison"], "Did you mean 'torchvision'"),
         ([run, tmp_path / "a.pth", "--network", "slow"], "which must be one of 'online', 'momentum'"),
-        ([small, tmp_path / "a.pth"], "not one of 1 + 1 + 1 blocks and width 16"), ([narrow, tmp_path / "a.pth"], "2 + 2 + 2 + 2 blocks and width 8"),
-        ([other, tmp_path / "a.pth"], "no counterpart of a _ConvNet"), ([wrong, tmp_path / "a.pth"], "does not fit the network of its recipe"),
-        ([bare, tmp_path / "a.pth"], "does not say how images were normalised"), ([cut, tmp_path / "a.pth"], "is not a whole checkpoint"),
+        ([small, tmp_path / "a.pth"], "not one of 1 + 1 + 1 blocks and width 16"),
+        ([narrow, tmp_path / "a.pth"], "2 + 2 + 2 + 2 blocks and width 8"),
+        ([other, tmp_path / "a.pth"], "no counterpart of a _ConvNet"),
+        ([wrong, tmp_path / "a.pth"], "does not fit the network of its recipe"),
+        ([bare, tmp_path / "a.pth"], "does not say how images were normalised"),
+        ([cut, tmp_path / "a.pth"], "is not a whole checkpoint"),
     ]:
         assert export.main([str(a) for a in arguments]) == 2, words
         assert words in capsys.readouterr().err
@@ -207,8 +227,13 @@ def test_what_the_command_refuses(tmp_path, capsys, resnet18, contrastive_run):
 
 def test_states_that_do_not_fit(resnet18):
     state = export.to_torchvision(resnet18)
-    for change, words in [({"conv1.weight": torch.zeros(64, 3, 7, 7)}, r"conv1.weight must have shape \(64, 3, 3, 3\), got \(64, 3, 7, 7\)"),
-                          ({"layer5.0.conv1.weight": torch.zeros(1)}, "holds 'layer5.0.conv1.weight', which the network does not have")]:
+    for change, words in [
+        (
+            {"conv1.weight": torch.zeros(64, 3, 7, 7)},
+            r"conv1.weight must have shape \(64, 3, 3, 3\), got \(64, 3, 7, 7\)",
+        ),
+        ({"layer5.0.conv1.weight": torch.zeros(1)}, "holds 'layer5.0.conv1.weight', which the network does not have"),
+    ]:
         with pytest.raises(InputError, match=words):
             export.from_torchvision(networks.backbone("resnet18")[0], {**state, **change})
     del state["bn1.bias"]

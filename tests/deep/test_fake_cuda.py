@@ -16,12 +16,20 @@ from tests.deep.fake_cuda import CUDA, fake_cuda
 from tests.deep.runs import StopError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reaches into Linux's libraries")
-LABELS = ["network.width=4", "training.batch_size=64", "training.pad=1", "training.hole=3", "training.augment=weak", "training.clip=1.0"]
+LABELS = [
+    "network.width=4",
+    "training.batch_size=64",
+    "training.pad=1",
+    "training.hole=3",
+    "training.augment=weak",
+    "training.clip=1.0",
+]
 SHAPES = ["data.train=400", "data.test=100", "training.batch_size=64", "network.width=4", "evaluation.labels_every=1"]
 
 
 def faults_of_two_steps(run, stream):
     """Return what is wrong with the second and third step of an epoch; the first may still set up."""
+
     def watch(epoch, step, row):
         stream.watching = True
         if step == 3:
@@ -69,18 +77,34 @@ def test_methods_against_wrong_labels(monkeypatch, method):
 
 def test_images_decoded_ahead(monkeypatch):
     recipe, samples = labels_run()
-    lazy = dataclasses.replace(samples, dataset=dataclasses.replace(samples.dataset, train_images=Lazy(samples.dataset.train_images)))
+    lazy = dataclasses.replace(
+        samples, dataset=dataclasses.replace(samples.dataset, train_images=Lazy(samples.dataset.train_images))
+    )
     with fake_cuda(monkeypatch) as stream:
         assert not faults_of_two_steps(engine._Run(recipe, lazy, CUDA), stream)
 
 
-@pytest.mark.parametrize(("base", "changes"), [
-    ("moco", ["engine.precision=bfloat16", "method.symmetric=sum"]), ("sane", ["engine.precision=bfloat16", "training.optimiser=adamw"]),
-    ("sane", ["method.mix_sizes=[8]", "training.splits=4", "training.clip=1.0"]),
-    ("sane", ["method.terms=either", "method.partner=uniform"]),
-    ("sane", ["method.mix_strength=weak", "method.mixup=vanilla", "method.teacher=online", "method.refinement=uniform", "method.weights=batch",
-              "method.theta=batch", "method.partner=uniform"]),
-])
+@pytest.mark.parametrize(
+    ("base", "changes"),
+    [
+        ("moco", ["engine.precision=bfloat16", "method.symmetric=sum"]),
+        ("sane", ["engine.precision=bfloat16", "training.optimiser=adamw"]),
+        ("sane", ["method.mix_sizes=[8]", "training.splits=4", "training.clip=1.0"]),
+        ("sane", ["method.terms=either", "method.partner=uniform"]),
+        (
+            "sane",
+            [
+                "method.mix_strength=weak",
+                "method.mixup=vanilla",
+                "method.teacher=online",
+                "method.refinement=uniform",
+                "method.weights=batch",
+                "method.theta=batch",
+                "method.partner=uniform",
+            ],
+        ),
+    ],
+)
 def test_contrastive_methods(monkeypatch, base, changes):
     recipe = contrastive_recipes.read(contrastive_recipes.find(f"shapes_{base}"), [*SHAPES, *changes])
     samples = contrastive_engine.prepare(recipe, None)
@@ -110,11 +134,16 @@ def test_networks_have_deterministic_gradients(monkeypatch, name, large_packages
 
 def test_faults_are_noted(monkeypatch):
     faults = [
-        (lambda x: torch.tensor([1.0, 2.0], device=x.device), "_to_copy: cpu and cuda"), (lambda x: x.cpu(), "_to_copy: cpu and cuda"),
-        (lambda x: x[[0, 1]], "_to_copy: cpu and cuda"), (lambda x: x[torch.arange(2)], "index: cpu and cuda"),
+        (lambda x: torch.tensor([1.0, 2.0], device=x.device), "_to_copy: cpu and cuda"),
+        (lambda x: x.cpu(), "_to_copy: cpu and cuda"),
+        (lambda x: x[[0, 1]], "_to_copy: cpu and cuda"),
+        (lambda x: x[torch.arange(2)], "index: cpu and cuda"),
         (lambda x: torch.rand(2, generator=torch.Generator(), device=x.device), "rand on cuda:0 by a generator on cpu"),
         (lambda x: x.cumsum(0), "cumsum is not deterministic"),
-        (lambda x: torch.autograd.backward(adaptive_avg_pool2d(x[None, None], 2).sum()), "AdaptiveAvgPool2DBackward0 is not deterministic"),
+        (
+            lambda x: torch.autograd.backward(adaptive_avg_pool2d(x[None, None], 2).sum()),
+            "AdaptiveAvgPool2DBackward0 is not deterministic",
+        ),
     ]
     with fake_cuda(monkeypatch) as stream:
         x = torch.zeros(4, 4, device=CUDA, requires_grad=True)
@@ -126,8 +155,15 @@ def test_faults_are_noted(monkeypatch):
 
 
 def test_waiting_and_mixing_stop(monkeypatch):
-    faults = [lambda x: x.sum().item(), lambda x: bool((x > 0).any()), lambda x: x[x > 0], lambda x: x.nonzero(), lambda x: x.tolist(),
-              torch.unique, lambda x: x + torch.zeros(4, 4)]
+    faults = [
+        lambda x: x.sum().item(),
+        lambda x: bool((x > 0).any()),
+        lambda x: x[x > 0],
+        lambda x: x.nonzero(),
+        lambda x: x.tolist(),
+        torch.unique,
+        lambda x: x + torch.zeros(4, 4),
+    ]
     with fake_cuda(monkeypatch):
         for fault in faults:
             with pytest.raises(Exception, match=r"aten|same device"):

@@ -19,5 +19,7 @@ def test_a_pass_gives_every_process_as_many(n, world):
 
 @pytest.mark.parametrize(("n", "batch", "world"), [(10, 1, 1), (10, 3, 2), (3, 8, 2)])
 def test_batches_that_batch_normalisation_could_not_use(n, batch, world):
-    with pytest.raises(InputError, match=f"a batch must have two samples for each process, {2 * world}, got {min(n, batch)}"):
+    with pytest.raises(
+        InputError, match=f"a batch must have two samples for each process, {2 * world}, got {min(n, batch)}"
+    ):
         epoch_order(torch.arange(n), batch, torch.Generator(), drop_last=False, world=world)

@@ -20,8 +20,15 @@ sys.exit(status)
 def test_training_needs_torch_numpy_and_tqdm_only(tmp_path):
     """In a fresh interpreter, from the checkout: none of the project's other dependencies gets loaded."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, "-c", SCRIPT, str(tmp_path / "run")], cwd=tmp_path, env=environment,
-                          capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(tmp_path / "run")],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
     assert done.returncode == 0, done.stderr
     assert "test accuracy" in done.stdout
     assert done.stdout.splitlines()[-1] == "loaded: []"

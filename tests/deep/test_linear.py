@@ -28,10 +28,14 @@ def test_the_command_is_the_probes_on_frozen_features(run, capsys):
     data, found = shapes(200, 100), trained.load(run)
     plain = augment.build("none", mean=(0.4, 0.5, 0.6), std=(0.2, 0.2, 0.3))
     with torch.no_grad():
-        train, test = (found.network(plain(images, torch.Generator())) for images in (data.train_images, data.test_images))
+        train, test = (
+            found.network(plain(images, torch.Generator())) for images in (data.train_images, data.test_images)
+        )
     whole = (train, data.train_labels, test, data.test_labels, 10)
     got = record(run, "ridge-shapes")
-    assert got["linear"] == pytest.approx(100 * probe.linear_probe(*whole), abs=1.01)  # one test image, by rounding of batches
+    assert got["linear"] == pytest.approx(
+        100 * probe.linear_probe(*whole), abs=1.01
+    )  # one test image, by rounding of batches
     assert got["knn"] == pytest.approx(100 * probe.knn(*whole, k=200), abs=1.01)
     assert got["knn_50"] == pytest.approx(100 * probe.knn(*whole, k=50, temperature=0.05), abs=1.01)
     lines = capsys.readouterr().out.splitlines()
@@ -40,9 +44,16 @@ def test_the_command_is_the_probes_on_frozen_features(run, capsys):
     assert got["data"] == {"train": 200, "test": 100, "size": 16, "classes": 10, "seed": 0}
 
 
-@pytest.mark.parametrize("protocol", [
-    replace(linear.PROTOCOLS["sane"], epochs=3), replace(linear.PROTOCOLS["sane"], epochs=3, crops=False),
-    replace(linear.PROTOCOLS["moco"], epochs=5, lr=3.0), replace(linear.PROTOCOLS["sane-imagenet"], epochs=5, lr=3.0), linear.PROTOCOLS["ridge"]])
+@pytest.mark.parametrize(
+    "protocol",
+    [
+        replace(linear.PROTOCOLS["sane"], epochs=3),
+        replace(linear.PROTOCOLS["sane"], epochs=3, crops=False),
+        replace(linear.PROTOCOLS["moco"], epochs=5, lr=3.0),
+        replace(linear.PROTOCOLS["sane-imagenet"], epochs=5, lr=3.0),
+        linear.PROTOCOLS["ridge"],
+    ],
+)
 def test_protocols_learn_what_is_easy(run, protocol):
     """Two colours, on features of a random network: every protocol is right on all, with the same bits each time."""
     labels = torch.arange(60) % 2
@@ -58,7 +69,14 @@ def test_protocols_learn_what_is_easy(run, protocol):
 def test_a_protocol_and_its_changes_are_on_record(run):
     assert linear.main([str(run), "--protocol", "sane", "--epochs", "1", "--batch", "50", "--no-crops", *SMALL]) == 0
     assert record(run, "sane-shapes")["protocol"] == {
-        "name": "sane", "solver": "adam", "lr": 0.01, "epochs": 1, "schedule": "constant", "batch": 50, "crops": False}
+        "name": "sane",
+        "solver": "adam",
+        "lr": 0.01,
+        "epochs": 1,
+        "schedule": "constant",
+        "batch": 50,
+        "crops": False,
+    }
     assert not list(run.glob("linear-*.pt"))
 
 
@@ -93,7 +111,9 @@ def test_an_interrupted_evaluation_goes_on(run, monkeypatch, capsys):
     assert "give the same command again to go on" in capsys.readouterr().err
     begun = (run / "linear-sane-shapes.pt").read_bytes()
     seen = []
-    monkeypatch.setattr(checkpoint, "save", lambda path, state: (save(path, state), seen.append(state["state"]["epoch"])))
+    monkeypatch.setattr(
+        checkpoint, "save", lambda path, state: (save(path, state), seen.append(state["state"]["epoch"]))
+    )
     assert linear.main(arguments) == 0
     assert seen == [3]
     assert record(run, "sane-shapes")["linear"] == whole
@@ -111,12 +131,20 @@ def test_several_processes_are_refused(run, monkeypatch, capsys):
 
 def test_what_is_refused(run, tmp_path, capsys):
     for arguments, words in [
-        ([tmp_path], "it has no recipe.toml"), ([run, "--protocol", "simclr"], "--protocol must be one of 'ridge'"),
-        ([run, "--epochs", "3"], "the protocol 'ridge' takes no --epochs"), ([run, "--protocol", "sane", "--epochs", "0"], "--epochs must be >= 1"),
+        ([tmp_path], "it has no recipe.toml"),
+        ([run, "--protocol", "simclr"], "--protocol must be one of 'ridge'"),
+        ([run, "--epochs", "3"], "the protocol 'ridge' takes no --epochs"),
+        ([run, "--protocol", "sane", "--epochs", "0"], "--epochs must be >= 1"),
         ([run, "--protocol", "sane", "--batch", "1"], "--batch must be >= 2"),
-        ([run, "--protocol", "sane", "--lr", "-1"], r"--lr must lie in [0, 1e+37]"), ([run, "--set", "training.epochs=3"], "--set changes the data alone"),
-        ([run, "--set", "data.name=cifar11"], "Did you mean 'cifar10'"), ([run, "--set", "data.name=digits"], "takes images of 3 channels, these have 1"),
-        ([run, "--seed", "-1"], "--seed must be >= 0"), ([run, "--features", "heads"], "--features must be one of 'backbone', 'head'"), ([run, "--network", "slow"], "--network must be one of 'online', 'momentum'"), ([run, "--protocol", "sane", "--epochs", 10**9], "--epochs must be >= 1 and <= 10000000"), ([run, "--device", "cuda:99"], "cannot be used"),
+        ([run, "--protocol", "sane", "--lr", "-1"], r"--lr must lie in [0, 1e+37]"),
+        ([run, "--set", "training.epochs=3"], "--set changes the data alone"),
+        ([run, "--set", "data.name=cifar11"], "Did you mean 'cifar10'"),
+        ([run, "--set", "data.name=digits"], "takes images of 3 channels, these have 1"),
+        ([run, "--seed", "-1"], "--seed must be >= 0"),
+        ([run, "--features", "heads"], "--features must be one of 'backbone', 'head'"),
+        ([run, "--network", "slow"], "--network must be one of 'online', 'momentum'"),
+        ([run, "--protocol", "sane", "--epochs", 10**9], "--epochs must be >= 1 and <= 10000000"),
+        ([run, "--device", "cuda:99"], "cannot be used"),
     ]:
         assert linear.main([str(a) for a in arguments]) == 2, words
         assert words in capsys.readouterr().err

@@ -51,8 +51,15 @@ def tiny(recipe):
     labels = torch.arange(n) * 7 % k
     images = torch.randint(256, (n, 3, side, side), generator=generator, dtype=torch.uint8)
     dataset = Dataset(
-        name=recipe.data.name, train_images=images, train_labels=labels, test_images=images[:2], test_labels=labels[:2],
-        classes=tuple(map(str, range(k))), mean=(0.5,) * 3, std=(0.25,) * 3)
+        name=recipe.data.name,
+        train_images=images,
+        train_labels=labels,
+        test_images=images[:2],
+        test_labels=labels[:2],
+        classes=tuple(map(str, range(k))),
+        mean=(0.5,) * 3,
+        std=(0.25,) * 3,
+    )
     noisy = corrupt(labels, k, "none" if recipe.noise.kind == "given" else recipe.noise.kind, recipe.noise.rate)
     return Samples(dataset, noisy, torch.arange(n), torch.arange(0))
 
@@ -60,11 +67,20 @@ def tiny(recipe):
 def step(name, tmp_path, monkeypatch, **network):
     method = recipes.read(recipes.find(name)).method.name
     # long warm-ups are cut to one epoch, so that the second takes the method's own steps
-    changes = {"forward": ["method.warmup=1", "training.epochs=2", "training.lr=1e-3"],
-               "cores2": ["method.warmup=1", "method.start=0", "method.ramp=1", "training.epochs=2"]}.get(method, ["training.epochs=1"])
-    recipe = recipes.read(recipes.find(name), [
-        "training.batch_size=4", "training.milestones=[]", "engine.test_batch=2", *changes,
-        *(f"network.{key}={value}" for key, value in network.items())])
+    changes = {
+        "forward": ["method.warmup=1", "training.epochs=2", "training.lr=1e-3"],
+        "cores2": ["method.warmup=1", "method.start=0", "method.ramp=1", "training.epochs=2"],
+    }.get(method, ["training.epochs=1"])
+    recipe = recipes.read(
+        recipes.find(name),
+        [
+            "training.batch_size=4",
+            "training.milestones=[]",
+            "engine.test_batch=2",
+            *changes,
+            *(f"network.{key}={value}" for key, value in network.items()),
+        ],
+    )
     monkeypatch.setattr(engine._Run, "prepare", lambda *_, **__: tiny(recipe))
     summary = engine.train(recipe, tmp_path / "run", device="cpu")
     assert summary["epochs"] == recipe.training.epochs
@@ -78,7 +94,16 @@ def sort(name):
     """What of a recipe decides how a step is computed; cells that differ in labels, rate and published value alone share it."""
     recipe = recipes.read(recipes.find(name))
     options = {k: v for k, v in recipe.method.options.items() if k != "forget_rate"}
-    return repr((recipe.data.name.replace("n", ""), recipe.noise.kind, recipe.network, recipe.method.name, options, recipe.training))
+    return repr(
+        (
+            recipe.data.name.replace("n", ""),
+            recipe.noise.kind,
+            recipe.network,
+            recipe.method.name,
+            options,
+            recipe.training,
+        )
+    )
 
 
 DISTINCT = sorted({sort(name): name for name in SMALL}.values())

@@ -34,22 +34,32 @@ def preact_count(counts, k, released):
     return total + 512 * k + k
 
 
-@pytest.mark.parametrize(("name", "options", "k", "expected", "published"), [
-    ("resnet18", {}, 10, resnet_count([2, 2, 2, 2], 10), 11_173_962),  # kuangliu/pytorch-cifar: 11,173,962
-    ("resnet34", {}, 10, resnet_count([3, 4, 6, 3], 10), 21_282_122),
-    ("resnet34", {}, 100, resnet_count([3, 4, 6, 3], 100), 21_328_292),
-    ("preact_resnet18", {}, 10, preact_count([2, 2, 2, 2], 10, False), 11_171_146),
-    ("preact_resnet18", {"released": True}, 10, preact_count([2, 2, 2, 2], 10, True), 11_171_274),
-])
+@pytest.mark.parametrize(
+    ("name", "options", "k", "expected", "published"),
+    [
+        ("resnet18", {}, 10, resnet_count([2, 2, 2, 2], 10), 11_173_962),  # kuangliu/pytorch-cifar: 11,173,962
+        ("resnet34", {}, 10, resnet_count([3, 4, 6, 3], 10), 21_282_122),
+        ("resnet34", {}, 100, resnet_count([3, 4, 6, 3], 100), 21_328_292),
+        ("preact_resnet18", {}, 10, preact_count([2, 2, 2, 2], 10, False), 11_171_146),
+        ("preact_resnet18", {"released": True}, 10, preact_count([2, 2, 2, 2], 10, True), 11_171_274),
+    ],
+)
 def test_parameter_counts(name, options, k, expected, published):
     count = sum(p.numel() for p in build(name, k, **options).parameters())
     assert count == expected == published
 
 
-@pytest.mark.parametrize(("name", "options", "channels", "side"), [
-    ("convnet", {"width": 4}, 1, 8), ("convnet", {"width": 4, "stride": 2}, 3, 32), ("resnet18", {"width": 4}, 3, 32),
-    ("resnet34", {"width": 2}, 1, 28), ("preact_resnet18", {"width": 4}, 3, 32), ("preact_resnet18", {"width": 4, "released": True}, 3, 32),
-])
+@pytest.mark.parametrize(
+    ("name", "options", "channels", "side"),
+    [
+        ("convnet", {"width": 4}, 1, 8),
+        ("convnet", {"width": 4, "stride": 2}, 3, 32),
+        ("resnet18", {"width": 4}, 3, 32),
+        ("resnet34", {"width": 2}, 1, 28),
+        ("preact_resnet18", {"width": 4}, 3, 32),
+        ("preact_resnet18", {"width": 4, "released": True}, 3, 32),
+    ],
+)
 def test_logits_have_one_column_a_class_and_every_parameter_learns(name, options, channels, side):
     torch.manual_seed(0)
     network = build(name, 7, channels, **options)
@@ -75,7 +85,9 @@ def test_the_released_preact_block_adds_the_activated_input():
 def test_the_smallest_images_of_the_convnet(stride, least):
     network = build("convnet", 10, 1, width=2, stride=stride).eval()
     assert network(torch.zeros(2, 1, least, least + 1)).shape == (2, 10)
-    with pytest.raises(InputError, match=f"takes images of {least} x {least} pixels and more, got {least} x {least - 1}"):
+    with pytest.raises(
+        InputError, match=f"takes images of {least} x {least} pixels and more, got {least} x {least - 1}"
+    ):
         network(torch.zeros(2, 1, least, least - 1))
 
 
@@ -97,11 +109,14 @@ def test_what_is_refused():
         assert "n_classes" not in signature(name).parameters
 
 
-@pytest.mark.parametrize(("name", "package", "expected"), [
-    # torchvision's ResNet-50: 25,557,032 with 1,000 classes, less 2,049,000 for its head, plus 14 classes
-    ("resnet50", "torchvision", 25_557_032 - 2_049_000 + 2049 * 14),
-    ("inception_resnet_v2", "timm", 55_843_464 - 1537 * 1000 + 1537 * 14),
-])
+@pytest.mark.parametrize(
+    ("name", "package", "expected"),
+    [
+        # torchvision's ResNet-50: 25,557,032 with 1,000 classes, less 2,049,000 for its head, plus 14 classes
+        ("resnet50", "torchvision", 25_557_032 - 2_049_000 + 2049 * 14),
+        ("inception_resnet_v2", "timm", 55_843_464 - 1537 * 1000 + 1537 * 14),
+    ],
+)
 def test_large_networks_where_their_packages_are(name, package, expected, large_packages):
     if package not in large_packages:
         with pytest.raises(InputError, match=f"needs {package}"):

@@ -133,11 +133,14 @@ def test_labels_from_a_file(tmp_path, suffix):
     assert noisy.realised_rate == 1
 
 
-@pytest.mark.parametrize(("content", "message"), [
-    (b"1\n2\n", "must have 3 entries, one for each image, got 2"),
-    (b"1 2 7", "classes 0 to 3, got 7 at index 2"),
-    (b"1 x 2", "cannot be read"),
-])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"1\n2\n", "must have 3 entries, one for each image, got 2"),
+        (b"1 2 7", "classes 0 to 3, got 7 at index 2"),
+        (b"1 x 2", "cannot be read"),
+    ],
+)
 def test_bad_label_files(tmp_path, content, message):
     path = tmp_path / "labels.txt"
     path.write_bytes(content)
@@ -162,18 +165,21 @@ def test_damaged_arrays_and_pickles_in_arrays(tmp_path):
         read_labels(tmp_path / "two.npz", 2, 2)
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    ({"kind": "symetric"}, "Did you mean 'symmetric'"),
-    ({"rate": 1.5}, "noise rate must lie in"),
-    ({"seed": -1}, "seed must be >= 0"),
-    ({"n_classes": 5}, "classes 0 to 4, got 5 at index 5"),
-    ({"kind": "asymmetric", "n_classes": 12}, "10 classes of CIFAR-10"),
-    ({"kind": "ring", "n_classes": 12}, "blocks of 5"),
-    ({"kind": "superclass"}, "needs superclasses"),
-    ({"kind": "instance"}, "needs the images"),
-    ({"kind": "file"}, "needs the path"),
-    ({"kind": "file", "path": "/nowhere/labels.npy"}, "'/nowhere/labels.npy' is not there"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kind": "symetric"}, "Did you mean 'symmetric'"),
+        ({"rate": 1.5}, "noise rate must lie in"),
+        ({"seed": -1}, "seed must be >= 0"),
+        ({"n_classes": 5}, "classes 0 to 4, got 5 at index 5"),
+        ({"kind": "asymmetric", "n_classes": 12}, "10 classes of CIFAR-10"),
+        ({"kind": "ring", "n_classes": 12}, "blocks of 5"),
+        ({"kind": "superclass"}, "needs superclasses"),
+        ({"kind": "instance"}, "needs the images"),
+        ({"kind": "file"}, "needs the path"),
+        ({"kind": "file", "path": "/nowhere/labels.npy"}, "'/nowhere/labels.npy' is not there"),
+    ],
+)
 def test_what_is_refused(change, message):
     arguments = {"labels": torch.arange(20) % 10, "n_classes": 10, "kind": "symmetric", "rate": 0.2} | change
     with pytest.raises(InputError, match=message):

@@ -26,7 +26,9 @@ TRAIN, TEST = clouds(400), clouds(200, seed=1)
 
 @pytest.mark.parametrize(("k", "temperature"), [(1, 0.1), (50, 0.05), (200, 0.1), (400, 1e-3)])
 def test_knn_is_scikit_learns_with_weights_of_the_angle(k, temperature):
-    other = KNeighborsClassifier(k, metric="cosine", algorithm="brute", weights=lambda d: np.exp((d.min(1, keepdims=True) - d) / temperature))
+    other = KNeighborsClassifier(
+        k, metric="cosine", algorithm="brute", weights=lambda d: np.exp((d.min(1, keepdims=True) - d) / temperature)
+    )
     expected = other.fit(TRAIN[0].numpy(), TRAIN[1].numpy()).score(TEST[0].numpy(), TEST[1].numpy())
     assert probe.knn(*TRAIN, *TEST, 5, k, temperature) == pytest.approx(expected, abs=1e-9)
     assert 0.3 < expected < 1
@@ -59,7 +61,9 @@ def test_ridge_is_scikit_learns(width):
     weights, offset = probe.ridge(x, targets, 0.03)
     scaler = StandardScaler().fit(x.double().numpy())
     other = Ridge(alpha=0.03 * 300, solver="cholesky").fit(scaler.transform(x.double().numpy()), targets.numpy())
-    assert (tx.double() @ weights + offset).numpy() == pytest.approx(other.predict(scaler.transform(tx.double().numpy())), abs=1e-7)
+    assert (tx.double() @ weights + offset).numpy() == pytest.approx(
+        other.predict(scaler.transform(tx.double().numpy())), abs=1e-7
+    )
 
 
 def test_ridge_without_penalty_survives_dependent_columns():
@@ -71,10 +75,18 @@ def test_ridge_without_penalty_survives_dependent_columns():
 
 def test_linear_probes_agree_with_logistic_regression():
     """Three routes to a linear classifier on the same features come within the noise of 200 test samples."""
-    reference = LogisticRegression(max_iter=1000).fit(TRAIN[0].numpy(), TRAIN[1].numpy()).score(TEST[0].numpy(), TEST[1].numpy())
+    reference = (
+        LogisticRegression(max_iter=1000)
+        .fit(TRAIN[0].numpy(), TRAIN[1].numpy())
+        .score(TEST[0].numpy(), TEST[1].numpy())
+    )
     assert reference > 0.7
-    for options in ({}, {"solver": "adam", "epochs": 40}, {"solver": "sgd", "lr": 0.3, "epochs": 30},
-                    {"solver": "sgd", "lr": 0.3, "epochs": 30, "schedule": "cosine"}):
+    for options in (
+        {},
+        {"solver": "adam", "epochs": 40},
+        {"solver": "sgd", "lr": 0.3, "epochs": 30},
+        {"solver": "sgd", "lr": 0.3, "epochs": 30, "schedule": "cosine"},
+    ):
         assert probe.linear_probe(*TRAIN, *TEST, 5, **options) == pytest.approx(reference, abs=0.04), options
 
 
@@ -93,7 +105,14 @@ def test_rates_fall_at_60_and_80_percent(monkeypatch):
     """Under a loss of gradient 1, plain descent moves the offset by the sum of the rates: 6, 2 and 2 epochs at 1, 0.1 and 0.01."""
     real = torch.optim.SGD
     monkeypatch.setattr(torch.optim, "SGD", lambda parameters, lr, **_: real(parameters, lr))
-    head = probe.train_head(lambda _: iter([(torch.zeros(1, 3), torch.zeros(1))]), 3, 2, lr=1.0, epochs=10, loss=lambda logits, _: logits.sum())
+    head = probe.train_head(
+        lambda _: iter([(torch.zeros(1, 3), torch.zeros(1))]),
+        3,
+        2,
+        lr=1.0,
+        epochs=10,
+        loss=lambda logits, _: logits.sum(),
+    )
     assert head.bias.tolist() == pytest.approx([-6.22, -6.22])
 
 
@@ -117,15 +136,27 @@ def test_global_randomness_is_left_alone():
     assert torch.equal(torch.rand(3), expected)
 
 
-@pytest.mark.parametrize(("change", "words"), [
-    ({"k": 401}, "k must be >= 1 and <= 400 = number of training samples, got 401"), ({"temperature": 0.0}, "temperature must be a finite number > 0"),
-    ({"classes": 4}, "train labels must lie in 0..3, got 0 to 4"), ({"train_labels": TRAIN[1][:-1]}, r"train labels must be int64 of shape \(400,\)"),
-    ({"test_features": TEST[0][:, :5]}, "same width, got 12 and 5"), ({"test_features": TEST[0].long()}, "test features must be floating point"),
-    ({"train_features": torch.full((400, 12), math.nan)}, "train features must be finite; row 0 is not"),
-    ({"test_features": TEST[0][:0], "test_labels": TEST[1][:0]}, "with N > 0"),
-])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"k": 401}, "k must be >= 1 and <= 400 = number of training samples, got 401"),
+        ({"temperature": 0.0}, "temperature must be a finite number > 0"),
+        ({"classes": 4}, "train labels must lie in 0..3, got 0 to 4"),
+        ({"train_labels": TRAIN[1][:-1]}, r"train labels must be int64 of shape \(400,\)"),
+        ({"test_features": TEST[0][:, :5]}, "same width, got 12 and 5"),
+        ({"test_features": TEST[0].long()}, "test features must be floating point"),
+        ({"train_features": torch.full((400, 12), math.nan)}, "train features must be finite; row 0 is not"),
+        ({"test_features": TEST[0][:0], "test_labels": TEST[1][:0]}, "with N > 0"),
+    ],
+)
 def test_what_knn_refuses(change, words):
-    whole = {"train_features": TRAIN[0], "train_labels": TRAIN[1], "test_features": TEST[0], "test_labels": TEST[1], "classes": 5}
+    whole = {
+        "train_features": TRAIN[0],
+        "train_labels": TRAIN[1],
+        "test_features": TEST[0],
+        "test_labels": TEST[1],
+        "classes": 5,
+    }
     with pytest.raises(InputError, match=words):
         probe.knn(**{**whole, **change})
 

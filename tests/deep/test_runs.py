@@ -23,7 +23,11 @@ def test_a_gpu_is_timed_first_and_only_once(tmp_path, monkeypatch, capsys):
     done, status = [], {}
     monkeypatch.setattr(runs, "ROOT", tmp_path)
     monkeypatch.setattr(runs, "RESULTS", tmp_path / "results")
-    monkeypatch.setattr(runs.subprocess, "run", lambda words, **_: done.append(words[2:]) or SimpleNamespace(returncode=status.get(words[2], 0)))
+    monkeypatch.setattr(
+        runs.subprocess,
+        "run",
+        lambda words, **_: done.append(words[2:]) or SimpleNamespace(returncode=status.get(words[2], 0)),
+    )
     monkeypatch.setattr(runs, "work", lambda *_, **__: done.append(["the runs"]))
 
     def modules(*arguments, ends=0):
@@ -50,11 +54,16 @@ def test_a_gpu_is_timed_first_and_only_once(tmp_path, monkeypatch, capsys):
     assert "there is no folder" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    (["--jobs", "1000000000"], "--jobs must be >= 1 and <= 64, got 1000000000"), (["--jobs", "0"], "--jobs must be >= 1"),
-    (["--minutes", "nan"], "--minutes must be a finite number > 0"), (["--data-root", "nowhere"], "--data-root 'nowhere' is not a folder"),
-    (["--device", "meta"], "device 'meta' cannot be used"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--jobs", "1000000000"], "--jobs must be >= 1 and <= 64, got 1000000000"),
+        (["--jobs", "0"], "--jobs must be >= 1"),
+        (["--minutes", "nan"], "--minutes must be a finite number > 0"),
+        (["--data-root", "nowhere"], "--data-root 'nowhere' is not a folder"),
+        (["--device", "meta"], "device 'meta' cannot be used"),
+    ],
+)
 def test_what_would_fail_in_every_run_is_refused_before_the_first(arguments, message, monkeypatch, capsys):
     monkeypatch.setattr(runs, "work", lambda *_, **__: pytest.fail("went on"))
     monkeypatch.setattr(runs.torch.cuda, "is_available", lambda: False)
@@ -68,7 +77,9 @@ def test_runs_that_fail_are_told_at_the_end(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(runs, "start", lambda *_: SimpleNamespace(poll=lambda: 2, returncode=2))
     monkeypatch.setattr(runs.time, "sleep", lambda _: None)
     with pytest.raises(InputError, match=r"2 of the runs failed, the first digits_sym40_ce-seed0; why is in '.*\.log'"):
-        runs.work([runs.Run("digits_sym40_ce"), runs.Run("digits_sym40_sop")], tmp_path, None, device="cpu", minutes=1, jobs=1)
+        runs.work(
+            [runs.Run("digits_sym40_ce"), runs.Run("digits_sym40_sop")], tmp_path, None, device="cpu", minutes=1, jobs=1
+        )
     assert capsys.readouterr().out.count("FAILED") == 2
 
 

@@ -30,7 +30,9 @@ def example(seed, *, scale=1.0, n=64, K=7):
     return p, u, v, torch.randint(0, K, (n,), generator=generator)
 
 
-@pytest.mark.parametrize(("hard", "u_mse", "scale"), list(itertools.product([True, False], [True, False], [1e-8, 0.3, 1.5])))
+@pytest.mark.parametrize(
+    ("hard", "u_mse", "scale"), list(itertools.product([True, False], [True, False], [1e-8, 0.3, 1.5]))
+)
 def test_gradients_are_those_of_autograd(hard, u_mse, scale):
     p, u, v, labels = example(3, scale=scale)
     U, V = u[:, None].clone().requires_grad_(), v.clone().requires_grad_()

@@ -16,10 +16,25 @@ def record(folder, recipe, last, best, **summary):
     run = folder / f"{recipe.name}-seed{recipe.seed}"
     run.mkdir(parents=True)
     (run / "recipe.toml").write_text(recipes.text(recipe))
-    (run / "run.json").write_text(json.dumps({
-        "hardware": {"device": "cpu", "processor": "abacus"}, "threads": 1, "noise_rate": 0.4, "notes": ["rebuilt files"]}))
-    (run / "summary.json").write_text(json.dumps({
-        "final": {"test": last, "test_ilsvrc12": last - 10}, "best": {"test": best, "test_ilsvrc12": best - 10, "epoch": 3}, **summary}))
+    (run / "run.json").write_text(
+        json.dumps(
+            {
+                "hardware": {"device": "cpu", "processor": "abacus"},
+                "threads": 1,
+                "noise_rate": 0.4,
+                "notes": ["rebuilt files"],
+            }
+        )
+    )
+    (run / "summary.json").write_text(
+        json.dumps(
+            {
+                "final": {"test": last, "test_ilsvrc12": last - 10},
+                "best": {"test": best, "test_ilsvrc12": best - 10, "epoch": 3},
+                **summary,
+            }
+        )
+    )
     (run / "metrics.csv").write_text("epoch,train_given,test\n1,30,40\n2,60,70\n")
     return run
 
@@ -58,14 +73,21 @@ def test_a_table_beside_the_records(tmp_path):
 def test_a_run_that_differs_from_the_recipe_says_in_what(tmp_path):
     record(tmp_path, own("table1_cifar10_sym40_ce", "training.epochs=20", "network.name=resnet18"), 80, 81)
     table = published.beside("table1", tmp_path)
-    remarks = table[(table["setting"] == "sym40") & (table["method"] == "CE") & (table["data set"] == "CIFAR-10")]["remarks"].iloc[0]
+    remarks = table[(table["setting"] == "sym40") & (table["method"] == "CE") & (table["data set"] == "CIFAR-10")][
+        "remarks"
+    ].iloc[0]
     assert "network.name = resnet18 (recipe: resnet34)" in remarks
     assert "training.epochs = 20 (recipe: 120)" in remarks
 
 
 def test_runs_with_other_settings_are_not_averaged(tmp_path):
     for seed, decay, last in ((0, 1e-3, 60.0), (1, 1e-3, 62.0), (0, 5e-4, 50.0)):
-        record(tmp_path / str(decay), own("table4_cifar100n_noisy_sopplus", f"seed={seed}", f"training.weight_decay={decay}"), last, last)
+        record(
+            tmp_path / str(decay),
+            own("table4_cifar100n_noisy_sopplus", f"seed={seed}", f"training.weight_decay={decay}"),
+            last,
+            last,
+        )
     table = published.beside("table4", tmp_path)
     mine = table[(table["setting"] == "noisy") & (table["method"] == "SOP+")]
     assert mine["last epoch"].tolist() == ["61.00 ± 1.41 (2)", "50.00 (1)"]
@@ -92,9 +114,18 @@ def test_table_a1_shows_what_was_taken_instead():
 
 
 def test_table5_divides_by_cross_entropy_of_the_same_measurement(tmp_path):
-    (tmp_path / "a.json").write_text(json.dumps({
-        "network": "convnet", "batch": 128, "seconds_per_batch": {"ce": 0.10, "sop": 0.104, "coteaching+": 0.2},
-        "hardware": {"processor": "abacus", "device": "cpu", "cores": 2}, "threads": 2, "load": 3.5}))
+    (tmp_path / "a.json").write_text(
+        json.dumps(
+            {
+                "network": "convnet",
+                "batch": 128,
+                "seconds_per_batch": {"ce": 0.10, "sop": 0.104, "coteaching+": 0.2},
+                "hardware": {"processor": "abacus", "device": "cpu", "cores": 2},
+                "threads": 2,
+                "load": 3.5,
+            }
+        )
+    )
     table = table5.table(tmp_path).set_index("method")
     assert table.loc["SOP"]["here: ratio to CE"] == "1.04"
     assert table.loc["SOP"]["here: ms per batch"] == "104"
@@ -110,7 +141,15 @@ def test_the_convnet_table(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="no record of a cifar10_convnet run"):
         cifar10_convnet.table()
     for method, last in (("ce", 55.3), ("sop", 70.0)):
-        record(tmp_path, own(f"cifar10_convnet_sym40_{method}"), last, last, train_given=60.0, memorised=20.0, detection={"auroc": 0.9})
+        record(
+            tmp_path,
+            own(f"cifar10_convnet_sym40_{method}"),
+            last,
+            last,
+            train_given=60.0,
+            memorised=20.0,
+            detection={"auroc": 0.9},
+        )
     found = published.records(tmp_path)
     monkeypatch.setattr(cifar10_convnet, "records", lambda: found)
     table = cifar10_convnet.table()
@@ -120,8 +159,12 @@ def test_the_convnet_table(tmp_path, monkeypatch):
 
 
 def test_table1_of_the_digits():
-    rows = [{"method": m, "rate": r, "seed": s, "last": 90 + s, "best": 95 + s, "memorised": 5.0, "auroc": 0.9}
-            for m in ("CE", "SOP") for r in (0.2, 0.8) for s in (0, 1)]
+    rows = [
+        {"method": m, "rate": r, "seed": s, "last": 90 + s, "best": 95 + s, "memorised": 5.0, "auroc": 0.9}
+        for m in ("CE", "SOP")
+        for r in (0.2, 0.8)
+        for s in (0, 1)
+    ]
     table = table1.table_digits(pd.DataFrame(rows))
     assert table["method"].tolist() == ["CE", "SOP"]
     assert table["20% last"].tolist() == ["90.5 ± 0.7 (2)"] * 2
@@ -130,8 +173,13 @@ def test_table1_of_the_digits():
 
 
 def test_figure_1(tmp_path, monkeypatch):
-    rows = [{"method": m, "rate": r, "seed": s, "epoch": e, "train": 50 + e, "test": 60 + e + s}
-            for m in ("CE", "SOP") for r in (0.0, 0.4) for s in (0, 1) for e in (1, 2, 3)]
+    rows = [
+        {"method": m, "rate": r, "seed": s, "epoch": e, "train": 50 + e, "test": 60 + e + s}
+        for m in ("CE", "SOP")
+        for r in (0.0, 0.4)
+        for s in (0, 1)
+        for e in (1, 2, 3)
+    ]
     monkeypatch.setattr(fig1.published, "records", list)
     table = pd.DataFrame(rows)
     drawn = fig1.draw(table)
@@ -152,7 +200,13 @@ def test_figure_1(tmp_path, monkeypatch):
 
 
 def test_sensitivity_figure():
-    table = pd.DataFrame([{"lambda_C": c, "lambda_B": b, "seed": 0, "last": 90 + c + b, "best": 99.0} for c in (0.0, 0.9) for b in (0.0, 0.1)])
+    table = pd.DataFrame(
+        [
+            {"lambda_C": c, "lambda_B": b, "seed": 0, "last": 90 + c + b, "best": 99.0}
+            for c in (0.0, 0.9)
+            for b in (0.0, 0.1)
+        ]
+    )
     assert isinstance(sensitivity.draw(table), Figure)
     assert sensitivity.tables(table)[""]["last"].tolist() == ["90.0 (1)", "90.1 (1)", "90.9 (1)", "91.0 (1)"]
 

@@ -20,10 +20,18 @@ def test_without_arguments_it_compares_cross_entropy_with_sop(capsys, tmp_path):
     assert train.main(TINY) == 0
     out, err = capsys.readouterr()
     assert re.search(r"^\s+CE\s+SOP$", out, re.MULTILINE)
-    for line in ("test accuracy, last epoch", "test accuracy, best epoch", "wrong labels memorised", "wrong labels found: recall"):
+    for line in (
+        "test accuracy, last epoch",
+        "test accuracy, best epoch",
+        "wrong labels memorised",
+        "wrong labels found: recall",
+    ):
         assert line in out
     assert "epoch 2/2" in err
-    assert sorted(path.parent.name for path in (tmp_path / "runs").glob("*/*")) == ["digits_sym40_ce", "digits_sym40_sop"]
+    assert sorted(path.parent.name for path in (tmp_path / "runs").glob("*/*")) == [
+        "digits_sym40_ce",
+        "digits_sym40_sop",
+    ]
 
 
 def test_list(capsys):
@@ -38,12 +46,17 @@ def test_resume(capsys, tmp_path):
     assert "seed = 3" in (tmp_path / "run" / "recipe.toml").read_text()
     assert train.main(["--resume", "run"]) == 0  # finished: says again how it ended
     first, second = capsys.readouterr().out.strip().split("\n\n")
-    assert [line for line in first.splitlines() if "accuracy" in line] == [line for line in second.splitlines() if "accuracy" in line]
+    assert [line for line in first.splitlines() if "accuracy" in line] == [
+        line for line in second.splitlines() if "accuracy" in line
+    ]
 
 
 def test_a_run_and_a_comparison_do_not_share_a_folder(tmp_path, capsys):
     (tmp_path / "run").mkdir()
-    for held, recipe, message in (("recipe.toml", "sane", "'run' holds a run"), ("comparison.json", "digits_sym40_ce", "'run' already holds a comparison")):
+    for held, recipe, message in (
+        ("recipe.toml", "sane", "'run' holds a run"),
+        ("comparison.json", "digits_sym40_ce", "'run' already holds a comparison"),
+    ):
         (tmp_path / "run" / held).touch()
         assert train.main([recipe, "--out", "run"]) == 2
         assert message in capsys.readouterr().err
@@ -57,18 +70,21 @@ def test_a_recipe_by_path(tmp_path, capsys):
     assert "GCE" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    (["digits_sym40_sob"], "unknown recipe: 'digits_sym40_sob'; did you mean 'digits_sym40_sop'"),
-    (["nowhere/x.toml"], "the recipe 'nowhere/x.toml' is not there"),
-    (["digits_sym40_ce", "--set", "training.epoch=3"], "unknown key in [training]"),
-    (["digits_sym40_ce", "--set", "epochs"], "--set takes table.key=value"),
-    (["digits_sym40_ce", "--set", "data.name=cifar10", "--data-root", "nowhere"], "nowhere"),
-    (["digits_sym40_ce", "--seed", "-1"], "--seed must be >= 0"),
-    (["digits_sym40_ce", "--device", "cuda:99"], "device 'cuda:99' cannot be used"),
-    (["digits_sym40_ce", "--device", "meta"], "device 'meta' cannot be used"),
-    (["--resume", "nothing"], "there is no run in 'nothing'"),
-    (["--resume", "nothing", "--seed", "1"], "--resume takes no --set and no --seed"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["digits_sym40_sob"], "unknown recipe: 'digits_sym40_sob'; did you mean 'digits_sym40_sop'"),
+        (["nowhere/x.toml"], "the recipe 'nowhere/x.toml' is not there"),
+        (["digits_sym40_ce", "--set", "training.epoch=3"], "unknown key in [training]"),
+        (["digits_sym40_ce", "--set", "epochs"], "--set takes table.key=value"),
+        (["digits_sym40_ce", "--set", "data.name=cifar10", "--data-root", "nowhere"], "nowhere"),
+        (["digits_sym40_ce", "--seed", "-1"], "--seed must be >= 0"),
+        (["digits_sym40_ce", "--device", "cuda:99"], "device 'cuda:99' cannot be used"),
+        (["digits_sym40_ce", "--device", "meta"], "device 'meta' cannot be used"),
+        (["--resume", "nothing"], "there is no run in 'nothing'"),
+        (["--resume", "nothing", "--seed", "1"], "--resume takes no --set and no --seed"),
+    ],
+)
 def test_one_sentence_and_status_2(arguments, message, capsys):
     assert train.main(arguments) == 2
     err = capsys.readouterr().err
@@ -77,7 +93,14 @@ def test_one_sentence_and_status_2(arguments, message, capsys):
     assert err.startswith("sparseop.deep.train: error: ")
 
 
-@pytest.mark.parametrize(("content", "message"), [("[", "cannot be read: Expecting value"), ('{"a": 1}', "must hold a list of changes"), ("[1]", "must hold a list")])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[", "cannot be read: Expecting value"),
+        ('{"a": 1}', "must hold a list of changes"),
+        ("[1]", "must hold a list"),
+    ],
+)
 def test_a_damaged_comparison(content, message, tmp_path, capsys):
     (tmp_path / "comparison.json").write_text(content)
     assert train.main(["--resume", str(tmp_path)]) == 2

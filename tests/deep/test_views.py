@@ -43,8 +43,10 @@ def from_pillow(image):
 
 
 # ---- crops -----------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(("height", "width", "side", "area"), [
-    (32, 32, 32, (0.2, 1.0)), (64, 48, 20, (0.3, 1.0)), (40, 40, 40, (0.01, 0.05)), (50, 70, 16, (0.9, 1.0))])
+@pytest.mark.parametrize(
+    ("height", "width", "side", "area"),
+    [(32, 32, 32, (0.2, 1.0)), (64, 48, 20, (0.3, 1.0)), (40, 40, 40, (0.01, 0.05)), (50, 70, 16, (0.9, 1.0))],
+)
 def test_a_crop_is_pillows_bilinear_resize(height, width, side, area):
     """Enlarged or shrunk (pillow antialiases). Pillow rounds to bytes between its two passes: two levels at most."""
     images = noise(20, height, width)
@@ -53,7 +55,9 @@ def test_a_crop_is_pillows_bilinear_resize(height, width, side, area):
     found = crops.resize(images, windows, flipped, side)
     for i, (left, top, wide, tall) in enumerate(windows.T.int().tolist()):
         part = Image.fromarray(images[i].permute(1, 2, 0).numpy()).crop((left, top, left + wide, top + tall))
-        expected = torch.from_numpy(np.array(part.resize((side, side), Image.Resampling.BILINEAR))).permute(2, 0, 1).float()
+        expected = (
+            torch.from_numpy(np.array(part.resize((side, side), Image.Resampling.BILINEAR))).permute(2, 0, 1).float()
+        )
         assert (found[i] - (expected.flip(2) if flipped[i] else expected)).abs().max() <= 1.1
 
 
@@ -61,12 +65,19 @@ def test_the_whole_window_is_the_image():
     images = noise(5)
     whole = torch.tensor([[0.0], [0.0], [32.0], [32.0]]).expand(4, 5)
     torch.testing.assert_close(crops.resize(images, whole, torch.zeros(5, dtype=torch.bool), 32), images.float())
-    torch.testing.assert_close(crops.turn(images, whole, torch.ones(5, dtype=torch.bool), torch.zeros(5), 32), images.flip(3).float(), atol=2e-3, rtol=0)
+    torch.testing.assert_close(
+        crops.turn(images, whole, torch.ones(5, dtype=torch.bool), torch.zeros(5), 32),
+        images.flip(3).float(),
+        atol=2e-3,
+        rtol=0,
+    )
 
 
 def test_windows_follow_their_law():
     n, height, width = 40_000, 200, 160
-    left, top, wide, tall = crops.draw_windows(n, height, width, (0.2, 0.6), (3 / 4, 4 / 3), generator(4), torch.device("cpu"))
+    left, top, wide, tall = crops.draw_windows(
+        n, height, width, (0.2, 0.6), (3 / 4, 4 / 3), generator(4), torch.device("cpu")
+    )
     assert (left >= 0).all()
     assert (top >= 0).all()
     assert (left + wide <= width).all()
@@ -88,7 +99,10 @@ def test_where_no_draw_fits_the_central_window_is_taken():
     """A 10 x 90 image: an area of 0.9 and a ratio of 4/3 at most never fit; the window is 10 high and 13 wide, centred."""
     found = crops.draw_windows(6, 10, 90, (0.9, 1.0), (3 / 4, 4 / 3), generator(), torch.device("cpu"))
     assert found.T.tolist() == [[38, 0, 13, 10]] * 6
-    assert crops.draw_windows(2, 90, 10, (0.9, 1.0), (3 / 4, 4 / 3), generator(), torch.device("cpu")).T.tolist() == [[0, 38, 10, 13]] * 2
+    assert (
+        crops.draw_windows(2, 90, 10, (0.9, 1.0), (3 / 4, 4 / 3), generator(), torch.device("cpu")).T.tolist()
+        == [[0, 38, 10, 13]] * 2
+    )
 
 
 def test_a_turned_window_shows_the_turned_scene():
@@ -127,7 +141,9 @@ def test_hue_turns_as_in_colorsys():
     for i in range(8):
         for y, x in np.ndindex(8, 8):
             h, s, v = colorsys.rgb_to_hsv(*images[i, :, y, x].tolist())
-            assert found[i, :, y, x].tolist() == pytest.approx(colorsys.hsv_to_rgb((h + turns[i].item()) % 1, s, v), abs=1e-5)
+            assert found[i, :, y, x].tolist() == pytest.approx(
+                colorsys.hsv_to_rgb((h + turns[i].item()) % 1, s, v), abs=1e-5
+            )
 
 
 def test_jitter_keeps_each_samples_own_order():
@@ -143,7 +159,12 @@ def test_jitter_keeps_each_samples_own_order():
         b, c, s = drawn[:3, i].tolist()
         for operation in order[:, i].argsort().tolist():
             grey = (0.299 * x[:, 0] + 0.587 * x[:, 1] + 0.114 * x[:, 2])[:, None]
-            made = [x * b, x * c + (1 - c) * grey.mean(), x * s + (1 - s) * grey, colour.turn_hue(x, drawn[3, i : i + 1])]
+            made = [
+                x * b,
+                x * c + (1 - c) * grey.mean(),
+                x * s + (1 - s) * grey,
+                colour.turn_hue(x, drawn[3, i : i + 1]),
+            ]
             x = made[operation].clamp(0, 1)
         torch.testing.assert_close(found[i : i + 1], x, atol=1e-5, rtol=0)
 
@@ -154,9 +175,13 @@ def test_linear_jitter_is_the_sequence_without_cutting_off():
     drawn = colour.draw_jitter(30, (0.4, 0.4, 0.4, 0.0), 1.0, generator(9), images.device)
     order = colour.draw_order(30, generator(10), images.device)
     never = torch.zeros(30, dtype=torch.bool)
-    torch.testing.assert_close(colour.linear_jitter(images, drawn, never), colour.jitter(images, drawn, order), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        colour.linear_jitter(images, drawn, never), colour.jitter(images, drawn, order), atol=1e-5, rtol=0
+    )
     grey = colour.linear_jitter(images, drawn, ~never)
-    torch.testing.assert_close(grey, colour.luminance(colour.linear_jitter(images, drawn, never)).expand_as(grey), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        grey, colour.luminance(colour.linear_jitter(images, drawn, never)).expand_as(grey), atol=1e-5, rtol=0
+    )
 
 
 def test_linear_hue_is_a_turn_at_constant_luminance():
@@ -172,7 +197,9 @@ def test_linear_hue_is_a_turn_at_constant_luminance():
     third = turned(images, 1 / 3)
     torch.testing.assert_close(colour.luminance(third), colour.luminance(images), atol=1e-5, rtol=0)
     torch.testing.assert_close(turned(turned(third, 1 / 3), 1 / 3), images, atol=1e-5, rtol=0)
-    torch.testing.assert_close(turned(images, 0.25) + turned(images, -0.25), 2 * colour.luminance(images).expand_as(images), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        turned(images, 0.25) + turned(images, -0.25), 2 * colour.luminance(images).expand_as(images), atol=1e-5, rtol=0
+    )
     grey = torch.full((12, 3, 4, 4), 0.3)
     torch.testing.assert_close(turned(grey, 0.2), grey, atol=1e-6, rtol=0)
 
@@ -183,7 +210,9 @@ def test_factors_follow_their_law():
     assert changed.double().mean().item() == pytest.approx(0.8, abs=0.01)
     kept = drawn[:, changed]
     for row, (low, high) in enumerate(((0.6, 1.4), (0.0, 2.5), (1.0, 1.0), (-0.1, 0.1))):
-        assert (kept[row].min().item(), kept[row].max().item(), kept[row].mean().item()) == pytest.approx((low, high, (low + high) / 2), abs=0.02)
+        assert (kept[row].min().item(), kept[row].max().item(), kept[row].mean().item()) == pytest.approx(
+            (low, high, (low + high) / 2), abs=0.02
+        )
 
 
 def test_blur_is_a_gaussian():
@@ -199,7 +228,12 @@ def test_blur_is_a_gaussian():
         assert found[i, 0, 10:23, 10:23].numpy() == pytest.approx(expected, abs=1e-6)
     flat = torch.full((1, 3, 9, 9), 0.7)
     torch.testing.assert_close(colour.blur(flat, torch.tensor([1.7]), 2.0), flat)
-    assert colour.blur(torch.rand(2, 3, 4, 4), torch.tensor([1.0, 2.0]), 2.0).shape == (2, 3, 4, 4)  # smaller than the kernel
+    assert colour.blur(torch.rand(2, 3, 4, 4), torch.tensor([1.0, 2.0]), 2.0).shape == (
+        2,
+        3,
+        4,
+        4,
+    )  # smaller than the kernel
 
 
 def test_colours_blur_and_windows_are_torchvisions(large_packages):
@@ -217,13 +251,19 @@ def test_colours_blur_and_windows_are_torchvisions(large_packages):
         drawn = torch.tensor([1.0, 1, 1, 0])[:, None].repeat(1, 6)
         drawn[row] = factors
         expected = torch.cat([kind(images[i : i + 1], factors[i].item()) for i in range(6)])
-        torch.testing.assert_close(colour.jitter(images, drawn, torch.arange(4)[:, None].expand(4, 6)), expected, atol=2e-4, rtol=0)
+        torch.testing.assert_close(
+            colour.jitter(images, drawn, torch.arange(4)[:, None].expand(4, 6)), expected, atol=2e-4, rtol=0
+        )
     expected = theirs.gaussian_blur(images, [13, 13], [1.3, 1.3])
     torch.testing.assert_close(colour.blur(images, torch.full((6,), 1.3), 2.0), expected, atol=1e-5, rtol=0)
     n = 3000
     torch.manual_seed(0)
     draw = transforms.RandomResizedCrop.get_params
-    found = torch.tensor([draw(torch.empty(3, 40, 32), (0.08, 1.0), (3 / 4, 4 / 3)) for _ in range(n)]).double().T[[1, 0, 3, 2]]
+    found = (
+        torch.tensor([draw(torch.empty(3, 40, 32), (0.08, 1.0), (3 / 4, 4 / 3)) for _ in range(n)])
+        .double()
+        .T[[1, 0, 3, 2]]
+    )
     ours = crops.draw_windows(n, 40, 32, (0.08, 1.0), (3 / 4, 4 / 3), generator(15), images.device).double()
     error = (found.var(1) / n + ours.var(1) / n).sqrt()
     assert ((found.mean(1) - ours.mean(1)).abs() < 4 * error).all()
@@ -265,8 +305,14 @@ def test_strong_views_apply_the_drawn_operations_in_turn():
 
 
 # ---- the whole -------------------------------------------------------------------------------------------------------
-EVERY = [{}, {"strength": "strong"}, {"colour_space": "yiq"}, {"rotation": 20.0}, {"blur_chance": 0.5},
-         {"crops": (24, 16, 16), "crop_strength": "strong", "count": 1}]
+EVERY = [
+    {},
+    {"strength": "strong"},
+    {"colour_space": "yiq"},
+    {"rotation": 20.0},
+    {"blur_chance": 0.5},
+    {"crops": (24, 16, 16), "crop_strength": "strong", "count": 1},
+]
 
 
 @pytest.mark.parametrize("options", EVERY)
@@ -315,7 +361,9 @@ def test_only_the_given_generator_is_used_and_its_course_ignores_the_images(opti
 def test_without_chance_a_view_is_the_normalised_image():
     images = noise(6)
     make = Views(32, mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.4), crop_area=(1.0, 1.0), crop_ratio=(1.0, 1.0), **STILL)
-    expected = (images / 255 - torch.tensor([0.4, 0.5, 0.6])[:, None, None]) / torch.tensor([0.2, 0.3, 0.4])[:, None, None]
+    expected = (images / 255 - torch.tensor([0.4, 0.5, 0.6])[:, None, None]) / torch.tensor([0.2, 0.3, 0.4])[
+        :, None, None
+    ]
     for view in make(images, generator()):
         torch.testing.assert_close(view, expected)
 
@@ -351,7 +399,11 @@ def test_autocast_does_not_coarsen_the_pixels(rotation):
 def test_nothing_waits_for_the_device(options, monkeypatch):
     """Once the first batch has brought the constants there."""
     with fake_cuda(monkeypatch) as stream:
-        images, draws, views = torch.zeros((8, 3, 16, 16), dtype=torch.uint8, device=CUDA), torch.Generator(CUDA), Views(32, **PLAIN, **options)
+        images, draws, views = (
+            torch.zeros((8, 3, 16, 16), dtype=torch.uint8, device=CUDA),
+            torch.Generator(CUDA),
+            Views(32, **PLAIN, **options),
+        )
         views(images, draws)
         stream.watching = True
         found = views(images, draws)
@@ -366,7 +418,10 @@ def test_a_gpu_computes_what_a_processor_computes(colour_space):
     images = noise(64)
     windows = crops.draw_windows(64, 32, 32, (0.2, 1.0), (0.75, 4 / 3), generator(1), images.device)
     flipped = torch.arange(64) % 2 == 0
-    drawn, order = colour.draw_jitter(64, (0.4, 0.4, 0.4, 0.1), 0.8, generator(2), images.device), colour.draw_order(64, generator(3), images.device)
+    drawn, order = (
+        colour.draw_jitter(64, (0.4, 0.4, 0.4, 0.1), 0.8, generator(2), images.device),
+        colour.draw_order(64, generator(3), images.device),
+    )
 
     def made(device):
         x = crops.resize(images.to(device), windows.to(device), flipped.to(device), 32) / 255
@@ -379,16 +434,28 @@ def test_a_gpu_computes_what_a_processor_computes(colour_space):
     assert all(v.is_cuda for v in Views(32, **PLAIN, strength="strong", colour_space=colour_space)(images.cuda(), own))
 
 
-@pytest.mark.parametrize(("options", "words"), [
-    ({"size": 1}, "size must be >= 2 and <= 4096, got 1"), ({"size": 10**20}, "size must be >= 2 and <= 4096, got 1"), ({"strength": "string"}, "Did you mean 'strong'"),
-    ({"count": 0}, "at least one view"), ({"crops": (40,)}, "crops must be >= 2 and <= 32 = size, got 40"),
-    ({"crop_area": (0.5, 0.2)}, r"crop_area must be two numbers a <= b in \(0, 1\], got \(0.5, 0.2\)"),
-    ({"crop_area": (0.0, 1.0)}, "crop_area must be two"), ({"crop_ratio": (1.0,)}, "crop_ratio must be two"),
-    ({"blur_sigma": (math.nan, 1.0)}, "blur_sigma must be two"), ({"rotation": -1.0}, r"rotation must lie in \[0, 180\]"),
-    ({"jitter": (0.4, 0.4, 0.4)}, "jitter must be four numbers"), ({"jitter": (0.4, -0.4, 0.4, 0.1)}, "jitter's contrast must be"),
-    ({"jitter": (0.4, 0.4, 0.4, 0.6)}, r"jitter's hue must lie in \[0, 0.5\]"), ({"flip": 1.5}, r"flip must lie in \[0, 1\]"),
-    ({"mean": (0.5,)}, "got 1 and 3"), ({"std": (0.5, 0.0, 0.5)}, "std must be a finite number > 0"), ({"colour_space": "hsl"}, "colour_space must be one of"),
-])
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"size": 1}, "size must be >= 2 and <= 4096, got 1"),
+        ({"size": 10**20}, "size must be >= 2 and <= 4096, got 1"),
+        ({"strength": "string"}, "Did you mean 'strong'"),
+        ({"count": 0}, "at least one view"),
+        ({"crops": (40,)}, "crops must be >= 2 and <= 32 = size, got 40"),
+        ({"crop_area": (0.5, 0.2)}, r"crop_area must be two numbers a <= b in \(0, 1\], got \(0.5, 0.2\)"),
+        ({"crop_area": (0.0, 1.0)}, "crop_area must be two"),
+        ({"crop_ratio": (1.0,)}, "crop_ratio must be two"),
+        ({"blur_sigma": (math.nan, 1.0)}, "blur_sigma must be two"),
+        ({"rotation": -1.0}, r"rotation must lie in \[0, 180\]"),
+        ({"jitter": (0.4, 0.4, 0.4)}, "jitter must be four numbers"),
+        ({"jitter": (0.4, -0.4, 0.4, 0.1)}, "jitter's contrast must be"),
+        ({"jitter": (0.4, 0.4, 0.4, 0.6)}, r"jitter's hue must lie in \[0, 0.5\]"),
+        ({"flip": 1.5}, r"flip must lie in \[0, 1\]"),
+        ({"mean": (0.5,)}, "got 1 and 3"),
+        ({"std": (0.5, 0.0, 0.5)}, "std must be a finite number > 0"),
+        ({"colour_space": "hsl"}, "colour_space must be one of"),
+    ],
+)
 def test_what_is_refused(options, words):
     with pytest.raises(InputError, match=words):
         Views(**{"size": 32, **PLAIN, **options})

@@ -40,7 +40,9 @@ def write(root, lists=True):
             Image.new("RGB", (30, 20), tuple(map(int, colours[i % 20]))).save(base / "JPEGImages" / f"{name}.jpg")
         for j, label in enumerate(CLASSES):
             if lists:
-                (base / "ImageSets" / "Main" / f"{label}_{split}.txt").write_text("".join(f"{name} {v:2d}\n" for name, v in zip(names, labels[:, j], strict=True)))
+                (base / "ImageSets" / "Main" / f"{label}_{split}.txt").write_text(
+                    "".join(f"{name} {v:2d}\n" for name, v in zip(names, labels[:, j], strict=True))
+                )
     return root
 
 
@@ -57,7 +59,9 @@ def test_lists_and_annotations_say_the_same(root, tmp_path):
         assert found.labels.shape == (n, 20)
         assert found.images.fetch(torch.arange(2)).shape == (2, 3, 16, 16)
         assert (found.labels == 0).sum() == math.ceil(n / 7)
-    assert load_split(bare / "VOCdevkit" / "VOC2007", "test", 8).images.paths[1].endswith("VOC2007/JPEGImages/t00001.jpg")
+    assert (
+        load_split(bare / "VOCdevkit" / "VOC2007", "test", 8).images.paths[1].endswith("VOC2007/JPEGImages/t00001.jpg")
+    )
 
 
 def test_damaged_layouts_are_named(tmp_path):
@@ -65,8 +69,11 @@ def test_damaged_layouts_are_named(tmp_path):
     one = base / "Annotations" / "t00003.xml"
     listed = base / "ImageSets" / "Main" / "test.txt"
     whole = listed.read_text()
-    for content, words in [("<annotation>", "t00003.xml' is not XML"), (object_xml([("unicorn", False)]), "names the class 'unicorn'"),
-                           ("<a>" + " " * 2**20 + "</a>", "which none has")]:
+    for content, words in [
+        ("<annotation>", "t00003.xml' is not XML"),
+        (object_xml([("unicorn", False)]), "names the class 'unicorn'"),
+        ("<a>" + " " * 2**20 + "</a>", "which none has"),
+    ]:
         one.write_text(content)
         with pytest.raises(InputError, match=words):
             load_split(tmp_path, "test", 8)
@@ -84,8 +91,11 @@ def test_damaged_layouts_are_named(tmp_path):
 def test_damaged_class_lists_are_named(tmp_path):
     path = write(tmp_path) / "VOCdevkit" / "VOC2007" / "ImageSets" / "Main" / "cat_test.txt"
     whole = path.read_text()
-    for content, words in [(whole.split("\n", 1)[1], "has no line for the image 't00000'"), (whole.replace("-1", " 2", 1), "must hold 1, 0 and -1, got 2"),
-                           (whole.replace("-1", " x", 1), "must be a whole number, got 'x'")]:
+    for content, words in [
+        (whole.split("\n", 1)[1], "has no line for the image 't00000'"),
+        (whole.replace("-1", " 2", 1), "must hold 1, 0 and -1, got 2"),
+        (whole.replace("-1", " x", 1), "must be a whole number, got 'x'"),
+    ]:
         path.write_text(content)
         with pytest.raises(InputError, match=words):
             load_split(tmp_path, "test", 8)
@@ -108,7 +118,9 @@ def test_eleven_point_precision():
         assert found == pytest.approx(eleven_points(score, positive), abs=1e-12)
     # by hand: the best and the worst of four positives among ten; precision 1 to recall 1/4, 4/10 beyond: (3 + 8 x 0.4) / 11
     score = torch.arange(10.0, 0, -1)
-    assert interpolated_precision(score, torch.tensor([1, 0, 0, 0, 0, 0, 0, 1, 1, 1]) == 1) == pytest.approx((3 + 8 * 0.4) / 11)
+    assert interpolated_precision(score, torch.tensor([1, 0, 0, 0, 0, 0, 0, 1, 1, 1]) == 1) == pytest.approx(
+        (3 + 8 * 0.4) / 11
+    )
     assert interpolated_precision(torch.zeros(4), torch.tensor([1, 0, 0, 0]) == 1) == 0.25  # all fall together
     assert math.isnan(interpolated_precision(score, torch.zeros(10, dtype=torch.bool)))
 
@@ -131,7 +143,10 @@ def test_both_classifiers_find_what_the_features_tell():
     assert len(costs) == 4
     assert a["map"] > 90
     assert b["map"] == pytest.approx(a["map"], abs=3)
-    each = [100 * average_precision_score((truth[:, k] == 1)[truth[:, k] != 0], svm[:, k][truth[:, k] != 0]) for k in range(4)]
+    each = [
+        100 * average_precision_score((truth[:, k] == 1)[truth[:, k] != 0], svm[:, k][truth[:, k] != 0])
+        for k in range(4)
+    ]
     assert a["map"] == pytest.approx(np.mean(each))
     one = labels[:, :1]
     hidden = torch.where(one == 0, 100 * torch.randn_like(train), train)
@@ -159,7 +174,9 @@ def test_the_command_resumes_and_keeps_its_record(root, run, monkeypatch, capsys
     monkeypatch.setattr(checkpoint, "save", interrupted)
     assert voc07.main(arguments) == 130
     done = []
-    monkeypatch.setattr(checkpoint, "save", lambda path, state: (save(path, state), done.append(len(state["found"]["costs"]))))
+    monkeypatch.setattr(
+        checkpoint, "save", lambda path, state: (save(path, state), done.append(len(state["found"]["costs"])))
+    )
     assert voc07.main(arguments) == 0
     assert done == list(range(4, 21))
     found = json.loads((run / "voc07-svm.json").read_text())
@@ -173,8 +190,12 @@ def test_the_command_resumes_and_keeps_its_record(root, run, monkeypatch, capsys
 
 
 def test_what_the_command_refuses(root, run, tmp_path, capsys):
-    for arguments, words in [([run, "--data-root", root, "--classifier", "svn"], "Did you mean 'svm'"), ([run, "--data-root", tmp_path], "VOC07 was not found"),
-                             ([run, "--data-root", root, "--epochs", "0"], "--epochs must be >= 1"), ([tmp_path, "--data-root", root], "no recipe.toml")]:
+    for arguments, words in [
+        ([run, "--data-root", root, "--classifier", "svn"], "Did you mean 'svm'"),
+        ([run, "--data-root", tmp_path], "VOC07 was not found"),
+        ([run, "--data-root", root, "--epochs", "0"], "--epochs must be >= 1"),
+        ([tmp_path, "--data-root", root], "no recipe.toml"),
+    ]:
         assert voc07.main([str(a) for a in arguments]) == 2, words
         assert words in capsys.readouterr().err
     with pytest.raises(InputError, match="class 0 must be present in 3 training images and absent in 3, got 2"):

@@ -8,8 +8,15 @@ import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 #: without these a fresh profile calls home, and a container has no sandbox to offer
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
-             "--disable-sync"]
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 def lacking(what: str) -> None:
@@ -46,7 +53,9 @@ def page(chromium):
     yield opened
     context.close()
     assert errors == []
-    assert [url for url in requests if not url.startswith(("file:", "data:", "blob:", "http://127.0.0.1", "ws://127.0.0.1"))] == []
+    assert [
+        url for url in requests if not url.startswith(("file:", "data:", "blob:", "http://127.0.0.1", "ws://127.0.0.1"))
+    ] == []
 
 
 def drag(page, slider, share: float) -> None:

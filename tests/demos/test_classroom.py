@@ -11,7 +11,9 @@ from sparseop.errors import InputError
 
 @pytest.mark.parametrize("button", [None, "Go"])
 def test_the_first_values_of_the_controls_are_there_before_anybody_moves_them(button):
-    controls = classroom.controls(rate=classroom.slider(0.0, 1.0, 0.1, 0.4, "rate"), instance={"rank": 3, "seed": 0}, button=button)
+    controls = classroom.controls(
+        rate=classroom.slider(0.0, 1.0, 0.1, 0.4, "rate"), instance={"rank": 3, "seed": 0}, button=button
+    )
     assert classroom.attempt(dict, controls) == ({"rate": 0.4, "rank": "3", "seed": "0"}, None)
     for label in ("Another instance", "rank", "seed"):
         assert label in controls.text
@@ -28,10 +30,17 @@ def test_whole_numbers(value, found):
     assert classroom.whole("seed", value, 0) == found
 
 
-@pytest.mark.parametrize(("value", "sentence"), [
-    ("", "seed must be a whole number, got ''."), ("2.5", "seed must be a whole number"), (3.5, "seed must be a whole number"),
-    (None, "seed must be a whole number"), ("-1", "seed must be >= 0 and <= 9 = the last digit, got -1."), (10, "got 10."),
-])
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        ("", "seed must be a whole number, got ''."),
+        ("2.5", "seed must be a whole number"),
+        (3.5, "seed must be a whole number"),
+        (None, "seed must be a whole number"),
+        ("-1", "seed must be >= 0 and <= 9 = the last digit, got -1."),
+        (10, "got 10."),
+    ],
+)
 def test_anything_else_is_refused_and_nothing_is_cut_off(value, sentence):
     with pytest.raises(InputError, match="seed must be") as refused:
         classroom.whole("seed", value, 0, 9, why="the last digit")

@@ -42,7 +42,9 @@ def test_every_lesson_is_there_and_driven_in_a_browser():
 def test_each_opens_with_its_question_and_says_what_to_try(path):
     tree = ast.parse(path.read_text())
     assert "?" in ast.get_docstring(tree).split("\n")[0]
-    call = next(node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "classroom.opening")
+    call = next(
+        node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "classroom.opening"
+    )
     assert ast.literal_eval(call.args[0]).rstrip().endswith("?")
     assert len(call.args[2].elts) >= 3
 
@@ -50,7 +52,9 @@ def test_each_opens_with_its_question_and_says_what_to_try(path):
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_each_is_a_well_formed_notebook(path):
-    done = subprocess.run([sys.executable, "-m", "marimo", "check", str(path)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "marimo", "check", str(path)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -64,7 +68,9 @@ def test_implicit_l1_finds_the_corrupted_entries():
     for try_this, fails in ((3, False), (16, True)):  # what the list says: the data are at fault, not descent
         case = names["solve"](1.3, -8, try_this)
         for theta in (case["limit"].theta, case["convex"].theta):
-            assert (np.linalg.norm(theta - case["problem"].theta_star) > 0.01 * np.linalg.norm(case["problem"].theta_star)) == fails
+            assert (
+                np.linalg.norm(theta - case["problem"].theta_star) > 0.01 * np.linalg.norm(case["problem"].theta_star)
+            ) == fails
     right = found["problem"].s_star == 0
     assert np.abs(names["solve"](2.0, -8, 3)["limit"].s[right]).max() > 0.1  # alpha too large: others grow too
     for extreme in ((0.0, -24, 16), (3.6, -2, 0), (3.6, -24, 20)):
@@ -155,7 +161,11 @@ def test_image_recovery_moves_the_noise_into_s_and_the_ratio_decides():
 BAD = [
     ("implicit_l1", {"log10_alpha": 1.3, "log_gamma": -8, "corrupted": 3, "rank": "50"}, "rank must be >= 0 and <= 20"),
     ("implicit_l1", {"log10_alpha": 1.3, "log_gamma": -8, "corrupted": 30}, "corrupted must be >= 0 and <= 20"),
-    ("implicit_l1", {"log10_alpha": 1.3, "log_gamma": -8, "corrupted": 3, "seed": "one"}, "seed must be a whole number"),
+    (
+        "implicit_l1",
+        {"log10_alpha": 1.3, "log_gamma": -8, "corrupted": 3, "seed": "one"},
+        "seed must be a whole number",
+    ),
     ("implicit_l1", {"log10_alpha": 1.3, "log_gamma": 1, "corrupted": 3}, "log gamma must lie in [-50, 0)"),
     ("implicit_l1", {"log10_alpha": 400, "log_gamma": -8, "corrupted": 3}, "log10 alpha must lie in [-4, 6]"),
     ("learning_rates", {"log10_alpha": 9, "tail": 0.05, "corrupted": 4}, "log10 alpha must lie in [-4, 6], got 9"),
@@ -170,11 +180,17 @@ BAD = [
     ("image_recovery", {"noise": 0.3, "log2_ratio": 9}, "log2 ratio must lie in [-6, 6], got 9."),
     ("image_recovery", {"noise": 0.3, "log2_ratio": 0, "image": "nowhere.png"}, "the image 'nowhere.png' is not there"),
     ("image_recovery", {"noise": 0.3, "log2_ratio": 0, "seed": "one"}, "seed must be a whole number"),
-    ("image_recovery", {"noise": 0.3, "log2_ratio": 0, "seed": "1" * 40}, "seed must be >= 0 and <= 9223372036854775807"),
+    (
+        "image_recovery",
+        {"noise": 0.3, "log2_ratio": 0, "seed": "1" * 40},
+        "seed must be >= 0 and <= 9223372036854775807",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("name", "parameters", "sentence"), BAD, ids=[f"{name}-{i}" for i, (name, *_) in enumerate(BAD)])
+@pytest.mark.parametrize(
+    ("name", "parameters", "sentence"), BAD, ids=[f"{name}-{i}" for i, (name, *_) in enumerate(BAD)]
+)
 def test_bad_parameters_end_in_a_friendly_sentence(name, parameters, sentence):
     shown, names = run(name, **parameters)
     assert names["found"] is None
@@ -185,11 +201,14 @@ def test_bad_parameters_end_in_a_friendly_sentence(name, parameters, sentence):
     assert "<svg role" not in shown
 
 
-@pytest.mark.parametrize(("name", "parameters"), [
-    ("implicit_l1", {"log10_alpha": 1.3, "log_gamma": -8, "corrupted": 3, "rank": "0"}),  # theta_star = 0
-    ("refinery", {"rho": 0.0, "eps": 0.3, "alpha": 0.9, "positive": "cluster", "steps": 10}),
-    ("label_noise", {"rate": 0.0, "epochs": 1}),
-])
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("implicit_l1", {"log10_alpha": 1.3, "log_gamma": -8, "corrupted": 3, "rank": "0"}),  # theta_star = 0
+        ("refinery", {"rho": 0.0, "eps": 0.3, "alpha": 0.9, "positive": "cluster", "steps": 10}),
+        ("label_noise", {"rate": 0.0, "epochs": 1}),
+    ],
+)
 def test_what_is_not_there_is_not_told_as_nan(name, parameters):
     _, names = run(name, **parameters)
     told = names["tell"](names["found"], *([1] if name == "label_noise" else []))
@@ -206,8 +225,20 @@ def served(request, tmp_path):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     log = (tmp_path / "marimo.log").open("w+")
-    command = [sys.executable, "-m", "marimo", "run", str(DEMOS / f"{request.param}.py"), "--headless", "--no-token", "--no-sandbox",
-               "--host", "127.0.0.1", "-p", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "marimo",
+        "run",
+        str(DEMOS / f"{request.param}.py"),
+        "--headless",
+        "--no-token",
+        "--no-sandbox",
+        "--host",
+        "127.0.0.1",
+        "-p",
+        str(port),
+    ]
     server = subprocess.Popen(command, stdout=log, stderr=log, cwd=DEMOS.parent)
     address = f"http://127.0.0.1:{port}"
     try:
@@ -225,7 +256,14 @@ def served(request, tmp_path):
         log.close()
 
 
-SLIDERS = {"implicit_l1": 0.9, "learning_rates": 0.9, "phase_transition": 0.9, "label_noise": 0.1, "refinery": 0.1, "image_recovery": 0.1}
+SLIDERS = {
+    "implicit_l1": 0.9,
+    "learning_rates": 0.9,
+    "phase_transition": 0.9,
+    "label_noise": 0.1,
+    "refinery": 0.1,
+    "image_recovery": 0.1,
+}
 BUTTONS = {"label_noise": "Train", "image_recovery": "Fit"}  # what takes seconds waits for a button
 
 
@@ -238,19 +276,30 @@ def test_a_dragged_slider_redraws_the_picture(served, page, request):
     before = picture.inner_html()
     handle = page.get_by_role("slider").first
     knob, track = handle.bounding_box(), handle.locator("xpath=ancestor::*[@dir]").bounding_box()
-    middle, target = knob["y"] + knob["height"] / 2, track["x"] + SLIDERS[request.node.callspec.params["served"]] * track["width"]
+    middle, target = (
+        knob["y"] + knob["height"] / 2,
+        track["x"] + SLIDERS[request.node.callspec.params["served"]] * track["width"],
+    )
     page.mouse.move(knob["x"] + knob["width"] / 2, middle)
     page.mouse.down()
     for step in range(1, 6):
         page.mouse.move(knob["x"] + (target - knob["x"]) * step / 5, middle)
     button = BUTTONS.get(request.node.callspec.params["served"])
     if button is None:
-        page.wait_for_function("before => [...document.querySelectorAll('svg[role=img]')].at(-1)?.innerHTML !== before", arg=before, timeout=180_000)
+        page.wait_for_function(
+            "before => [...document.querySelectorAll('svg[role=img]')].at(-1)?.innerHTML !== before",
+            arg=before,
+            timeout=180_000,
+        )
         page.mouse.up()  # it followed the hand before the hand let go
     else:
         page.mouse.up()
         page.get_by_role("button", name=button).click()
-        page.wait_for_function("before => [...document.querySelectorAll('svg[role=img]')].at(-1)?.innerHTML !== before", arg=before, timeout=180_000)
+        page.wait_for_function(
+            "before => [...document.querySelectorAll('svg[role=img]')].at(-1)?.innerHTML !== before",
+            arg=before,
+            timeout=180_000,
+        )
     page.set_viewport_size({"width": 360, "height": 740})
     page.wait_for_timeout(300)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
@@ -269,7 +318,9 @@ def test_a_bad_number_typed_into_a_field_gets_a_sentence_and_a_good_one_the_pict
     rank = page.get_by_role("textbox").nth(2)
     rank.fill("50")
     rank.press("Enter")
-    page.get_by_text("rank must be >= 0 and <= 20 = the smaller of observations and parameters, got 50.").wait_for(timeout=60_000)
+    page.get_by_text("rank must be >= 0 and <= 20 = the smaller of observations and parameters, got 50.").wait_for(
+        timeout=60_000
+    )
     assert picture.count() == 0
     assert page.get_by_text("Traceback").count() == 0
     rank.fill("2")

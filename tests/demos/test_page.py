@@ -13,7 +13,9 @@ PAGE = Path(__file__).resolve().parents[2] / "demos" / "index.html"
 
 def hold_to_the_library(state):
     """Compare everything the page shows with the library, on the page's own J and y."""
-    problem = LinearProblem(state["problem"]["J"], state["problem"]["y"], state["problem"]["theta_star"], state["problem"]["s_star"])
+    problem = LinearProblem(
+        state["problem"]["J"], state["problem"]["y"], state["problem"]["theta_star"], state["problem"]["s_star"]
+    )
     alpha, gamma = state["alpha"], state["gamma"]
     limit = flow_limit(problem, alpha=alpha, gamma=gamma)
     convex = solve_convex(problem, state["lam"])
@@ -24,7 +26,9 @@ def hold_to_the_library(state):
     times = np.array(state["flow"]["t"])
     late = times > 1e-3
     path = gradient_flow(problem, alpha=alpha, gamma=gamma, times=times[late])
-    np.testing.assert_allclose(np.array(state["flow"]["s"])[late], path.s, rtol=0, atol=0.01 * np.abs(problem.y).max())  # half a pixel or so
+    np.testing.assert_allclose(
+        np.array(state["flow"]["s"])[late], path.s, rtol=0, atol=0.01 * np.abs(problem.y).max()
+    )  # half a pixel or so
     for s, h in state["h"]:
         assert h == pytest.approx(implicit_regularizer(s, gamma), rel=1e-10, abs=1e-15)
     return problem, limit, convex
@@ -37,8 +41,10 @@ def test_dragging_the_sliders_gives_the_librarys_numbers(page, dragged):
     for alpha, gamma, k in [(0.36, 0.73, 0.15), (0.9, 0.2, 0.3), (0.05, 0.95, 0.6), (1.0, 0.0, 1.0), (0.0, 1.0, 0.0)]:
         for name, share in (("alpha", alpha), ("gamma", gamma), ("k", k)):
             dragged(page, page.locator(f"#{name}"), share)
-        page.wait_for_function("() => Math.abs(Math.log10(state.alpha) - document.getElementById('alpha').value) < 1e-12 "
-                               "&& state.L === -document.getElementById('gamma').value")
+        page.wait_for_function(
+            "() => Math.abs(Math.log10(state.alpha) - document.getElementById('alpha').value) < 1e-12 "
+            "&& state.L === -document.getElementById('gamma').value"
+        )
         state = page.evaluate("state")
         _, limit, convex = hold_to_the_library(state)
         wrong = int(np.count_nonzero(state["problem"]["s_star"]))
@@ -58,7 +64,11 @@ def test_what_the_try_list_says_happens(page):
     def error(address):
         page.goto("about:blank")
         page.goto(PAGE.as_uri() + address)
-        return float(page.locator("#off").inner_text()), float(page.locator("#apart").inner_text()), page.evaluate("state")
+        return (
+            float(page.locator("#off").inner_text()),
+            float(page.locator("#apart").inner_text()),
+            page.evaluate("state"),
+        )
 
     percent, apart, state = error("")
     assert percent < 0.1
@@ -96,14 +106,20 @@ def test_another_instance_and_the_address_that_leads_back_to_it(page):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize(("address", "sentence"), [
-    ("#alpha=99", "alpha must be a number from 0 to 3.6, got “99”."),
-    ("#gamma=tiny", "gamma must be a number from -24 to -2, got “tiny”."),
-    ("#k=2.5", "k must be a whole number from 0 to 20, got “2.5”."),
-    ("#seed=-1", "seed must be a whole number from 0 to 4294967295, got “-1”."),
-    ("#alhpa=1", "there is no parameter “alhpa”; there are alpha, gamma, k and seed."),
-    ("#k=<img src=x onerror=alert(1)>", "k must be a whole number from 0 to 20, got “<img src=x onerror=alert(1)>”."),
-])
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        ("#alpha=99", "alpha must be a number from 0 to 3.6, got “99”."),
+        ("#gamma=tiny", "gamma must be a number from -24 to -2, got “tiny”."),
+        ("#k=2.5", "k must be a whole number from 0 to 20, got “2.5”."),
+        ("#seed=-1", "seed must be a whole number from 0 to 4294967295, got “-1”."),
+        ("#alhpa=1", "there is no parameter “alhpa”; there are alpha, gamma, k and seed."),
+        (
+            "#k=<img src=x onerror=alert(1)>",
+            "k must be a whole number from 0 to 20, got “<img src=x onerror=alert(1)>”.",
+        ),
+    ],
+)
 def test_a_bad_address_is_told_in_a_sentence(page, address, sentence):
     page.goto(PAGE.as_uri() + address)
     assert page.locator("#trouble").inner_text() == sentence
@@ -118,7 +134,10 @@ def test_it_fits_the_screen_in_light_and_dark(page, scheme, width):
     page.set_viewport_size({"width": width, "height": 740})
     page.goto(PAGE.as_uri())
     assert page.evaluate("document.documentElement.scrollWidth") <= width  # nothing to scroll sideways
-    assert all(box["height"] >= 30 for box in (page.locator(f"#{name}").bounding_box() for name in ("alpha", "gamma", "k", "another")))  # a thumb's width
+    assert all(
+        box["height"] >= 30
+        for box in (page.locator(f"#{name}").bounding_box() for name in ("alpha", "gamma", "k", "another"))
+    )  # a thumb's width
     colors = page.evaluate("""['body', '#lam', '#alpha-value', 'aside li'].map(name => document.querySelector(name)).map(element =>
         [getComputedStyle(element).color, getComputedStyle(document.body).backgroundColor])""")
     for ink, paper in colors:
@@ -129,6 +148,7 @@ def contrast(first, second):
     def luminance(color):
         parts = np.array([float(x) for x in re.findall(r"[\d.]+", color)[:3]]) / 255
         return np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4) @ (0.2126, 0.7152, 0.0722)
+
     low, high = sorted((luminance(first), luminance(second)))
     return (high + 0.05) / (low + 0.05)
 

@@ -31,7 +31,9 @@ def test_kkt_conditions_hold_to_rounding(rank, sparsity, lam):
 
 
 @pytest.mark.parametrize("solver", ["ECOS", "CLARABEL"])
-@pytest.mark.parametrize(("n", "p", "rank", "sparsity", "lam"), [(30, 45, 6, 4, 0.1), (30, 20, 20, 5, 0.03), (12, 40, 12, 3, 1.0)])
+@pytest.mark.parametrize(
+    ("n", "p", "rank", "sparsity", "lam"), [(30, 45, 6, 4, 0.1), (30, 20, 20, 5, 0.03), (12, 40, 12, 3, 1.0)]
+)
 def test_agrees_with_general_solvers_on_the_printed_program(solver, n, p, rank, sparsity, lam):
     """They minimise over (theta, s) with J itself; ours over b with the factor. The objective is strictly convex in theta."""
     problem = gaussian_problem(n, p, rank, sparsity, seed=1)
@@ -63,7 +65,9 @@ def test_matches_support_vector_regression():
     from sklearn.svm import LinearSVR
 
     problem = gaussian_problem(25, 8, 4, 5, seed=3)
-    machine = LinearSVR(epsilon=0.0, C=0.2, fit_intercept=False, tol=1e-8, max_iter=1_000_000, random_state=0).fit(problem.J, problem.y)
+    machine = LinearSVR(epsilon=0.0, C=0.2, fit_intercept=False, tol=1e-8, max_iter=1_000_000, random_state=0).fit(
+        problem.J, problem.y
+    )
     solution = solve_convex(problem, 0.2)
     theirs = 0.5 * machine.coef_ @ machine.coef_ + 0.2 * np.abs(problem.y - problem.J @ machine.coef_).sum()
     assert solution.objective <= theirs * (1 + 1e-12)
@@ -72,7 +76,9 @@ def test_matches_support_vector_regression():
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1e-3, 1.0, 1e3, 1e6])
-@pytest.mark.parametrize(("n", "p", "rank", "sparsity"), [(1, 5, 1, 1), (30, 5, 5, 3), (30, 60, 30, 3), (30, 60, 5, 0), (60, 90, 50, 30)])
+@pytest.mark.parametrize(
+    ("n", "p", "rank", "sparsity"), [(1, 5, 1, 1), (30, 5, 5, 3), (30, 60, 30, 3), (30, 60, 5, 0), (60, 90, 50, 30)]
+)
 def test_any_scale_of_J_and_lam(n, p, rank, sparsity, scale):
     """Optimal wherever float64 can show it; beyond lam |J|^2 / |y| of about 1e18 the status says where it cannot."""
     base = gaussian_problem(n, p, rank, sparsity, seed=3)
@@ -147,15 +153,18 @@ def test_a_hundred_thousand_observations_in_factors():
     np.testing.assert_allclose(solution.s, s, atol=1e-9)
 
 
-@pytest.mark.parametrize(("arguments", "words"), [
-    ({"lam": 0.0}, "lam must be a finite number > 0, got 0.0"),
-    ({"lam": -1.0}, "lam must be a finite number > 0"),
-    ({"lam": np.nan}, "lam must be a finite number > 0, got nan"),
-    ({"lam": "x"}, "lam must be a real number, got 'x'"),
-    ({"lam": 1.0, "solver": "ecos"}, "Did you mean 'ECOS'"),
-    ({"lam": 1.0, "tol": 0.0}, "tol must lie in"),
-    ({"lam": 1.0, "max_iter": 0}, "max_iter must be >= 1"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"lam": 0.0}, "lam must be a finite number > 0, got 0.0"),
+        ({"lam": -1.0}, "lam must be a finite number > 0"),
+        ({"lam": np.nan}, "lam must be a finite number > 0, got nan"),
+        ({"lam": "x"}, "lam must be a real number, got 'x'"),
+        ({"lam": 1.0, "solver": "ecos"}, "Did you mean 'ECOS'"),
+        ({"lam": 1.0, "tol": 0.0}, "tol must lie in"),
+        ({"lam": 1.0, "max_iter": 0}, "max_iter must be >= 1"),
+    ],
+)
 def test_bad_arguments(arguments, words):
     with pytest.raises(InputError, match=words.replace("(", r"\(")):
         solve_convex(gaussian_problem(5, 8, 2, 1, seed=0), **arguments)

@@ -62,7 +62,9 @@ def test_first_order_approach_to_the_flow_limit(alpha):
     errors = []
     for wanted in accuracy:
         tau = accurate_step_size(problem, alpha=alpha, gamma=GAMMA, accuracy=wanted)
-        run = gradient_descent(problem, alpha=alpha, gamma=GAMMA, step_size=tau, max_iter=3_000_000, tol=1e-9 if alpha > 40 else 1e-5)
+        run = gradient_descent(
+            problem, alpha=alpha, gamma=GAMMA, step_size=tau, max_iter=3_000_000, tol=1e-9 if alpha > 40 else 1e-5
+        )
         assert run.converged
         errors.append(distance(run.theta, limit.theta))
     orders = np.diff(np.log(errors)) / np.diff(np.log(accuracy))
@@ -93,7 +95,9 @@ def test_the_mean_drift_is_the_predicted_one():
 def test_too_large_a_step_is_reported_not_returned():
     problem = gaussian_problem(20, 40, 3, 3, seed=1)
     for tau in (1.0, 1e-2, 1e10, 1e150):
-        run = gradient_descent(problem, alpha=1000, gamma=GAMMA, step_size=tau, max_iter=10_000, tol=1e-9, record_every=7)
+        run = gradient_descent(
+            problem, alpha=1000, gamma=GAMMA, step_size=tau, max_iter=10_000, tol=1e-9, record_every=7
+        )
         assert run.status == "diverged"
         assert not run.converged
         assert run.iterations < 10_000
@@ -113,7 +117,11 @@ def test_the_trajectory():
         np.testing.assert_array_equal(run.trajectory.u[row], short.u)
         np.testing.assert_array_equal(run.trajectory.theta[row], short.theta)
         assert run.trajectory.residual[row] == pytest.approx(short.residual)
-    assert gradient_descent(problem, max_iter=20, record_every=10, **options).trajectory.iterations.tolist() == [0, 10, 20]
+    assert gradient_descent(problem, max_iter=20, record_every=10, **options).trajectory.iterations.tolist() == [
+        0,
+        10,
+        20,
+    ]
     assert gradient_descent(problem, max_iter=0, record_every=3, **options).trajectory.iterations.tolist() == [0]
     # longer than one compiled chunk
     long = gradient_descent(gaussian_problem(2, 2, 1, 1, seed=0), max_iter=3_000_001, record_every=500_000, **options)
@@ -152,11 +160,22 @@ def test_a_million_steps_take_about_a_second():
     assert min(seconds) < 2
 
 
-@pytest.mark.parametrize(("change", "named"), [
-    ({"alpha": 0}, "alpha"), ({"gamma": 1}, "gamma"), ({"gamma": 0}, "gamma"), ({"step_size": 0}, "step_size"),
-    ({"step_size": np.nan}, "step_size"), ({"max_iter": -1}, "max_iter"), ({"max_iter": 1.5}, "max_iter"), ({"tol": -1}, "tol"),
-    ({"tol": np.nan}, "tol"), ({"record_every": 0}, "record_every"), ({"record_every": 0.5}, "record_every"),
-])
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"alpha": 0}, "alpha"),
+        ({"gamma": 1}, "gamma"),
+        ({"gamma": 0}, "gamma"),
+        ({"step_size": 0}, "step_size"),
+        ({"step_size": np.nan}, "step_size"),
+        ({"max_iter": -1}, "max_iter"),
+        ({"max_iter": 1.5}, "max_iter"),
+        ({"tol": -1}, "tol"),
+        ({"tol": np.nan}, "tol"),
+        ({"record_every": 0}, "record_every"),
+        ({"record_every": 0.5}, "record_every"),
+    ],
+)
 def test_bad_arguments(change, named):
     arguments = {"alpha": 1.0, "gamma": 0.1, "max_iter": 10, "tol": 0.0} | change
     with pytest.raises(InputError, match=named):

@@ -108,8 +108,11 @@ def test_identities_at_extreme_alpha_and_gamma(alpha, log_gamma):
 @pytest.mark.parametrize("alpha", EXTREME)
 def test_badly_scaled_data_converge(scale, alpha):
     base = gaussian_problem(30, 20, 6, 5, seed=2)
-    for problem in (LinearProblem(scale * base.J, base.y), LinearProblem(base.J, scale * base.y),
-                    LinearProblem(base.J * np.geomspace(1 / scale, scale, 30)[:, None], base.y)):
+    for problem in (
+        LinearProblem(scale * base.J, base.y),
+        LinearProblem(base.J, scale * base.y),
+        LinearProblem(base.J * np.geomspace(1 / scale, scale, 30)[:, None], base.y),
+    ):
         limit = flow_limit(problem, alpha=alpha, gamma=GAMMA)
         assert limit.status == "converged"
         assert limit.residual <= 1e-11 * np.abs(problem.y).max() * max(1, scale)
@@ -134,9 +137,15 @@ def test_random_problems_at_random_extremes():
         n, p = int(rng.integers(1, 60)), int(rng.integers(1, 80))
         base = gaussian_problem(n, p, int(rng.integers(0, min(n, p) + 1)), int(rng.integers(0, n + 1)), seed=seed)
         J, y = base.J, base.y
-        rows, columns, noise = 10 ** rng.uniform(-6, 6, (n, 1)), 10 ** rng.uniform(-3, 3, (1, p)), rng.standard_normal(n)
+        rows, columns, noise = (
+            10 ** rng.uniform(-6, 6, (n, 1)),
+            10 ** rng.uniform(-3, 3, (1, p)),
+            rng.standard_normal(n),
+        )
         J, y = [(J, y), (J * 10 ** rng.uniform(-6, 6), y), (J * rows, y), (J * columns, y), (J, 1e6 * noise)][seed % 5]
-        limit = flow_limit(LinearProblem(J, y), alpha=10 ** rng.uniform(-6, 6), gamma=float(np.exp(-(10 ** rng.uniform(-3, 2.87)))))
+        limit = flow_limit(
+            LinearProblem(J, y), alpha=10 ** rng.uniform(-6, 6), gamma=float(np.exp(-(10 ** rng.uniform(-3, 2.87))))
+        )
         assert limit.status == "converged"
         assert limit.residual <= 1e-11 * np.abs(y).max()
         assert limit.mismatch <= 1e-11
@@ -310,7 +319,9 @@ def test_symmetries_of_the_limit(size, log_alpha, log_gamma):
     same(flow_limit(LinearProblem(J @ Q, y), alpha=alpha, gamma=gamma), Q.T @ limit.theta, limit.s)
     order, signs = rng.permutation(n), rng.choice([-1.0, 1.0], n)
     same(flow_limit(LinearProblem(J[order], y[order]), alpha=alpha, gamma=gamma), limit.theta, limit.s[order])
-    same(flow_limit(LinearProblem(signs[:, None] * J, signs * y), alpha=alpha, gamma=gamma), limit.theta, signs * limit.s)
+    same(
+        flow_limit(LinearProblem(signs[:, None] * J, signs * y), alpha=alpha, gamma=gamma), limit.theta, signs * limit.s
+    )
     # (J, y, alpha, gamma^2) -> (c J, d y, alpha c^2/d, d gamma^2): theta d/c, s d
     c, d = 10 ** rng.uniform(-2, 2), 10 ** rng.uniform(-2, 0)
     scaled = flow_limit(LinearProblem(c * J, d * y), alpha=alpha * c * c / d, gamma=gamma * np.sqrt(d))
@@ -318,10 +329,22 @@ def test_symmetries_of_the_limit(size, log_alpha, log_gamma):
 
 
 @pytest.mark.parametrize("call", [flow_limit, lambda *a, **k: gradient_flow(*a, times=[1.0], **k)])
-@pytest.mark.parametrize(("alpha", "gamma", "named"), [
-    (0, 0.1, "alpha"), (-1, 0.1, "alpha"), (np.nan, 0.1, "alpha"), (np.inf, 0.1, "alpha"), ("x", 0.1, "alpha"),
-    (1, 0, "gamma"), (1, 1, "gamma"), (1, -0.1, "gamma"), (1, np.nan, "gamma"), (1, 2, "gamma"), (1, None, "gamma"),
-])
+@pytest.mark.parametrize(
+    ("alpha", "gamma", "named"),
+    [
+        (0, 0.1, "alpha"),
+        (-1, 0.1, "alpha"),
+        (np.nan, 0.1, "alpha"),
+        (np.inf, 0.1, "alpha"),
+        ("x", 0.1, "alpha"),
+        (1, 0, "gamma"),
+        (1, 1, "gamma"),
+        (1, -0.1, "gamma"),
+        (1, np.nan, "gamma"),
+        (1, 2, "gamma"),
+        (1, None, "gamma"),
+    ],
+)
 def test_bad_alpha_and_gamma(call, alpha, gamma, named):
     with pytest.raises(InputError, match=named):
         call(gaussian_problem(4, 5, 2, 1, seed=0), alpha=alpha, gamma=gamma)

@@ -23,11 +23,11 @@ def test_bounds_and_invariances(seed, n, p, data):
 
 def test_by_hand():
     zero = np.zeros(4)
-    assert coherence(LinearProblem(np.ones((4, 3)), zero)) == pytest.approx(1)           # flat: the least coherent
-    assert coherence(LinearProblem([[1.0], [0], [0], [0]], zero)) == pytest.approx(4)    # N / r: a column is an axis
+    assert coherence(LinearProblem(np.ones((4, 3)), zero)) == pytest.approx(1)  # flat: the least coherent
+    assert coherence(LinearProblem([[1.0], [0], [0], [0]], zero)) == pytest.approx(4)  # N / r: a column is an axis
     assert coherence(LinearProblem([[3.0], [4.0], [0], [0]], zero)) == pytest.approx(4 * 16 / 25)
-    assert coherence(LinearProblem(np.eye(4), zero)) == pytest.approx(1)                 # r = N
-    assert coherence(LinearProblem(np.zeros((4, 2)), zero)) == 1                         # J = 0, by convention
+    assert coherence(LinearProblem(np.eye(4), zero)) == pytest.approx(1)  # r = N
+    assert coherence(LinearProblem(np.zeros((4, 2)), zero)) == 1  # J = 0, by convention
     assert coherence(LinearProblem([[5.0]], [1.0])) == pytest.approx(1)
 
 
@@ -58,7 +58,9 @@ def test_the_bounds_on_rho_behind_both_conditions(seed, rank, k):
 
 def test_a_hundred_thousand_observations():
     rng = np.random.default_rng(0)
-    problem = LinearProblem.from_factors(rng.standard_normal((100_000, 20)), rng.standard_normal((20, 50)), np.zeros(100_000))
+    problem = LinearProblem.from_factors(
+        rng.standard_normal((100_000, 20)), rng.standard_normal((20, 50)), np.zeros(100_000)
+    )
     assert 1 < coherence(problem) < 5
     assert incoherence_condition(problem, 5).holds
 

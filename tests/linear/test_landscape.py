@@ -30,7 +30,11 @@ def saddle(problem, off, rng):
 
 
 def random_point(problem, rng):
-    return rng.standard_normal(problem.n_params), rng.standard_normal(problem.n_samples), rng.standard_normal(problem.n_samples)
+    return (
+        rng.standard_normal(problem.n_params),
+        rng.standard_normal(problem.n_samples),
+        rng.standard_normal(problem.n_samples),
+    )
 
 
 @settings(max_examples=20, deadline=None)
@@ -48,8 +52,11 @@ def test_derivatives_against_finite_differences(n, p, seed):
     slope = [(objective(problem, *at(point + e)) - objective(problem, *at(point - e))) / (2 * h) for e in steps]
     exact = np.concatenate(gradient(problem, *at(point)))
     np.testing.assert_allclose(exact, slope, rtol=1e-6, atol=1e-6 * (1 + np.abs(exact).max()))
-    curvature = [(np.concatenate(gradient(problem, *at(point + e))) - np.concatenate(gradient(problem, *at(point - e)))) / (2 * h)
-                 for e in steps]
+    curvature = [
+        (np.concatenate(gradient(problem, *at(point + e))) - np.concatenate(gradient(problem, *at(point - e))))
+        / (2 * h)
+        for e in steps
+    ]
     exact = hessian(problem, *at(point))
     np.testing.assert_allclose(exact, curvature, rtol=1e-6, atol=1e-6 * (1 + np.abs(exact).max()))
     assert (exact == exact.T).all()
@@ -62,8 +69,14 @@ def test_quadratic_form_is_b2_and_not_the_printed_blocks():
     J, r = problem.J, problem.J @ theta + u * u - v * v - problem.y
     dt, du, dv = random_point(problem, rng)
     d = np.concatenate([dt, du, dv])
-    b2 = (np.sum((J @ dt) ** 2) + 4 * np.sum((u * du) ** 2) + 4 * np.sum((v * dv) ** 2) + 2 * r @ (du * du - dv * dv)
-          + 4 * (J @ dt) @ (u * du - v * dv) - 8 * (u * du) @ (v * dv))
+    b2 = (
+        np.sum((J @ dt) ** 2)
+        + 4 * np.sum((u * du) ** 2)
+        + 4 * np.sum((v * dv) ** 2)
+        + 2 * r @ (du * du - dv * dv)
+        + 4 * (J @ dt) @ (u * du - v * dv)
+        - 8 * (u * du) @ (v * dv)
+    )
     H = hessian(problem, theta, u, v)
     assert d @ H @ d == pytest.approx(b2)
     np.testing.assert_allclose(H[6:10, 10:], -4 * np.diag(u * v))  # printed: -2 diag(v*u)
@@ -121,10 +134,15 @@ def test_the_flow_ends_in_a_global_minimum():
 
 
 @pytest.mark.parametrize("call", [objective, gradient, hessian, classify_critical_point])
-@pytest.mark.parametrize(("bad", "named"), [
-    ((np.zeros(4), np.zeros(4), np.zeros(4)), "theta"), ((np.zeros(5), np.zeros(5), np.zeros(4)), "u"),
-    ((np.zeros(5), np.zeros(4), np.full(4, np.nan)), "v"), ((np.zeros(5), np.zeros((4, 1)), np.zeros(4)), "u"),
-])
+@pytest.mark.parametrize(
+    ("bad", "named"),
+    [
+        ((np.zeros(4), np.zeros(4), np.zeros(4)), "theta"),
+        ((np.zeros(5), np.zeros(5), np.zeros(4)), "u"),
+        ((np.zeros(5), np.zeros(4), np.full(4, np.nan)), "v"),
+        ((np.zeros(5), np.zeros((4, 1)), np.zeros(4)), "u"),
+    ],
+)
 def test_bad_points(call, bad, named):
     with pytest.raises(InputError, match=f"^{named} must"):
         call(gaussian_problem(4, 5, 2, 1, seed=0), *bad)

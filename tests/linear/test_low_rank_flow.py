@@ -98,7 +98,10 @@ def test_without_g_and_h_the_corruption_stays():
     assert problem.error(alone.X) > 0.05
 
 
-@pytest.mark.parametrize(("diagonal", "width"), [([1.0, 0.01], 2), ([1.0, 0.3, 0.05], 3), ([2.0, 2.0, 1.0], 1), ([-1.0, -1.0], 2), ([0.0, 0.0], 2)])
+@pytest.mark.parametrize(
+    ("diagonal", "width"),
+    [([1.0, 0.01], 2), ([1.0, 0.3, 0.05], 3), ([2.0, 2.0, 1.0], 1), ([-1.0, -1.0], 2), ([0.0, 0.0], 2)],
+)
 def test_without_g_and_h_a_saddle_is_no_end(diagonal, width):
     """The flow lingers where the largest eigenvalues have grown and small ones have not; and a Y without positive ones is fitted at once."""
     flow = low_rank_flow(LowRankProblem(np.diag(diagonal)), sparse=False, width=width, tol=1e-5)
@@ -113,13 +116,16 @@ def test_a_step_limit_is_said():
     assert flow.residual > 1e-2
 
 
-@pytest.mark.parametrize(("arguments", "words"), [
-    ({"alpha": 0}, "alpha must be a finite number > 0, got 0."),
-    ({"gamma": 1e-20}, "gamma must lie in [1e-12, 1), got 1e-20."),
-    ({"width": 11}, "width must be >= 1 and <= 10 = size of Y, got 11."),
-    ({"tol": 2}, "tol must lie in (0, 1), got 2."),
-    ({"max_steps": 0}, "max_steps must be >= 1, got 0."),
-])
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"alpha": 0}, "alpha must be a finite number > 0, got 0."),
+        ({"gamma": 1e-20}, "gamma must lie in [1e-12, 1), got 1e-20."),
+        ({"width": 11}, "width must be >= 1 and <= 10 = size of Y, got 11."),
+        ({"tol": 2}, "tol must lie in (0, 1), got 2."),
+        ({"max_steps": 0}, "max_steps must be >= 1, got 0."),
+    ],
+)
 def test_what_is_refused(arguments, words):
     with pytest.raises(InputError) as caught:
         low_rank_flow(gaussian_low_rank(10, 1, 0.1, seed=0), **arguments)

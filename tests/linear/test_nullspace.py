@@ -15,7 +15,7 @@ def by_vertices(U, support):
     A, C, r = U[inside], U[~inside], U.shape[1]
     best = 0.0
     for rows in itertools.combinations(range(len(C)), r - 1):
-        null = np.linalg.svd(C[list(rows)])[2][len(rows):] if rows else np.eye(r)
+        null = np.linalg.svd(C[list(rows)])[2][len(rows) :] if rows else np.eye(r)
         if len(null) == 1 and np.abs(C @ null[0]).sum() > 1e-12:
             best = max(best, np.abs(A @ null[0]).sum() / np.abs(C @ null[0]).sum())
     return best
@@ -57,7 +57,9 @@ def test_large_supports_get_a_bracket_that_says_so():
 
 def test_no_program_is_solved_on_a_large_problem():
     rng = np.random.default_rng(0)
-    problem = LinearProblem.from_factors(rng.standard_normal((40_000, 8)), rng.standard_normal((8, 20)), np.zeros(40_000))
+    problem = LinearProblem.from_factors(
+        rng.standard_normal((40_000, 8)), rng.standard_normal((8, 20)), np.zeros(40_000)
+    )
     found = null_space_constant(problem, range(30))
     assert found.programs == 0
     assert 0 < found.lower < found.upper < 0.01
@@ -65,17 +67,17 @@ def test_no_program_is_solved_on_a_large_problem():
 
 def test_by_hand():
     one = LinearProblem([[3.0], [1.0], [-2.0]], np.zeros(3))
-    assert null_space_constant(one, [0]).upper == pytest.approx(1.0)       # 3 / (1 + 2)
-    assert null_space_constant(one, [1]).lower == pytest.approx(0.2)       # 1 / 5
-    assert null_space_constant(one, [0, 1]).lower == pytest.approx(2.0)    # 4 / 2
-    assert null_space_constant(one, [0, 1, 2]).lower == np.inf             # nothing outside
+    assert null_space_constant(one, [0]).upper == pytest.approx(1.0)  # 3 / (1 + 2)
+    assert null_space_constant(one, [1]).lower == pytest.approx(0.2)  # 1 / 5
+    assert null_space_constant(one, [0, 1]).lower == pytest.approx(2.0)  # 4 / 2
+    assert null_space_constant(one, [0, 1, 2]).lower == np.inf  # nothing outside
     assert null_space_constant(one, []).upper == 0
     assert null_space_constant(LinearProblem(np.eye(3), np.zeros(3)), [1]).upper == np.inf
     assert null_space_constant(LinearProblem(np.zeros((3, 2)), np.zeros(3)), [0, 2]).upper == 0  # J = 0
     twice = LinearProblem([[1.0, 0], [1, 0], [0, 1], [0, 1], [0, 0]], np.zeros(5))
-    assert null_space_constant(twice, [0]).upper == pytest.approx(1.0)     # a duplicate row
+    assert null_space_constant(twice, [0]).upper == pytest.approx(1.0)  # a duplicate row
     assert null_space_constant(twice, [0, 2]).upper == pytest.approx(1.0)
-    assert null_space_constant(twice, [4]).upper == 0                      # a zero row
+    assert null_space_constant(twice, [4]).upper == 0  # a zero row
     assert null_space_constant(twice, [0, 1]).lower == np.inf
 
 
@@ -92,15 +94,18 @@ def test_invariances_and_monotonicity(seed, scale):
     assert null_space_constant(problem, np.flatnonzero(mask)[:-1]).upper <= rho * (1 + 1e-7)
 
 
-@pytest.mark.parametrize(("support", "message"), [
-    ([5], r"support must hold indices from 0 to 4, got 5 to 5\."),
-    ([-1, 2], r"support must hold indices from 0 to 4, got -1 to 2\."),
-    ([1, 1], r"support must not repeat an index\."),
-    ([0.5], "support must be a list of indices or a boolean mask of 5 entries"),
-    ([[0, 1]], "support must be a list of indices"),
-    ([True, False], r"support must have one entry per row of J \(5\) where it is a mask, got 2\."),
-    (None, "support must be given for a problem without s_star"),
-])
+@pytest.mark.parametrize(
+    ("support", "message"),
+    [
+        ([5], r"support must hold indices from 0 to 4, got 5 to 5\."),
+        ([-1, 2], r"support must hold indices from 0 to 4, got -1 to 2\."),
+        ([1, 1], r"support must not repeat an index\."),
+        ([0.5], "support must be a list of indices or a boolean mask of 5 entries"),
+        ([[0, 1]], "support must be a list of indices"),
+        ([True, False], r"support must have one entry per row of J \(5\) where it is a mask, got 2\."),
+        (None, "support must be given for a problem without s_star"),
+    ],
+)
 def test_bad_supports(support, message):
     problem = LinearProblem(np.ones((5, 2)), np.ones(5))
     with pytest.raises(InputError, match=message):

@@ -28,7 +28,9 @@ def test_warm_start_saves_iterations():
     assert sum(solution.iterations for solution in path) < 0.7 * sum(cold)
 
 
-@pytest.mark.parametrize(("lams", "words"), [([], "must not be empty"), ([1.0, 0.0], "got .*0.0.* at index 1"), (3.0, "shape")])
+@pytest.mark.parametrize(
+    ("lams", "words"), [([], "must not be empty"), ([1.0, 0.0], "got .*0.0.* at index 1"), (3.0, "shape")]
+)
 def test_bad_paths(lams, words):
     with pytest.raises(InputError, match=words):
         solve_path(gaussian_problem(5, 8, 2, 1, seed=0), lams)

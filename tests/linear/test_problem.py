@@ -64,21 +64,30 @@ def test_ground_truth_must_be_recoverable():
         ground_truth(LinearProblem(problem.J, problem.y))
 
 
-@pytest.mark.parametrize(("build", "words"), [
-    (lambda: LinearProblem(np.ones((3, 2)), np.ones(2)), r"y must have shape \(3\) \(one entry per row of J\), got \(2,\)"),
-    (lambda: LinearProblem(np.ones(3), np.ones(3)), r"J must have shape \(any, any\), got \(3,\)"),
-    (lambda: LinearProblem([[1.0, np.nan]], [1.0]), r"J must be finite, got nan at index \(0, 1\)"),
-    (lambda: LinearProblem([[1.0]], [np.inf]), "y must be finite, got inf at index 0"),
-    (lambda: LinearProblem(np.ones((0, 3)), []), "J must not be empty"),
-    (lambda: LinearProblem([["a"]], [1.0]), "J must be an array of real numbers"),
-    (lambda: LinearProblem([[1.0]], [1.0], theta_star=[1.0, 2.0]), "theta_star must have shape"),
-    (lambda: LinearProblem([[1.0]], [1.0], s_star=[[1.0]]), "s_star must have shape"),
-    (lambda: LinearProblem.from_factors(np.ones((3, 2)), np.ones((3, 4)), np.ones(3)), "B must have shape"),
-    (lambda: gaussian_problem(5, 4, 5, 1, seed=0), r"rank must be >= 0 and <= 4 = min\(n_samples, n_params\), got 5"),
-    (lambda: gaussian_problem(5, 4, 2, 6, seed=0), "sparsity must be >= 0 and <= 5 = n_samples, got 6"),
-    (lambda: gaussian_problem(0, 4, 0, 0, seed=0), "n_samples must be >= 1"),
-    (lambda: gaussian_problem(5, 4, 1.5, 0, seed=0), "rank must be a whole number"),
-])
+@pytest.mark.parametrize(
+    ("build", "words"),
+    [
+        (
+            lambda: LinearProblem(np.ones((3, 2)), np.ones(2)),
+            r"y must have shape \(3\) \(one entry per row of J\), got \(2,\)",
+        ),
+        (lambda: LinearProblem(np.ones(3), np.ones(3)), r"J must have shape \(any, any\), got \(3,\)"),
+        (lambda: LinearProblem([[1.0, np.nan]], [1.0]), r"J must be finite, got nan at index \(0, 1\)"),
+        (lambda: LinearProblem([[1.0]], [np.inf]), "y must be finite, got inf at index 0"),
+        (lambda: LinearProblem(np.ones((0, 3)), []), "J must not be empty"),
+        (lambda: LinearProblem([["a"]], [1.0]), "J must be an array of real numbers"),
+        (lambda: LinearProblem([[1.0]], [1.0], theta_star=[1.0, 2.0]), "theta_star must have shape"),
+        (lambda: LinearProblem([[1.0]], [1.0], s_star=[[1.0]]), "s_star must have shape"),
+        (lambda: LinearProblem.from_factors(np.ones((3, 2)), np.ones((3, 4)), np.ones(3)), "B must have shape"),
+        (
+            lambda: gaussian_problem(5, 4, 5, 1, seed=0),
+            r"rank must be >= 0 and <= 4 = min\(n_samples, n_params\), got 5",
+        ),
+        (lambda: gaussian_problem(5, 4, 2, 6, seed=0), "sparsity must be >= 0 and <= 5 = n_samples, got 6"),
+        (lambda: gaussian_problem(0, 4, 0, 0, seed=0), "n_samples must be >= 1"),
+        (lambda: gaussian_problem(5, 4, 1.5, 0, seed=0), "rank must be a whole number"),
+    ],
+)
 def test_bad_data(build, words):
     with pytest.raises(InputError, match=words):
         build()

@@ -65,25 +65,29 @@ def test_recovery_may_stop_at_an_upper_end(seed):
 
 # ---- by hand: with r = 1, w_S = sign(s) and the rest of w in the box, and u.w = t J theta / |J| ---------------------
 
-@pytest.mark.parametrize(("J", "theta", "s", "lower", "upper"), [
-    ([[2.0]], [3.0], [1.0], 1.5, 1.5),               # N = 1: 2 w = 3 t, w = 1: recovery at one weight only
-    ([[2.0]], [3.0], [-1.0], np.inf, 0.0),           # ... and w = -1 would need t < 0
-    ([[2.0]], [3.0], [0.0], 1.5, np.inf),            # 2 w = 3 t, |w| <= 1: t <= 2/3
-    ([[1.0], [1.0]], [1.0], [1.0, 0.0], 0.5, np.inf),  # 1 + w = t: t in [0, 2]
-    ([[2.0], [1.0]], [1.0], [1.0, 0.0], 1 / 3, 1.0),   # 2 + w = t: t in [1, 3]
-    ([[2.0], [1.0]], [1.0], [-1.0, 0.0], np.inf, 0.0),  # -2 + w = t < 0
-    ([[1.0], [2.0]], [1.0], [-5.0, 0.0], 1.0, np.inf),  # -1 + 2 w = t: t in [-3, 1]
-    ([[1.0, 1.0], [1.0, 1.0]], [1.0, 1.0], [0.0, 0.0], 0.5, np.inf),  # p = 2: w_1 + w_2 = t
-    (np.eye(2), [1.0, 1.0], [1.0, 2.0], 1.0, 1.0),   # r = N: w = t theta
-    (np.eye(2), [1.0, 2.0], [1.0, 1.0], np.inf, 0.0),
-    (np.eye(2), [1.0, 2.0], [0.0, 0.0], 2.0, np.inf),
-    (np.eye(2), [1.0, 2.0], [0.0, 3.0], 2.0, 2.0),
-    (np.eye(2), [1.0, 2.0], [3.0, 0.0], np.inf, 0.0),
-    (np.zeros((3, 2)), [0.0, 0.0], [1.0, 0.0, -2.0], 0.0, np.inf),  # J = 0: s = y always
-    ([[1.0], [1.0], [0.0]], [0.0], [1.0, 0.0, 3.0], 0.0, np.inf),   # theta = 0 and w = (1, -1, 1)
-    ([[2.0], [1.0]], [0.0], [3.0, 0.0], np.inf, 0.0),               # theta = 0, and 2 + w = 0 is out of reach
-    ([[1.0], [0.0], [1.0]], [2.0], [0.0, 7.0, 0.0], 1.0, np.inf),   # a zero row's corruption costs nothing
-])
+
+@pytest.mark.parametrize(
+    ("J", "theta", "s", "lower", "upper"),
+    [
+        ([[2.0]], [3.0], [1.0], 1.5, 1.5),  # N = 1: 2 w = 3 t, w = 1: recovery at one weight only
+        ([[2.0]], [3.0], [-1.0], np.inf, 0.0),  # ... and w = -1 would need t < 0
+        ([[2.0]], [3.0], [0.0], 1.5, np.inf),  # 2 w = 3 t, |w| <= 1: t <= 2/3
+        ([[1.0], [1.0]], [1.0], [1.0, 0.0], 0.5, np.inf),  # 1 + w = t: t in [0, 2]
+        ([[2.0], [1.0]], [1.0], [1.0, 0.0], 1 / 3, 1.0),  # 2 + w = t: t in [1, 3]
+        ([[2.0], [1.0]], [1.0], [-1.0, 0.0], np.inf, 0.0),  # -2 + w = t < 0
+        ([[1.0], [2.0]], [1.0], [-5.0, 0.0], 1.0, np.inf),  # -1 + 2 w = t: t in [-3, 1]
+        ([[1.0, 1.0], [1.0, 1.0]], [1.0, 1.0], [0.0, 0.0], 0.5, np.inf),  # p = 2: w_1 + w_2 = t
+        (np.eye(2), [1.0, 1.0], [1.0, 2.0], 1.0, 1.0),  # r = N: w = t theta
+        (np.eye(2), [1.0, 2.0], [1.0, 1.0], np.inf, 0.0),
+        (np.eye(2), [1.0, 2.0], [0.0, 0.0], 2.0, np.inf),
+        (np.eye(2), [1.0, 2.0], [0.0, 3.0], 2.0, 2.0),
+        (np.eye(2), [1.0, 2.0], [3.0, 0.0], np.inf, 0.0),
+        (np.zeros((3, 2)), [0.0, 0.0], [1.0, 0.0, -2.0], 0.0, np.inf),  # J = 0: s = y always
+        ([[1.0], [1.0], [0.0]], [0.0], [1.0, 0.0, 3.0], 0.0, np.inf),  # theta = 0 and w = (1, -1, 1)
+        ([[2.0], [1.0]], [0.0], [3.0, 0.0], np.inf, 0.0),  # theta = 0, and 2 + w = 0 is out of reach
+        ([[1.0], [0.0], [1.0]], [2.0], [0.0, 7.0, 0.0], 1.0, np.inf),  # a zero row's corruption costs nothing
+    ],
+)
 def test_small_cases_by_hand(J, theta, s, lower, upper):
     interval = recovery_interval(truth(J, theta, s))
     assert interval.lower == pytest.approx(lower, rel=1e-12)
@@ -115,9 +119,15 @@ def test_one_parameter_in_closed_form():
 
 # ---- invariances -----------------------------------------------------------------------------------------------
 
+
 @settings(max_examples=25, deadline=None)
-@given(seed=st.integers(0, 10**6), rank=st.integers(1, 5), sparsity=st.integers(0, 6),
-       scale=st.floats(-6, 6), size=st.floats(-6, 6))
+@given(
+    seed=st.integers(0, 10**6),
+    rank=st.integers(1, 5),
+    sparsity=st.integers(0, 6),
+    scale=st.floats(-6, 6),
+    size=st.floats(-6, 6),
+)
 def test_invariances(seed, rank, sparsity, scale, size):
     plain = gaussian_problem(12, 9, rank, sparsity, seed=seed)
     lower = recovery_threshold(plain)
@@ -158,6 +168,7 @@ def test_degenerate_vertices_are_certified(seed, n, p, exponent):
 
 # ---- the paper's bound -----------------------------------------------------------------------------------------
 
+
 @pytest.mark.parametrize(("rank", "sparsity"), [(1, 5), (5, 8), (20, 6), (40, 4)])
 def test_the_bound_is_sufficient(rank, sparsity):
     for seed in range(2):
@@ -178,7 +189,7 @@ def test_b25_is_twice_what_its_proof_gives():
 
     rise = g(s) - g(0.0)
     quadratic = (1.0 - s) ** 2 - 1.0
-    assert not rise >= lam * abs(s) + quadratic                 # the proof's first line as printed, without it
+    assert not rise >= lam * abs(s) + quadratic  # the proof's first line as printed, without it
     assert rise == pytest.approx(lam * abs(s) + quadratic / 2)  # with it
     bound = threshold_bound(problem)
     assert recovery_threshold(problem) == pytest.approx(bound.corrected)  # reached: no smaller constant can be right
@@ -206,6 +217,7 @@ def test_the_bound_at_the_edges():
 
 
 # ---- refusals --------------------------------------------------------------------------------------------------
+
 
 def test_refusals_are_one_sentence():
     rng = np.random.default_rng(0)

@@ -21,7 +21,9 @@ def test_the_rule_and_its_inverse(lam, gamma):
 
 def test_the_formula_where_it_can_be_evaluated_directly():
     s, gamma = np.array([-2.0, -1e-3, 0.0, 0.3, 5.0]), 0.2
-    direct = (s * np.arcsinh(s / (2 * gamma**2)) - np.sqrt(s**2 + 4 * gamma**4) + 2 * gamma**2) / (2 * math.log(1 / gamma))
+    direct = (s * np.arcsinh(s / (2 * gamma**2)) - np.sqrt(s**2 + 4 * gamma**4) + 2 * gamma**2) / (
+        2 * math.log(1 / gamma)
+    )
     np.testing.assert_allclose(implicit_regularizer(s, gamma), direct, rtol=1e-10, atol=1e-16)
 
 
@@ -67,7 +69,11 @@ def test_bad_s(s):
 
 @pytest.mark.parametrize("gamma", [0, 1, -1, 2, np.nan, None])
 def test_bad_gamma(gamma):
-    for call in (lambda: implicit_regularizer(1.0, gamma), lambda: matching_alpha(1, gamma), lambda: matching_lam(1, gamma)):
+    for call in (
+        lambda: implicit_regularizer(1.0, gamma),
+        lambda: matching_alpha(1, gamma),
+        lambda: matching_lam(1, gamma),
+    ):
         with pytest.raises(InputError, match="gamma"):
             call()
 

@@ -9,9 +9,15 @@ from sparseop.errors import InputError
 from sparseop.linear import LowRankProblem, gaussian_low_rank, robust_pca_gap, solve_robust_pca
 
 
-@pytest.mark.parametrize(("size", "rank", "corruption", "lam", "seed"), [
-    (8, 1, 0.1, 0.4, 0), (8, 2, 0.5, 0.3, 1), (10, 3, 0.3, 0.6, 2), (6, 6, 1.0, 0.5, 3),
-])
+@pytest.mark.parametrize(
+    ("size", "rank", "corruption", "lam", "seed"),
+    [
+        (8, 1, 0.1, 0.4, 0),
+        (8, 2, 0.5, 0.3, 1),
+        (10, 3, 0.3, 0.6, 2),
+        (6, 6, 1.0, 0.5, 3),
+    ],
+)
 def test_agrees_with_the_program_as_printed(size, rank, corruption, lam, seed):
     """min tr X + lam |S|_1 s.t. X + S = Y, X psd, through CVXPY: an independent route."""
     cvxpy = pytest.importorskip("cvxpy")
@@ -33,7 +39,9 @@ def test_the_certificate_is_one(rank, corruption):
     assert np.abs(found.M).max() <= found.lam * (1 + 1e-12)
     assert np.linalg.eigvalsh((found.M + found.M.T) / 2)[-1] <= 1 + 1e-12
     assert np.linalg.eigvalsh(found.X)[0] >= -1e-9 * np.linalg.norm(found.X)
-    assert found.objective == pytest.approx(np.trace(found.X) + found.lam * np.abs(problem.Y - found.X).sum(), rel=1e-12)
+    assert found.objective == pytest.approx(
+        np.trace(found.X) + found.lam * np.abs(problem.Y - found.X).sum(), rel=1e-12
+    )
     assert found.gap + 1e-12 >= 0
     assert found.gap == pytest.approx((found.objective - np.vdot(problem.Y, found.M)) / found.objective, abs=1e-13)
     assert found.status == "optimal"
@@ -47,7 +55,9 @@ def test_recovers_what_it_should_and_says_when_it_stopped_early():
     found = solve_robust_pca(problem)
     assert problem.error(found.X) < 1e-6
     assert found.rank == 2
-    assert set(zip(*np.nonzero(found.S), strict=True)) >= set(zip(*np.nonzero(np.abs(problem.S_star) > 1e-3), strict=True))
+    assert set(zip(*np.nonzero(found.S), strict=True)) >= set(
+        zip(*np.nonzero(np.abs(problem.S_star) > 1e-3), strict=True)
+    )
     early = solve_robust_pca(problem, max_iter=3)
     assert early.status == "iteration limit"
     assert early.gap > 1e-7
@@ -76,19 +86,31 @@ def test_the_generator():
     assert math.isnan(LowRankProblem(problem.Y, np.zeros((20, 20))).error(problem.Y))
 
 
-@pytest.mark.parametrize(("call", "words"), [
-    (lambda: LowRankProblem(np.ones((2, 3))), "Y must be square, got shape (2, 3)."),
-    (lambda: LowRankProblem(np.ones((2, 2)), np.ones((3, 3))), "X_star must have shape (2, 2) (that of Y)"),
-    (lambda: LowRankProblem([[np.nan]]), "Y must be finite"),
-    (lambda: gaussian_low_rank(5, 6, 0.1), "rank must be >= 1 and <= 5 = size, got 6."),
-    (lambda: gaussian_low_rank(5, 1, 1.5), "corruption must lie in [0, 1], got 1.5."),
-    (lambda: solve_robust_pca(LowRankProblem(np.eye(2)), -1.0), "lam must be a finite number > 0, got -1.0."),
-    (lambda: solve_robust_pca(LowRankProblem(np.eye(2)), tol=0), "tol must lie in (0, 1), got 0."),
-    (lambda: gaussian_low_rank(5, 1, 0.1, amplitude=0), "amplitude must be a finite number > 0, got 0."),
-    (lambda: robust_pca_gap(LowRankProblem(np.eye(2)), -np.eye(2), np.eye(2), 1.0), "X must be symmetric and positive semidefinite"),
-    (lambda: robust_pca_gap(LowRankProblem(np.eye(2)), np.array([[1.0, 1], [0, 1]]), np.eye(2), 1.0), "X must be symmetric"),
-    (lambda: robust_pca_gap(LowRankProblem(np.eye(2)), np.eye(2), np.eye(3), 1.0), "M must have shape (2, 2) (that of Y)"),
-])
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: LowRankProblem(np.ones((2, 3))), "Y must be square, got shape (2, 3)."),
+        (lambda: LowRankProblem(np.ones((2, 2)), np.ones((3, 3))), "X_star must have shape (2, 2) (that of Y)"),
+        (lambda: LowRankProblem([[np.nan]]), "Y must be finite"),
+        (lambda: gaussian_low_rank(5, 6, 0.1), "rank must be >= 1 and <= 5 = size, got 6."),
+        (lambda: gaussian_low_rank(5, 1, 1.5), "corruption must lie in [0, 1], got 1.5."),
+        (lambda: solve_robust_pca(LowRankProblem(np.eye(2)), -1.0), "lam must be a finite number > 0, got -1.0."),
+        (lambda: solve_robust_pca(LowRankProblem(np.eye(2)), tol=0), "tol must lie in (0, 1), got 0."),
+        (lambda: gaussian_low_rank(5, 1, 0.1, amplitude=0), "amplitude must be a finite number > 0, got 0."),
+        (
+            lambda: robust_pca_gap(LowRankProblem(np.eye(2)), -np.eye(2), np.eye(2), 1.0),
+            "X must be symmetric and positive semidefinite",
+        ),
+        (
+            lambda: robust_pca_gap(LowRankProblem(np.eye(2)), np.array([[1.0, 1], [0, 1]]), np.eye(2), 1.0),
+            "X must be symmetric",
+        ),
+        (
+            lambda: robust_pca_gap(LowRankProblem(np.eye(2)), np.eye(2), np.eye(3), 1.0),
+            "M must have shape (2, 2) (that of Y)",
+        ),
+    ],
+)
 def test_what_is_refused(call, words):
     with pytest.raises(InputError) as caught:
         call()

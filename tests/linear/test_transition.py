@@ -11,8 +11,10 @@ from sparseop.linear import gaussian_problem, recovery_threshold, transition_spa
 
 def statistical_dimension(q):
     """delta/N by minimising its defining expression, the independent route."""
+
     def width(t):
         return q * (1 + t * t) + (1 - q) * 2 * ((1 + t * t) * norm.sf(t) - t * norm.pdf(t))
+
     return minimize_scalar(width, bounds=(0, 30), method="bounded", options={"xatol": 1e-12}).fun
 
 
@@ -37,7 +39,9 @@ def test_limits():
 
 
 def success(rank, sparsity, trials):
-    found = [recovery_threshold(gaussian_problem(100, 150, rank, sparsity, seed=[rank, sparsity, t])) for t in range(trials)]
+    found = [
+        recovery_threshold(gaussian_problem(100, 150, rank, sparsity, seed=[rank, sparsity, t])) for t in range(trials)
+    ]
     return np.isfinite(found).mean()
 
 

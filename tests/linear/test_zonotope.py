@@ -6,7 +6,9 @@ from sparseop.linear.zonotope import reach
 
 
 @settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 10**6), m=st.integers(0, 12), r=st.integers(1, 5), twins=st.booleans(), size=st.floats(-3, 3))
+@given(
+    seed=st.integers(0, 10**6), m=st.integers(0, 12), r=st.integers(1, 5), twins=st.booleans(), size=st.floats(-3, 3)
+)
 def test_every_answer_is_certified(seed, m, r, twins, size):
     rng = np.random.default_rng(seed)
     C, c, d = rng.standard_normal((m, r)), rng.standard_normal(r), rng.standard_normal(r) * 10**size

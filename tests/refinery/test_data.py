@@ -92,22 +92,25 @@ def test_seed_decides_and_differs_from_the_networks():
     assert np.abs(cosine).max() < 0.99  # with one stream for both, W_0 would hold the centres
 
 
-@pytest.mark.parametrize(("changes", "words"), [
-    ({"delta": 1.01}, "delta must lie in (0, 1] for n_classes=3"),
-    ({"delta": 0}, "delta must lie in"),
-    ({"delta": "wide"}, "delta must be a real number, got 'wide'."),
-    ({"rho": 0.5}, "rho must lie in [0, 0.5)"),
-    ({"rho": -0.1}, "rho must lie in"),
-    ({"rho": 0.1, "n_classes": 1}, "a single class has no wrong label"),
-    ({"eps": 0.95, "dim": 3}, "eps=0.95 is too large for n_centres=6 in dim=3"),
-    ({"eps": 1.5}, "eps must lie in [0, 1]"),
-    ({"n_classes": 7}, "n_classes must be >= 1 and <= 6"),
-    ({"crops": [3, 4]}, "crops must be one number or n_centres=6 numbers, got 2"),
-    ({"crops": 0}, "crops must be >= 1"),
-    ({"corruption": "randm"}, "Did you mean 'random'?"),
-    ({"centres": np.eye(6, 8) * 1.1}, "centres must have unit rows"),
-    ({"centres": np.eye(6, 8)[[0, 1, 2, 3, 4, 4]]}, "rows 4 and 5 are 0 apart"),
-])
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"delta": 1.01}, "delta must lie in (0, 1] for n_classes=3"),
+        ({"delta": 0}, "delta must lie in"),
+        ({"delta": "wide"}, "delta must be a real number, got 'wide'."),
+        ({"rho": 0.5}, "rho must lie in [0, 0.5)"),
+        ({"rho": -0.1}, "rho must lie in"),
+        ({"rho": 0.1, "n_classes": 1}, "a single class has no wrong label"),
+        ({"eps": 0.95, "dim": 3}, "eps=0.95 is too large for n_centres=6 in dim=3"),
+        ({"eps": 1.5}, "eps must lie in [0, 1]"),
+        ({"n_classes": 7}, "n_classes must be >= 1 and <= 6"),
+        ({"crops": [3, 4]}, "crops must be one number or n_centres=6 numbers, got 2"),
+        ({"crops": 0}, "crops must be >= 1"),
+        ({"corruption": "randm"}, "Did you mean 'random'?"),
+        ({"centres": np.eye(6, 8) * 1.1}, "centres must have unit rows"),
+        ({"centres": np.eye(6, 8)[[0, 1, 2, 3, 4, 4]]}, "rows 4 and 5 are 0 apart"),
+    ],
+)
 def test_bad_requests_get_one_sentence(changes, words):
     with pytest.raises(InputError) as caught:
         draw(**changes)
@@ -116,8 +119,14 @@ def test_bad_requests_get_one_sentence(changes, words):
 
 
 def own(**changes):
-    fields = {"X": np.eye(4), "y": np.array([1.0, -1, -1, -1]), "y_star": np.array([1.0, 1, -1, -1]),
-              "cluster": np.array([0, 0, 1, 1]), "centres": np.eye(4)[[0, 2]], "gammas": np.array([-1.0, 1])}
+    fields = {
+        "X": np.eye(4),
+        "y": np.array([1.0, -1, -1, -1]),
+        "y_star": np.array([1.0, 1, -1, -1]),
+        "cluster": np.array([0, 0, 1, 1]),
+        "centres": np.eye(4)[[0, 2]],
+        "gammas": np.array([-1.0, 1]),
+    }
     return CorruptedDataset(**{**fields, **changes})
 
 
@@ -128,15 +137,18 @@ def test_own_data():
     assert data.centre_labels.tolist() == [1, -1]
 
 
-@pytest.mark.parametrize(("changes", "words"), [
-    ({"X": 2 * np.eye(4)}, "X must have unit rows (Definition 1), row 0 has norm 2"),
-    ({"y": np.array([1.0, 0, -1, -1])}, "y must hold labels among gammas, got 0"),
-    ({"y_star": np.array([1.0, -1, -1, -1])}, "one label for each cluster, cluster 0 has several"),
-    ({"cluster": np.array([0, 0, 2, 2])}, "cluster must use every index"),
-    ({"cluster": np.array([0.0, 0, 1, 1])}, "cluster must be whole numbers"),
-    ({"gammas": np.array([-1.0, 1.5])}, "gammas must increase inside [-1, 1]"),
-    ({"X": np.full((4, 4), np.nan)}, "X must be finite"),
-])
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"X": 2 * np.eye(4)}, "X must have unit rows (Definition 1), row 0 has norm 2"),
+        ({"y": np.array([1.0, 0, -1, -1])}, "y must hold labels among gammas, got 0"),
+        ({"y_star": np.array([1.0, -1, -1, -1])}, "one label for each cluster, cluster 0 has several"),
+        ({"cluster": np.array([0, 0, 2, 2])}, "cluster must use every index"),
+        ({"cluster": np.array([0.0, 0, 1, 1])}, "cluster must be whole numbers"),
+        ({"gammas": np.array([-1.0, 1.5])}, "gammas must increase inside [-1, 1]"),
+        ({"X": np.full((4, 4), np.nan)}, "X must be finite"),
+    ],
+)
 def test_bad_own_data(changes, words):
     with pytest.raises(InputError) as caught:
         own(**changes)

@@ -91,7 +91,9 @@ def test_partners_are_other_crops_of_the_same_centre_each_used_once():
 def test_partners_with_clusters_out_of_order():
     data, network = problem()
     mixed = np.random.default_rng(0).permutation(data.n)
-    shuffled = type(data)(data.X[mixed], data.y[mixed], data.y_star[mixed], data.cluster[mixed], data.centres, data.gammas)
+    shuffled = type(data)(
+        data.X[mixed], data.y[mixed], data.y_star[mixed], data.cluster[mixed], data.centres, data.gammas
+    )
     partner = _Descent(shuffled, network, "cluster", 0.0, np.float64, np.random.default_rng(0))._partners()
     assert (shuffled.cluster[partner] == shuffled.cluster).all()
     assert (partner != np.arange(data.n)).all()
@@ -125,7 +127,10 @@ def test_every_source_runs_and_repeats(positive_from, teacher):
 def test_single_precision_suffices(positive_from):
     data = corrupted_dataset(10, 20, 20, rho=0.3, eps=0.3, seed=1)
     network = OneHiddenLayer.gaussian(100, 20, seed=1)
-    runs = [refine(data, network, steps=1000, alpha=0.5, positive_from=positive_from, precision=p, seed=2) for p in ("double", "single")]
+    runs = [
+        refine(data, network, steps=1000, alpha=0.5, positive_from=positive_from, precision=p, seed=2)
+        for p in ("double", "single")
+    ]
     assert_allclose(runs[1].W, runs[0].W, atol=1e-4)
     for name in ("error", "discrepancy", "distance", "fit_plus", "fit_minus", "residual_minus"):
         assert_allclose(getattr(runs[1], name), getattr(runs[0], name), rtol=2e-4, atol=1e-5)
@@ -179,18 +184,21 @@ def test_schedules():
     assert schedules.discounted_variation(alpha, 0.1) == pytest.approx(by_hand)
 
 
-@pytest.mark.parametrize(("changes", "words"), [
-    ({"steps": 0}, "steps must be >= 1"),
-    ({"alpha": 1.2}, "alpha must lie in [0, 1]"),
-    ({"alpha": [0.1, 0.2]}, "alpha must have shape (10) (one weight a step)"),
-    ({"alpha": [0.1] * 9 + [1.5]}, "alpha must lie in [0, 1] at every step, got 0.1 to 1.5"),
-    ({"eta": -1}, "eta must be a finite number > 0"),
-    ({"positive_from": "clusters"}, "Did you mean 'cluster'?"),
-    ({"teacher": 1.0}, "teacher must lie in [0, 1)"),
-    ({"precision": "half"}, "precision must be one of"),
-    ({"record": [0, 11]}, "record must be increasing whole numbers from 0 to steps=10"),
-    ({"test_crops": 0}, "test_crops must be >= 1"),
-])
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"steps": 0}, "steps must be >= 1"),
+        ({"alpha": 1.2}, "alpha must lie in [0, 1]"),
+        ({"alpha": [0.1, 0.2]}, "alpha must have shape (10) (one weight a step)"),
+        ({"alpha": [0.1] * 9 + [1.5]}, "alpha must lie in [0, 1] at every step, got 0.1 to 1.5"),
+        ({"eta": -1}, "eta must be a finite number > 0"),
+        ({"positive_from": "clusters"}, "Did you mean 'cluster'?"),
+        ({"teacher": 1.0}, "teacher must lie in [0, 1)"),
+        ({"precision": "half"}, "precision must be one of"),
+        ({"record": [0, 11]}, "record must be increasing whole numbers from 0 to steps=10"),
+        ({"test_crops": 0}, "test_crops must be >= 1"),
+    ],
+)
 def test_bad_input(changes, words):
     data, network = problem()
     with pytest.raises(InputError) as caught, np.errstate(all="ignore"):

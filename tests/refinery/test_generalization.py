@@ -85,15 +85,18 @@ def test_deviation_holds_in_simulation():
     assert failures <= 0.05 * 400
 
 
-@pytest.mark.parametrize(("action", "words"), [
-    (lambda: two_class_risks(0.6, 0.4), "y0 must lie in (0, 0.5)"),
-    (lambda: lower_constant(0), "y0 must lie in (0, 0.5), got 0."),
-    (lambda: realising_cosine(0.4, 0), "temperature must be a finite number > 0"),
-    (lambda: realising_cosine(0.49, 2), "the cosine would have to be"),
-    (lambda: upper_bound([1.0], 0, lipschitz=1, loss_range=1), "len(losses) must be >= 2"),
-    (lambda: upper_bound([1.0, 2], 0, lipschitz=1, loss_range=1, nu=1), "nu must lie in (0, 1)"),
-    (lambda: label_lipschitz([[0.0, -np.inf]]), "log_h must be finite"),
-])
+@pytest.mark.parametrize(
+    ("action", "words"),
+    [
+        (lambda: two_class_risks(0.6, 0.4), "y0 must lie in (0, 0.5)"),
+        (lambda: lower_constant(0), "y0 must lie in (0, 0.5), got 0."),
+        (lambda: realising_cosine(0.4, 0), "temperature must be a finite number > 0"),
+        (lambda: realising_cosine(0.49, 2), "the cosine would have to be"),
+        (lambda: upper_bound([1.0], 0, lipschitz=1, loss_range=1), "len(losses) must be >= 2"),
+        (lambda: upper_bound([1.0, 2], 0, lipschitz=1, loss_range=1, nu=1), "nu must lie in (0, 1)"),
+        (lambda: label_lipschitz([[0.0, -np.inf]]), "log_h must be finite"),
+    ],
+)
 def test_bad_input(action, words):
     with pytest.raises(InputError) as caught:
         action()

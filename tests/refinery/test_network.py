@@ -109,14 +109,17 @@ def test_smallest_eigenvalue_sees_close_centres():
     assert smallest_eigenvalue(near) < 1e-5 < smallest_eigenvalue(C)
 
 
-@pytest.mark.parametrize(("action", "words"), [
-    (lambda: OneHiddenLayer.gaussian(4, 3, "relu", seed=0), "activation must be one of"),
-    (lambda: OneHiddenLayer.gaussian(5, 3, seed=0), "width must be even"),
-    (lambda: OneHiddenLayer(np.ones((3, 2))), "W must have an even number of rows"),
-    (lambda: OneHiddenLayer.gaussian(4, 3, seed=0)(np.ones((2, 4))), "X must have shape (any, 3)"),
-    (lambda: network_covariance(2 * np.eye(3)), "C must have unit rows, row 0 has norm 2"),
-    (lambda: network_covariance(np.eye(3), "tahn"), "Did you mean 'tanh'?"),
-])
+@pytest.mark.parametrize(
+    ("action", "words"),
+    [
+        (lambda: OneHiddenLayer.gaussian(4, 3, "relu", seed=0), "activation must be one of"),
+        (lambda: OneHiddenLayer.gaussian(5, 3, seed=0), "width must be even"),
+        (lambda: OneHiddenLayer(np.ones((3, 2))), "W must have an even number of rows"),
+        (lambda: OneHiddenLayer.gaussian(4, 3, seed=0)(np.ones((2, 4))), "X must have shape (any, 3)"),
+        (lambda: network_covariance(2 * np.eye(3)), "C must have unit rows, row 0 has norm 2"),
+        (lambda: network_covariance(np.eye(3), "tahn"), "Did you mean 'tanh'?"),
+    ],
+)
 def test_bad_input(action, words):
     with pytest.raises(InputError) as caught:
         action()

@@ -34,9 +34,18 @@ def test_against_a_constrained_optimiser():
     worst = worst_crops(network, data, starts=6, steps=80)
     for k in range(4):
         c = data.centres[k]
-        found = [minimize(lambda x: -network(x[None])[0], crop(c[None], 0.3, np.random.default_rng(s))[0], method="SLSQP",
-                          constraints=[{"type": "eq", "fun": lambda x: x @ x - 1}, {"type": "ineq", "fun": lambda x, c=c: 0.09 - (x - c) @ (x - c)}])
-                 for s in range(3)]
+        found = [
+            minimize(
+                lambda x: -network(x[None])[0],
+                crop(c[None], 0.3, np.random.default_rng(s))[0],
+                method="SLSQP",
+                constraints=[
+                    {"type": "eq", "fun": lambda x: x @ x - 1},
+                    {"type": "ineq", "fun": lambda x, c=c: 0.09 - (x - c) @ (x - c)},
+                ],
+            )
+            for s in range(3)
+        ]
         best = max(-r.fun for r in found if r.success)
         assert worst.f_high[k] >= best - 0.01 * worst.spread
 
@@ -70,8 +79,14 @@ def test_accuracy_counts_centres():
     assert share == np.mean((f == data.centre_labels).all(axis=0))
 
 
-@pytest.mark.parametrize(("changes", "words"), [({"eps": 0}, "eps must lie in (0, 1]"), ({"starts": 0}, "starts must be >= 1"),
-                                                ({"steps": 0}, "steps must be >= 1")])
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"eps": 0}, "eps must lie in (0, 1]"),
+        ({"starts": 0}, "starts must be >= 1"),
+        ({"steps": 0}, "steps must be >= 1"),
+    ],
+)
 def test_bad_input(changes, words):
     data, network = problem()
     with pytest.raises(InputError) as caught:

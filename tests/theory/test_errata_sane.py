@@ -192,7 +192,11 @@ def test_s12_sigma_min_is_an_infimum():
     A, U = linear_model(0.1, 1.0)
     singular = np.linalg.svd(U.T @ A, compute_uv=False)
     directions = np.linalg.qr(np.random.default_rng(0).standard_normal((2, 2)))[0]
-    sup = max(np.linalg.norm(v @ U.T @ A) for angle in np.linspace(0, np.pi, 1000) for v in [directions @ [np.cos(angle), np.sin(angle)]])
+    sup = max(
+        np.linalg.norm(v @ U.T @ A)
+        for angle in np.linspace(0, np.pi, 1000)
+        for v in [directions @ [np.cos(angle), np.sin(angle)]]
+    )
     assert_allclose(sup, singular[0], rtol=1e-5)  # printed: the largest singular value
     assert singular[-1] < 0.11
 
@@ -266,7 +270,10 @@ def paths(alpha=0.0, eps=0.2, steps=50):
     network = OneHiddenLayer.gaussian(100, 10, seed=1)
     clean = data.at_centres()
     eta = largest_step(clean, network)
-    runs = [refine(d, network, steps=steps, eta=eta, alpha=alpha, record=np.arange(steps + 1), keep_path=True) for d in (data, clean)]
+    runs = [
+        refine(d, network, steps=steps, eta=eta, alpha=alpha, record=np.arange(steps + 1), keep_path=True)
+        for d in (data, clean)
+    ]
     f = [np.array([network.at(W)(d.X) for W in run.path]) for run, d in zip(runs, (data, clean), strict=True)]
     return data, network, runs, f
 
@@ -291,7 +298,7 @@ def test_s17_the_residuals_differ_less_than_the_outputs(alpha):
     p, difference = np.linalg.norm(r[0] - r[1], axis=1), np.linalg.norm(f[0] - f[1], axis=1)
     assert_allclose(p, (1 - alpha) * difference, rtol=1e-12)
     assert (difference > p * 1.4).all()  # printed: |f - f~| <= (the bound on p)
-    assert_allclose(runs[0].residual_plus**2 + runs[0].residual_minus**2, (r[0] ** 2).sum(axis=1))
+    assert_allclose(runs[0].residual_plus ** 2 + runs[0].residual_minus ** 2, (r[0] ** 2).sum(axis=1))
 
 
 def test_s18_the_centres_path_needs_the_step_size():

@@ -25,7 +25,12 @@ def test_p2_case_3_of_proposition_33_is_not_strict():
 @pytest.mark.parametrize("s", [-1.7, 0.0, 0.3, 2.0])
 def test_p3_variational_form_of_the_l1_norm(s):
     """min (u^2 + v^2) / 2 over u^2 - v^2 = s is |s| / 2; without the 1/2 it is |s|."""
-    best = minimize(lambda w: 0.5 * (np.abs(s + w[0] ** 2) + w[0] ** 2), [0.5], method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-12}).fun
+    best = minimize(
+        lambda w: 0.5 * (np.abs(s + w[0] ** 2) + w[0] ** 2),
+        [0.5],
+        method="Nelder-Mead",
+        options={"xatol": 1e-9, "fatol": 1e-12},
+    ).fun
     assert_allclose(best, abs(s) / 2, atol=1e-8)
     if s:
         assert not np.isclose(best, abs(s))  # as printed on the slide

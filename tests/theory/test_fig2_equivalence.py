@@ -54,7 +54,10 @@ def test_the_decomposition_adds_up(parts):
     # the step-size error is of first order, and as large as announced
     above = curve[curve.value > 300]
     for _, group in above.groupby("value"):
-        coarse, fine = group[group.accuracy == 1e-2].theta_step.iloc[0], group[group.accuracy == 1e-3].theta_step.iloc[0]
+        coarse, fine = (
+            group[group.accuracy == 1e-2].theta_step.iloc[0],
+            group[group.accuracy == 1e-3].theta_step.iloc[0],
+        )
         assert coarse / fine == pytest.approx(10, rel=0.15)
         assert fine < 3e-3
     # weights corrected for the size of y fit better
@@ -84,7 +87,9 @@ def test_the_rates_on_other_instances(seed):
 
         def error(scale, lam=lam, convex=convex):
             gamma = math.exp(-scale)
-            return fig2.difference(flow_limit(problem, alpha=matching_alpha(lam, gamma), gamma=gamma).theta, convex.theta)
+            return fig2.difference(
+                flow_limit(problem, alpha=matching_alpha(lam, gamma), gamma=gamma).theta, convex.theta
+            )
 
         if pinned:
             if 0.3 < exponent < 1.5:

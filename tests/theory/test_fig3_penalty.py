@@ -18,7 +18,9 @@ def table():
 def test_the_paper_s_settings():
     cells = STUDIES[0].grids["paper"]
     assert len(cells) == 90
-    assert {(c["rank"], c["sparsity"]) for c in cells} == {(20, k) for k in (10, 20, 40, 60, 80)} | {(r, 20) for r in (10, 20, 40, 60, 80)}
+    assert {(c["rank"], c["sparsity"]) for c in cells} == {(20, k) for k in (10, 20, 40, 60, 80)} | {
+        (r, 20) for r in (10, 20, 40, 60, 80)
+    }
     assert {c["trial"] for c in cells} == set(range(10))
     assert (fig3_penalty.N, fig3_penalty.P) == (100, 150)
 

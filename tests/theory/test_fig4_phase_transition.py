@@ -54,6 +54,10 @@ def test_cells_agree_with_the_committed_ones(committed):
 
 def test_draws_and_tabulates():
     table, _ = study.simulate(
-        study.Study("fig4", fig4.cell, {"paper": [{"r": r, "k": k, "trials": 2} for r in (10, 50, 90) for k in (0, 30, 60)]}), jobs=1)
+        study.Study(
+            "fig4", fig4.cell, {"paper": [{"r": r, "k": k, "trials": 2} for r in (10, 50, 90) for k in (0, 30, 60)]}
+        ),
+        jobs=1,
+    )
     assert len(fig4.draw(table).axes) == 3
     assert fig4.tables(table)["transition"]["predicted k"].is_monotonic_decreasing

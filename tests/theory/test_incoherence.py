@@ -15,12 +15,12 @@ def table():
 
 def test_every_link_of_the_chain(table):
     assert (table.lp_error < 1e-9).all()
-    assert (table.weaker_holds | ~table.holds).all()           # (28) implies k r < N / (2 mu)
+    assert (table.weaker_holds | ~table.holds).all()  # (28) implies k r < N / (2 mu)
     assert ((table.rho_high < 1) | ~table.weaker_holds).all()  # which implies rho < 1
     for bound in (table.rho_lemma, table.rho_weaker):
         assert (table.rho_low <= bound * (1 + 1e-9)).all()
     assert (np.isfinite(table.bound) == (table.rho_high < 1)).all()
-    certified = table[np.isfinite(table.bound)]                # which implies recovery above (B.25)
+    certified = table[np.isfinite(table.bound)]  # which implies recovery above (B.25)
     assert (certified.lam_0 <= certified.bound).all()
     assert (certified.lam_1 == np.inf).all()
 

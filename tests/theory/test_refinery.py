@@ -13,10 +13,13 @@ import pytest
 from sparseop.files import sha256
 from sparseop.provenance import ROOT
 
-NAMES = {"refinery_jacobian": ("refinery_jacobian", "refinery_projection"), "refinery_descent": ("refinery_descent",),
-         "refinery_recovery": ("refinery_diagram", "refinery_eps", "refinery_width", "refinery_alpha"),
-         "refinery_bounds": ("refinery_worst", "refinery_labels", "refinery_paths", "refinery_constants"),
-         "generalization": ("theorem1_construction", "theorem1_run")}
+NAMES = {
+    "refinery_jacobian": ("refinery_jacobian", "refinery_projection"),
+    "refinery_descent": ("refinery_descent",),
+    "refinery_recovery": ("refinery_diagram", "refinery_eps", "refinery_width", "refinery_alpha"),
+    "refinery_bounds": ("refinery_worst", "refinery_labels", "refinery_paths", "refinery_constants"),
+    "generalization": ("theorem1_construction", "theorem1_run"),
+}
 ALL = [(module, name) for module, names in NAMES.items() for name in names]
 
 
@@ -163,7 +166,9 @@ def test_eps_and_width():
     eps = read("refinery_eps")
     refined, descent = eps[eps.method == "refinery"], eps[eps.method == "descent"]
     mean = refined.groupby("eps").test_accuracy.mean()
-    assert (mean >= descent.groupby("eps").best_accuracy.mean() - 0.003).all()  # as good as an oracle's stopping time, or better
+    assert (
+        mean >= descent.groupby("eps").best_accuracy.mean() - 0.003
+    ).all()  # as good as an oracle's stopping time, or better
     assert (mean > 0.99).all()
     assert (descent.groupby("eps").test_accuracy.mean().loc[0.2:] < 0.9).all()
     assert (refined[refined.eps >= 0.5].worst_accuracy < 0.1).all()  # the worst crop is another matter
@@ -261,8 +266,10 @@ def test_bound_of_theorem_1_on_real_runs():
 
 # ---- what the package promises -------------------------------------------------------------------------------------
 def test_the_refinery_needs_neither_torch_nor_cvxpy_nor_the_linear_part():
-    code = ("import sys, sparseop.refinery, sparseop.refinery.descent, sparseop.refinery.constants, sparseop.refinery.worst_case, "
-            "sparseop.refinery.generalization; print([m for m in sys.modules if m.split('.')[0] in ('torch', 'cvxpy') or m.startswith('sparseop.linear')])")
+    code = (
+        "import sys, sparseop.refinery, sparseop.refinery.descent, sparseop.refinery.constants, sparseop.refinery.worst_case, "
+        "sparseop.refinery.generalization; print([m for m in sys.modules if m.split('.')[0] in ('torch', 'cvxpy') or m.startswith('sparseop.linear')])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"
 

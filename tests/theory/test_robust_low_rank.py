@@ -19,7 +19,9 @@ SMALL = {
 def tables():
     gammas, robust_low_rank.GAMMAS = robust_low_rank.GAMMAS, (1e-2, 1e-4, 1e-5)
     try:
-        return {s.name: study.simulate(dataclasses.replace(s, grids={"paper": SMALL[s.name]}), jobs=1)[0] for s in STUDIES}
+        return {
+            s.name: study.simulate(dataclasses.replace(s, grids={"paper": SMALL[s.name]}), jobs=1)[0] for s in STUDIES
+        }
     finally:
         robust_low_rank.GAMMAS = gammas
 
@@ -59,9 +61,16 @@ def test_draws_every_figure_with_its_certificate(tables):
 def test_what_the_docs_say():
     table = pd.read_csv(provenance.ROOT / "figures" / "data" / "low_rank_gamma.csv")
     middle = table.groupby(["rank", "gamma"]).median(numeric_only=True)
-    assert [float(f"{middle.loc[(2, g), 'difference']:.0e}") for g in (1e-2, 1e-4, 1e-6, 1e-12)] == [0.02, 4e-4, 5e-5, 1e-5]
+    assert [float(f"{middle.loc[(2, g), 'difference']:.0e}") for g in (1e-2, 1e-4, 1e-6, 1e-12)] == [
+        0.02,
+        4e-4,
+        5e-5,
+        1e-5,
+    ]
     assert float(f"{middle.loc[(2, 1e-12), 'gap_flow']:.0e}") == 6e-6
-    failed = table[table["rank"].isin([4, 6]) & (table["gamma"] < 1e-3)].groupby(["rank", "gamma"]).median(numeric_only=True)
+    failed = (
+        table[table["rank"].isin([4, 6]) & (table["gamma"] < 1e-3)].groupby(["rank", "gamma"]).median(numeric_only=True)
+    )
     assert (round(failed["difference"].min(), 2), round(failed["difference"].max(), 2)) == (0.09, 0.24)
     assert (round(failed["gap_flow"].min(), 3), round(failed["gap_flow"].max(), 3)) == (0.007, 0.023)
     for rank in (4, 6):

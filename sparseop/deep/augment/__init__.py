@@ -35,7 +35,9 @@ NAMES = ("none", "flip", "weak", "strong")
 Augment = Callable[[Tensor, Generator], Tensor]
 
 
-def build(name: str, *, mean: Sequence[float], std: Sequence[float], pad: int = 4, hole: int = 16, crop: int = 0) -> Augment:
+def build(
+    name: str, *, mean: Sequence[float], std: Sequence[float], pad: int = 4, hole: int = 16, crop: int = 0
+) -> Augment:
     """Return the augmentation ``name``.
 
     Parameters

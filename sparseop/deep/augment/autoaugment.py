@@ -100,11 +100,16 @@ def transform(images: Tensor, kind: Tensor, value: Tensor) -> Tensor:
 
 def _sorted(images: Tensor, kind: Tensor, value: Tensor) -> Tensor:
     counts: list[int] = torch.bincount(kind, minlength=len(OPERATIONS)).tolist()
-    order = kind.argsort(stable=True)[counts[0]:]
+    order = kind.argsort(stable=True)[counts[0] :]
     found, values = images.index_select(0, order), value[order]
     made: list[Tensor] = []
     start = 0
-    for family in (range(1, _FIRST_MOVE), range(_FIRST_MOVE, _COLOR), range(_COLOR, _COLOR + 1), range(_SHARPNESS, _SHARPNESS + 1)):
+    for family in (
+        range(1, _FIRST_MOVE),
+        range(_FIRST_MOVE, _COLOR),
+        range(_COLOR, _COLOR + 1),
+        range(_SHARPNESS, _SHARPNESS + 1),
+    ):
         parts: list[Tensor] = []
         first = start
         for number in family:
@@ -114,8 +119,13 @@ def _sorted(images: Tensor, kind: Tensor, value: Tensor) -> Tensor:
         if parts:  # one look-up for all tables, one move for all maps
             whole = torch.cat(parts)
             name = OPERATIONS[family[0]]
-            made.append(ops.apply_table(found[first:start], whole) if name in ops.TABLES else
-                        ops.affine(found[first:start], whole) if name in ops.GEOMETRY else whole)
+            made.append(
+                ops.apply_table(found[first:start], whole)
+                if name in ops.TABLES
+                else ops.affine(found[first:start], whole)
+                if name in ops.GEOMETRY
+                else whole
+            )
     return images.index_copy(0, order, torch.cat(made)) if made else images
 
 

@@ -14,8 +14,22 @@ from torch import Generator, Tensor
 from sparseop.deep.augment import operations as ops
 from sparseop.deep.augment.autoaugment import OPERATIONS, transform
 
-NAMES = ("autocontrast", "brightness", "color", "contrast", "equalize", "none", "posterize", "rotate", "sharpness", "shear_x",
-         "shear_y", "solarize", "translate_x", "translate_y")
+NAMES = (
+    "autocontrast",
+    "brightness",
+    "color",
+    "contrast",
+    "equalize",
+    "none",
+    "posterize",
+    "rotate",
+    "sharpness",
+    "shear_x",
+    "shear_y",
+    "solarize",
+    "translate_x",
+    "translate_y",
+)
 TIMES = 5
 LEVELS = 10
 

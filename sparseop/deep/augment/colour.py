@@ -59,7 +59,11 @@ def jitter(images: Tensor, drawn: Tensor, order: Tensor) -> Tensor:
     for step in range(4):
         turned = order[3] == step
         images = _where(turned, turn_hue, images, hue)
-        f = torch.where(order[0] == step, brightness, torch.where(order[1] == step, contrast, torch.where(order[2] == step, saturation, 1.0)))
+        f = torch.where(
+            order[0] == step,
+            brightness,
+            torch.where(order[1] == step, contrast, torch.where(order[2] == step, saturation, 1.0)),
+        )
         grey = luminance(images)
         # each of the three blends the image with black, its mean luminance, or its luminance
         mean = grey.mean((1, 2, 3)).mul_((1 - f) * (order[1] == step))[:, None, None, None]
@@ -109,7 +113,13 @@ def linear_jitter(images: Tensor, drawn: Tensor, greyed: Tensor) -> Tensor:
 def _hue_basis(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """Return G, P, Q (3, 3) with R_phi (x - G x) = (cos phi P + sin phi Q) x: G = 1 w^T, P = I - G, Q a quarter turn."""
     w = torch.tensor(LUMINANCE, dtype=torch.float64)
-    to_yiq = torch.stack([w, torch.tensor([0.596, -0.274, -0.322], dtype=torch.float64), torch.tensor([0.211, -0.523, 0.312], dtype=torch.float64)])
+    to_yiq = torch.stack(
+        [
+            w,
+            torch.tensor([0.596, -0.274, -0.322], dtype=torch.float64),
+            torch.tensor([0.211, -0.523, 0.312], dtype=torch.float64),
+        ]
+    )
     # rows that sum to exactly 0 keep grey grey; from rounded digits they need not
     to_yiq[1:] -= to_yiq[1:].mean(1, keepdim=True)
     quarter = torch.tensor([[0, 0, 0], [0, 0, -1], [0, 1, 0]], dtype=torch.float64)
@@ -134,7 +144,9 @@ def blur(images: Tensor, sigma: Tensor, largest: float) -> Tensor:
     kernel = kernel / kernel.sum(1, keepdim=True)
     batch, channels, height, width = images.shape
     weights = kernel.repeat_interleave(channels, 0)[:, None]
-    flat = functional.pad(images, (reach, reach, reach, reach), mode="reflect").reshape(1, batch * channels, height + 2 * reach, -1)
+    flat = functional.pad(images, (reach, reach, reach, reach), mode="reflect").reshape(
+        1, batch * channels, height + 2 * reach, -1
+    )
     with single_precision(images.device):
         flat = functional.conv2d(flat, weights[:, :, None, :], groups=batch * channels)
         flat = functional.conv2d(flat, weights[:, :, :, None], groups=batch * channels)

@@ -10,8 +10,15 @@ from torch.nn import functional
 TRIES = 10
 
 
-def draw_windows(batch: int, height: int, width: int, area: tuple[float, float], ratio: tuple[float, float],
-                 generator: Generator, device: torch.device) -> Tensor:
+def draw_windows(
+    batch: int,
+    height: int,
+    width: int,
+    area: tuple[float, float],
+    ratio: tuple[float, float],
+    generator: Generator,
+    device: torch.device,
+) -> Tensor:
     """Return (4, B) float: left, top, width and height of a window in whole pixels.
 
     The window's area is uniform in ``area`` times the image's, the logarithm of width / height uniform in log ``ratio``;
@@ -29,7 +36,9 @@ def draw_windows(batch: int, height: int, width: int, area: tuple[float, float],
     found = [torch.where(fits.any(0), x.gather(0, first)[0], y) for x, y in ((wide, fallback[0]), (tall, fallback[1]))]
     room = [(width - found[0] + 1) * draws[2, 0], (height - found[1] + 1) * draws[3, 0]]
     # single precision can round a draw below 1 up to the end
-    left, top = (torch.minimum(x.floor(), limit - part) for x, part, limit in zip(room, found, (width, height), strict=True))
+    left, top = (
+        torch.minimum(x.floor(), limit - part) for x, part, limit in zip(room, found, (width, height), strict=True)
+    )
     centred = ~fits.any(0)
     left = torch.where(centred, ((width - found[0]) / 2).floor(), left)
     top = torch.where(centred, ((height - found[1]) / 2).floor(), top)
@@ -81,7 +90,9 @@ def turn(images: Tensor, windows: Tensor, flipped: Tensor, angle: Tensor, side: 
     row_x = torch.stack([c * wide * mirror, -s * tall, 2 * left + wide - width], 1) / width
     row_y = torch.stack([s * wide * mirror, c * tall, 2 * top + tall - height], 1) / height
     with single_precision(images.device):
-        grid = functional.affine_grid(torch.stack([row_x, row_y], 1), [len(images), images.shape[1], side, side], align_corners=False)
+        grid = functional.affine_grid(
+            torch.stack([row_x, row_y], 1), [len(images), images.shape[1], side, side], align_corners=False
+        )
         return functional.grid_sample(images.float(), grid, padding_mode="reflection", align_corners=False)
 
 

@@ -34,7 +34,9 @@ def central_window(images: Tensor, side: int) -> Tensor:
 
 def _require_room(height: int, width: int, tall: int, wide: int) -> None:
     if tall > height or wide > width:
-        raise InputError(f"crop must be at most the side of the images with their border, {height} x {width}, got {tall}.")
+        raise InputError(
+            f"crop must be at most the side of the images with their border, {height} x {width}, got {tall}."
+        )
 
 
 def flip(images: Tensor, generator: Generator) -> Tensor:
@@ -50,7 +52,9 @@ def cutout(images: Tensor, generator: Generator, side: int) -> Tensor:
     """Set a ``side`` x ``side`` square around a random pixel to zero, cut off at the border (DeVries & Taylor 2017)."""
     batch, _, height, width = images.shape
     if side // 2 >= max(height, width):
-        raise InputError(f"hole must be less than twice the side of the images, {2 * max(height, width)}, or nothing of them is left, got {side}.")
+        raise InputError(
+            f"hole must be less than twice the side of the images, {2 * max(height, width)}, or nothing of them is left, got {side}."
+        )
     low = torch.rand((2, batch), generator=generator, device=images.device)
     hole = [_span(low[i], size, side) for i, size in enumerate((height, width))]
     kept = ~(hole[0][:, :, None] & hole[1][:, None, :])[:, None]

@@ -94,8 +94,13 @@ def _equalize(images: Tensor, values: Tensor) -> Tensor:
 
 
 TABLES: dict[str, Tables] = {
-    "invert": _invert, "solarize": _solarize, "posterize": _posterize, "brightness": _brightness, "contrast": _contrast,
-    "autocontrast": _autocontrast, "equalize": _equalize,
+    "invert": _invert,
+    "solarize": _solarize,
+    "posterize": _posterize,
+    "brightness": _brightness,
+    "contrast": _contrast,
+    "autocontrast": _autocontrast,
+    "equalize": _equalize,
 }
 
 
@@ -137,8 +142,10 @@ def affine_matrix(kind: str, values: Tensor, height: int, width: int) -> Tensor:
         x, y = width / 2, height / 2
         return torch.stack([cos, sin, x - cos * x - sin * y, -sin, cos, y + sin * x - cos * y], 1)
     rows = {
-        "shear_x": [one, value, zero, zero, one, zero], "shear_y": [one, zero, zero, value, one, zero],
-        "translate_x": [one, zero, value, zero, one, zero], "translate_y": [one, zero, zero, zero, one, value],
+        "shear_x": [one, value, zero, zero, one, zero],
+        "shear_y": [one, zero, zero, value, one, zero],
+        "translate_x": [one, zero, value, zero, one, zero],
+        "translate_y": [one, zero, zero, zero, one, value],
     }
     return torch.stack(rows[kind], 1)
 

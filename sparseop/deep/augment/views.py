@@ -52,12 +52,27 @@ class Views:
     InputError : a value out of its range, or images of other channels.
     """
 
-    def __init__(self, size: int, *, mean: Sequence[float], std: Sequence[float], strength: str = "weak", count: int = 2,
-                 crops: Sequence[int] = (), crop_strength: str = "", crop_area: tuple[float, float] = (0.2, 1.0),
-                 crop_ratio: tuple[float, float] = (3 / 4, 4 / 3), rotation: float = 0.0, flip: float = 0.5,
-                 jitter: tuple[float, float, float, float] = (0.4, 0.4, 0.4, 0.1), jitter_chance: float = 0.8,
-                 grey_chance: float = 0.2, blur_chance: float = 0.0, blur_sigma: tuple[float, float] = (0.1, 2.0),
-                 colour_space: Literal["hsv", "yiq"] = "hsv") -> None:
+    def __init__(
+        self,
+        size: int,
+        *,
+        mean: Sequence[float],
+        std: Sequence[float],
+        strength: str = "weak",
+        count: int = 2,
+        crops: Sequence[int] = (),
+        crop_strength: str = "",
+        crop_area: tuple[float, float] = (0.2, 1.0),
+        crop_ratio: tuple[float, float] = (3 / 4, 4 / 3),
+        rotation: float = 0.0,
+        flip: float = 0.5,
+        jitter: tuple[float, float, float, float] = (0.4, 0.4, 0.4, 0.1),
+        jitter_chance: float = 0.8,
+        grey_chance: float = 0.2,
+        blur_chance: float = 0.0,
+        blur_sigma: tuple[float, float] = (0.1, 2.0),
+        colour_space: Literal["hsv", "yiq"] = "hsv",
+    ) -> None:
         self.size, self.count = integer("size", size, 2, LARGEST), integer("count", count, 0)
         self.crops = tuple(integer("crops", side, 2, size, why="size") for side in crops)
         if not self.count and not self.crops:
@@ -75,12 +90,24 @@ class Views:
             nonnegative(f"jitter's {part}", value)
         between("jitter's hue", jitter[3], 0, 0.5, ends="[]")
         self.jitter: colour.Strengths = (jitter[0], jitter[1], jitter[2], jitter[3])
-        for name, chance in (("flip", flip), ("jitter_chance", jitter_chance), ("grey_chance", grey_chance), ("blur_chance", blur_chance)):
+        for name, chance in (
+            ("flip", flip),
+            ("jitter_chance", jitter_chance),
+            ("grey_chance", grey_chance),
+            ("blur_chance", blur_chance),
+        ):
             between(name, chance, 0, 1, ends="[]")
-        self.flip, self.jitter_chance, self.grey_chance, self.blur_chance = flip, jitter_chance, grey_chance, blur_chance
+        self.flip, self.jitter_chance, self.grey_chance, self.blur_chance = (
+            flip,
+            jitter_chance,
+            grey_chance,
+            blur_chance,
+        )
         self.colour_space = choice("colour_space", colour_space, ("hsv", "yiq"))
         if len(mean) != len(std) or len(mean) not in (1, 3):
-            raise InputError(f"mean and std must have one number for each channel, one or three, got {len(mean)} and {len(std)}.")
+            raise InputError(
+                f"mean and std must have one number for each channel, one or three, got {len(mean)} and {len(std)}."
+            )
         for value in std:
             positive("std", value)
         self._scale = 1 / torch.tensor(std, dtype=torch.float32).reshape(1, -1, 1, 1)
@@ -89,16 +116,22 @@ class Views:
     def __call__(self, images: Tensor, generator: Generator) -> list[Tensor]:
         """Return the views of ``images``; ``generator`` lies on their device."""
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != self._scale.shape[1]:
-            raise InputError(f"images must be uint8 (B, {self._scale.shape[1]}, H, W), got {images.dtype} {tuple(images.shape)}.")
+            raise InputError(
+                f"images must be uint8 (B, {self._scale.shape[1]}, H, W), got {images.dtype} {tuple(images.shape)}."
+            )
         if self._scale.device != images.device:  # once a run: then nothing travels any more
             self._scale, self._shift = self._scale.to(images.device), self._shift.to(images.device)
         full = [self._view(images, self.size, self.area, self.strength, generator) for _ in range(self.count)]
         low, high = self.area
-        small = [self._view(images, side, (low * side / self.size, high * side / self.size), self.crop_strength, generator)
-                 for side in self.crops]
+        small = [
+            self._view(images, side, (low * side / self.size, high * side / self.size), self.crop_strength, generator)
+            for side in self.crops
+        ]
         return full + small
 
-    def _view(self, images: Tensor, side: int, area: tuple[float, float], strength: str, generator: Generator) -> Tensor:
+    def _view(
+        self, images: Tensor, side: int, area: tuple[float, float], strength: str, generator: Generator
+    ) -> Tensor:
         batch, device = len(images), images.device
 
         def chance(probability: float) -> Tensor:

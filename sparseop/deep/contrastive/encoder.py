@@ -23,7 +23,16 @@ class Encoder(nn.Module):
     batch_norm : batch normalisation before each ReLU of the head.
     """
 
-    def __init__(self, backbone: nn.Module, width: int, *, dim: int = 128, layers: int = 2, hidden: int = 0, batch_norm: bool = False) -> None:
+    def __init__(
+        self,
+        backbone: nn.Module,
+        width: int,
+        *,
+        dim: int = 128,
+        layers: int = 2,
+        hidden: int = 0,
+        batch_norm: bool = False,
+    ) -> None:
         super().__init__()
         integer("head.dim", dim, 2)
         integer("head.layers", layers, 1, 100)
@@ -93,13 +102,23 @@ class SplitBatchNorm(_BatchNorm):
             return super().forward(images)
         batch, channels = images.shape[:2]
         if batch % self.groups:
-            raise InputError(f"training.splits must divide the number of samples in a batch, {batch}, got {self.groups}.")
+            raise InputError(
+                f"training.splits must divide the number of samples in a batch, {batch}, got {self.groups}."
+            )
         assert self.running_mean is not None
         assert self.running_var is not None
         centre, variance = self.running_mean.repeat(self.groups), self.running_var.repeat(self.groups)
         grouped = images.reshape(batch // self.groups, self.groups * channels, *images.shape[2:])
-        result = functional.batch_norm(grouped, centre, variance, self.weight.repeat(self.groups), self.bias.repeat(self.groups), True,
-                                       self.momentum if self.momentum is not None else 0.1, self.eps)
+        result = functional.batch_norm(
+            grouped,
+            centre,
+            variance,
+            self.weight.repeat(self.groups),
+            self.bias.repeat(self.groups),
+            True,
+            self.momentum if self.momentum is not None else 0.1,
+            self.eps,
+        )
         with torch.no_grad():
             self.running_mean.copy_(centre.view(self.groups, channels).mean(0))
             self.running_var.copy_(variance.view(self.groups, channels).mean(0))

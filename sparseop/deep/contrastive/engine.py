@@ -52,12 +52,16 @@ class _Run(Loop):
         self.recipe = recipe
         dataset = samples.dataset
         if recipe.training.batch_size > len(samples.train):
-            raise InputError(f"training.batch_size must be at most the number of training images, {len(samples.train)}, "
-                             f"got {recipe.training.batch_size}.")
+            raise InputError(
+                f"training.batch_size must be at most the number of training images, {len(samples.train)}, "
+                f"got {recipe.training.batch_size}."
+            )
 
         # 1. The networks; every rank starts from the same weights.
         torch.manual_seed(seed_for(self.seed, "network"))
-        backbone, width = networks.backbone(recipe.network.name, dataset.train_images.shape[1], **recipe.network.options)
+        backbone, width = networks.backbone(
+            recipe.network.name, dataset.train_images.shape[1], **recipe.network.options
+        )
         head = recipe.head
         shape: dict[str, Any] = asdict(head)
         require_memory("head", shape, lambda: Encoder(nn.Identity(), width, **shape))
@@ -70,7 +74,9 @@ class _Run(Loop):
 
         # 2. The method and the optimiser.
         options: dict[str, Any] = dict(recipe.method.options)
-        self.method: MoCo = contrastive.METHODS[recipe.method.name](head.dim, seed=seed_for(self.seed, "method"), **options).to(device)
+        self.method: MoCo = contrastive.METHODS[recipe.method.name](
+            head.dim, seed=seed_for(self.seed, "method"), **options
+        ).to(device)
         self.optimiser = self._optimiser()
 
         # 3. The views, and who judges the result.
@@ -81,7 +87,15 @@ class _Run(Loop):
         self.mix_views = self._mix_views(views, normalise)
         whole = min(dataset.train_images.shape[2:])
         self.plain = augment.build("none", **normalise, crop=size if size < whole else 0)
-        self.examiner = Examiner(samples, self.train_feed, weakly(self._features), weakly(self._pixels), recipe.evaluation, self.engine.test_batch, self.seed)
+        self.examiner = Examiner(
+            samples,
+            self.train_feed,
+            weakly(self._features),
+            weakly(self._pixels),
+            recipe.evaluation,
+            self.engine.test_batch,
+            self.seed,
+        )
         self.classes = self.examiner.labels if dataset.truth_known else None
         self.steps = 0
 
@@ -106,7 +120,10 @@ class _Run(Loop):
         self.sums: dict[str, Tensor] = {}
         self.counts: dict[str, Tensor] = {}
         self.steps = 0
-        return [generator(self.device, self.seed, "views", epoch, distributed.rank()), generator(self.device, self.seed, "mix", epoch)]
+        return [
+            generator(self.device, self.seed, "views", epoch, distributed.rank()),
+            generator(self.device, self.seed, "mix", epoch),
+        ]
 
     def step(self, place: float, index: Tensor, images: Tensor, draws: list[torch.Generator]) -> Tensor:
         """Take one optimisation step; return the loss, on the device."""
@@ -114,8 +131,15 @@ class _Run(Loop):
             group["lr"] = rate(self.training, place)
         follow(self.slow, self.online, self.method.momentum)
         views = self.views(images, draws[0])
-        batch = Batch(views=views, index=index, place=place, generator=draws[1], pairs=self._pairs(images, draws[0]), classes=self.classes,
-                      measure=self.steps % self.recipe.evaluation.labels_every == 0)
+        batch = Batch(
+            views=views,
+            index=index,
+            place=place,
+            generator=draws[1],
+            pairs=self._pairs(images, draws[0]),
+            classes=self.classes,
+            measure=self.steps % self.recipe.evaluation.labels_every == 0,
+        )
         self.steps += 1
         loss: Tensor = self.method(self._queries, lambda views: self._keys(views, draws[1]), batch)
         self.optimiser.zero_grad(set_to_none=True)
@@ -134,7 +158,11 @@ class _Run(Loop):
         del epoch
         for network in (self.online, self.slow):
             for module in network.modules():
-                if isinstance(module, _BatchNorm) and module.running_mean is not None and module.running_var is not None:
+                if (
+                    isinstance(module, _BatchNorm)
+                    and module.running_mean is not None
+                    and module.running_var is not None
+                ):
                     module.running_mean.copy_(distributed.mean(module.running_mean))
                     module.running_var.copy_(distributed.mean(module.running_var))
         row: Row = {}
@@ -159,9 +187,17 @@ class _Run(Loop):
             result |= {"untrained": self.examiner.baseline(), "pixels": self.examiner.raw()}
             self.online.load_state_dict(trained)
         kept = ("epoch", "lr", "loss", "seconds", "images_per_second", "epoch_seconds")
-        result["labels"] = {key: value for key, value in (rows[-1] if rows else {}).items() if key not in kept and not key.startswith("knn")}
-        result |= {"seconds_per_epoch": round(seconds / max(len(rows), 1), 3), "train_seconds": round(seconds, 1),
-                   "seconds": round(sum(row["epoch_seconds"] for row in rows), 1), "peak_bytes": self._peak()}
+        result["labels"] = {
+            key: value
+            for key, value in (rows[-1] if rows else {}).items()
+            if key not in kept and not key.startswith("knn")
+        }
+        result |= {
+            "seconds_per_epoch": round(seconds / max(len(rows), 1), 3),
+            "train_seconds": round(seconds, 1),
+            "seconds": round(sum(row["epoch_seconds"] for row in rows), 1),
+            "peak_bytes": self._peak(),
+        }
         return result, None
 
     def _takes_part_in_summary(self) -> bool:
@@ -208,7 +244,9 @@ class _Run(Loop):
             return None
         if sizes == (0,):
             return Views(strength=strength, count=1, **options, **normalise)
-        return Views(strength=strength, count=0, crops=[side for side in sizes for _ in range(2)], **options, **normalise)
+        return Views(
+            strength=strength, count=0, crops=[side for side in sizes for _ in range(2)], **options, **normalise
+        )
 
     def _pairs(self, images: Tensor, draw: torch.Generator) -> list[tuple[Tensor, Tensor]]:
         if self.mix_views is None:
@@ -224,15 +262,24 @@ class _Run(Loop):
         if splits == 1:
             return distributed.synchronise_batch_norm(network)
         if splits % world:
-            raise InputError(f"training.splits must be 1 or a multiple of the number of processes, {world}, got {splits}.")
+            raise InputError(
+                f"training.splits must be 1 or a multiple of the number of processes, {world}, got {splits}."
+            )
         return split_batch_norm(network, splits // world)
 
     def _optimiser(self) -> torch.optim.Optimizer:
         training, fused = self.training, self.device.type in ("cuda", "cpu")
         if training.optimiser == "adamw":
-            return torch.optim.AdamW(self.online.parameters(), lr=training.lr, weight_decay=training.weight_decay, fused=fused)
-        return torch.optim.SGD(self.online.parameters(), lr=training.lr, momentum=training.momentum, weight_decay=training.weight_decay,
-                               fused=fused)
+            return torch.optim.AdamW(
+                self.online.parameters(), lr=training.lr, weight_decay=training.weight_decay, fused=fused
+            )
+        return torch.optim.SGD(
+            self.online.parameters(),
+            lr=training.lr,
+            momentum=training.momentum,
+            weight_decay=training.weight_decay,
+            fused=fused,
+        )
 
     def _peak(self) -> int | None:
         return torch.cuda.max_memory_allocated(self.device) if self.device.type == "cuda" else None

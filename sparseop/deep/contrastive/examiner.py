@@ -28,8 +28,16 @@ class Examiner:
     settings, batch, seed : of the recipe.
     """
 
-    def __init__(self, samples: Samples, train_feed: Feed, encode: Callable[[Tensor], Features], pixels: Callable[[Tensor], Tensor],
-                 settings: Evaluation, batch: int, seed: int) -> None:
+    def __init__(
+        self,
+        samples: Samples,
+        train_feed: Feed,
+        encode: Callable[[Tensor], Features],
+        pixels: Callable[[Tensor], Tensor],
+        settings: Evaluation,
+        batch: int,
+        seed: int,
+    ) -> None:
         self.samples, self.train_feed, self.encode, self.pixels = samples, train_feed, encode, pixels
         self.settings, self.batch, self.seed, self.device = settings, batch, seed, train_feed.device
         dataset = samples.dataset
@@ -51,7 +59,10 @@ class Examiner:
         tested = [row for row in rows if row.get("knn") is not None]
         result: dict[str, Any] = {"final": {}}
         if self.settings.probe != "none":
-            train, test = self._features(self.train_feed, self.samples.train), self._features(self.test_feed, self._all_tests())
+            train, test = (
+                self._features(self.train_feed, self.samples.train),
+                self._features(self.test_feed, self._all_tests()),
+            )
             result["final"] = self._linear(train, test)
         if tested:
             best = max(tested, key=lambda row: row["knn"])
@@ -68,7 +79,10 @@ class Examiner:
         """Return the accuracies of the pixels themselves, normalised; nan where images are too many to lie in memory."""
         if self.train_feed.resident is None or self.test_feed.resident is None:
             return {"knn": math.nan}
-        train, test = {"pixels": self.pixels(self.train_feed.resident)}, {"pixels": self.pixels(self.test_feed.resident)}
+        train, test = (
+            {"pixels": self.pixels(self.train_feed.resident)},
+            {"pixels": self.pixels(self.test_feed.resident)},
+        )
         bank = {name: features[self.bank.to(self.device)] for name, features in train.items()}
         row = self._knn(bank, test) | self._linear(train, test)
         return {key.removesuffix("_pixels"): value for key, value in row.items()}
@@ -76,10 +90,20 @@ class Examiner:
     def _knn(self, train: Features, test: Features) -> Row:
         row: Row = {}
         known = self.labels[self.bank.to(self.device)]
-        for number, (k, temperature) in enumerate(zip(self.settings.neighbours, self.settings.temperatures, strict=True)):
+        for number, (k, temperature) in enumerate(
+            zip(self.settings.neighbours, self.settings.temperatures, strict=True)
+        ):
             for name in train:
                 key = ("knn" if number == 0 else f"knn_{k}") + ("" if name == "backbone" else f"_{name}")
-                share = probe.knn(train[name], known, test[name], self.test_labels, self.n_classes, k=min(k, len(known)), temperature=temperature)
+                share = probe.knn(
+                    train[name],
+                    known,
+                    test[name],
+                    self.test_labels,
+                    self.n_classes,
+                    k=min(k, len(known)),
+                    temperature=temperature,
+                )
                 row[key] = 100 * share
         return row
 
@@ -87,12 +111,24 @@ class Examiner:
         kind = self.settings.probe
         if kind == "none":
             return {}
-        return {"linear" + ("" if name == "backbone" else f"_{name}"): 100 * self._probe(kind, train[name], test[name]) for name in train}
+        return {
+            "linear" + ("" if name == "backbone" else f"_{name}"): 100 * self._probe(kind, train[name], test[name])
+            for name in train
+        }
 
     def _probe(self, kind: Literal["ridge", "sgd", "adam"], train: Tensor, test: Tensor) -> float:
         labels, settings = self.labels[self.samples.train.to(self.device)], self.settings
-        return probe.linear_probe(train, labels, test, self.test_labels, self.n_classes, solver=kind, lr=settings.probe_lr,
-                                  epochs=settings.probe_epochs, seed=self.seed)
+        return probe.linear_probe(
+            train,
+            labels,
+            test,
+            self.test_labels,
+            self.n_classes,
+            solver=kind,
+            lr=settings.probe_lr,
+            epochs=settings.probe_epochs,
+            seed=self.seed,
+        )
 
     def _all_tests(self) -> Tensor:
         return torch.arange(len(self.test_labels))

@@ -64,8 +64,16 @@ def confidence(start: float, end: float, place: float) -> float:
 
 
 @torch.no_grad()
-def refine(similarity: Tensor, own: Tensor, *, mu: float, sharpening: float = 1.0, use_p: bool = True, use_q: bool = True,
-           scope: str = "sample") -> Refined:
+def refine(
+    similarity: Tensor,
+    own: Tensor,
+    *,
+    mu: float,
+    sharpening: float = 1.0,
+    use_p: bool = True,
+    use_q: bool = True,
+    scope: str = "sample",
+) -> Refined:
     """Return the refined labels of equation (5).
 
     Parameters

@@ -10,7 +10,9 @@ import torch
 from torch import Generator, Tensor
 
 
-def draw(batch: int, kappa: float, generator: Generator, *, scope: str = "sample", partner: str = "permutation") -> tuple[Tensor, Tensor]:
+def draw(
+    batch: int, kappa: float, generator: Generator, *, scope: str = "sample", partner: str = "permutation"
+) -> tuple[Tensor, Tensor]:
     """Return theta (B,) and partners k (B,) int64, on the generator's device.
 
     Parameters

@@ -70,8 +70,17 @@ class MoCo(nn.Module):
 
     queue: Queue
 
-    def __init__(self, dim: int, *, queue: int = 4096, temperature: float = 0.1, momentum: float = 0.99, keys: str = "own",
-                 symmetric: str = "no", seed: int = 0) -> None:
+    def __init__(
+        self,
+        dim: int,
+        *,
+        queue: int = 4096,
+        temperature: float = 0.1,
+        momentum: float = 0.99,
+        keys: str = "own",
+        symmetric: str = "no",
+        seed: int = 0,
+    ) -> None:
         super().__init__()
         self.temperature = positive("method.temperature", temperature)
         self.momentum = between("method.momentum", momentum, 0, 1, ends="[)")
@@ -118,7 +127,12 @@ class MoCo(nn.Module):
         features = online(query)
         own = own_columns(len(query), query.device)
         if batch.measure:
-            self.measure(batch, refine(similarities(keys[own], self.all_keys(keys), self.temperature), own, mu=0, sharpening=SHARPENING))
+            self.measure(
+                batch,
+                refine(
+                    similarities(keys[own], self.all_keys(keys), self.temperature), own, mu=0, sharpening=SHARPENING
+                ),
+            )
         return self.one_hot_loss(features, keys, own)
 
     def one_hot_loss(self, features: Tensor, keys: Tensor, own: Tensor) -> Tensor:
@@ -140,7 +154,9 @@ class MoCo(nn.Module):
         if batch.classes is not None:
             everyone = torch.cat([distributed.gather_batch(batch.index), self.queue.index])
             classes = torch.where(everyone >= 0, batch.classes[everyone.clamp(min=0)], -1)
-            batch.measures |= quality.against_truth(refined, refined.label if used is None else used, classes[refined.own], classes)
+            batch.measures |= quality.against_truth(
+                refined, refined.label if used is None else used, classes[refined.own], classes
+            )
 
 
 def own_columns(share: int, device: torch.device) -> Tensor:

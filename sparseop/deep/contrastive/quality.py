@@ -17,8 +17,12 @@ from sparseop.deep.contrastive.labels import Refined, one_hot_labels, smooth
 def weights(refined: Refined) -> dict[str, Tensor]:
     """Return what needs no truth: means over the batch of one-hot weight, alpha, beta, own mass, largest p and q."""
     return {
-        "one_hot_weight": (1 - refined.alpha - refined.beta).mean(), "alpha": refined.alpha.mean(), "beta": refined.beta.mean(),
-        "own_mass": refined.own_mass().mean(), "p_max": refined.p.amax(1).mean(), "q_max": refined.q.amax(1).mean(),
+        "one_hot_weight": (1 - refined.alpha - refined.beta).mean(),
+        "alpha": refined.alpha.mean(),
+        "beta": refined.beta.mean(),
+        "own_mass": refined.own_mass().mean(),
+        "p_max": refined.p.amax(1).mean(),
+        "q_max": refined.q.amax(1).mean(),
     }
 
 
@@ -46,11 +50,22 @@ def against_truth(refined: Refined, used: Tensor, query_class: Tensor, key_class
     others = same & (vanilla == 0)
     same_mass, all_same = (used * others).sum(1).mean(), (used * same).sum(1).mean()
     wrong_mass = 1 - all_same
-    row = {"same_mass": same_mass, "wrong_mass": wrong_mass, "purity": same_mass / (same_mass + wrong_mass).clamp(min=1e-12),
-           "q_same": (refined.q * same).sum(1).mean(), "chance": others.float().sum(1).mean() / (len(key_class) - 1)}
+    row = {
+        "same_mass": same_mass,
+        "wrong_mass": wrong_mass,
+        "purity": same_mass / (same_mass + wrong_mass).clamp(min=1e-12),
+        "q_same": (refined.q * same).sum(1).mean(),
+        "chance": others.float().sum(1).mean() / (len(key_class) - 1),
+    }
     row["purity"] = torch.where(same_mass + wrong_mass > 1e-6, row["purity"], torch.nan)
     uniform = torch.full_like(vanilla, 1 / len(key_class))
-    for name, label in (("one_hot", vanilla), ("refined", refined.label), ("smoothed", smooth(refined)), ("uniform", uniform), ("used", used)):
+    for name, label in (
+        ("one_hot", vanilla),
+        ("refined", refined.label),
+        ("smoothed", smooth(refined)),
+        ("uniform", uniform),
+        ("used", used),
+    ):
         row[f"l2_{name}"] = (label - truth).norm(dim=1).mean()
         row[f"tv_{name}"] = (label - truth).abs().sum(1).mean() / 2
     return row

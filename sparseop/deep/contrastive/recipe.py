@@ -111,7 +111,9 @@ class Recipe:
 
 def _views(strength: str) -> inspect.Signature:
     del strength
-    return _without(inspect.signature(Views), ("strength", "mean", "std", "count", "crops", "crop_strength"))  # by the run and the method
+    return _without(
+        inspect.signature(Views), ("strength", "mean", "std", "count", "crops", "crop_strength")
+    )  # by the run and the method
 
 
 def _method(name: str) -> inspect.Signature:
@@ -132,11 +134,15 @@ def _consistent(recipe: Recipe) -> None:
     if training.warmup > training.epochs:
         raise InputError(f"training.warmup must be <= training.epochs = {training.epochs}, got {training.warmup}.")
     if training.splits > 1 and (training.batch_size % training.splits or not training.drop_last):
-        raise InputError(f"training.splits = {training.splits} needs training.drop_last = true and must divide training.batch_size, "
-                         f"got {training.batch_size}.")
+        raise InputError(
+            f"training.splits = {training.splits} needs training.drop_last = true and must divide training.batch_size, "
+            f"got {training.batch_size}."
+        )
     if len(evaluation.neighbours) != len(evaluation.temperatures) or not evaluation.neighbours:
-        raise InputError("evaluation.neighbours and evaluation.temperatures must have the same length, at least 1, got "
-                         f"{list(evaluation.neighbours)} and {list(evaluation.temperatures)}.")
+        raise InputError(
+            "evaluation.neighbours and evaluation.temperatures must have the same length, at least 1, got "
+            f"{list(evaluation.neighbours)} and {list(evaluation.temperatures)}."
+        )
     for k, temperature in zip(evaluation.neighbours, evaluation.temperatures, strict=True):
         integer("evaluation.neighbours", k, 1)
         positive("evaluation.temperatures", temperature)
@@ -149,10 +155,15 @@ def _consistent(recipe: Recipe) -> None:
     require_queue(integer("method.queue", options["queue"], 1), training.batch_size, options["symmetric"])
 
 
-_SCHEMA = Schema(Recipe, FOLDER, {
-    "data": Kind(datasets.NAMES, datasets.signature, "shapes"),
-    "network": Kind(networks.NAMES, networks.signature, "resnet8"),
-    "views": Kind(("weak", "strong"), _views, "weak"),
-    "method": Kind(contrastive.METHODS, _method, "moco"),
-}, _consistent)
+_SCHEMA = Schema(
+    Recipe,
+    FOLDER,
+    {
+        "data": Kind(datasets.NAMES, datasets.signature, "shapes"),
+        "network": Kind(networks.NAMES, networks.signature, "resnet8"),
+        "views": Kind(("weak", "strong"), _views, "weak"),
+        "method": Kind(contrastive.METHODS, _method, "moco"),
+    },
+    _consistent,
+)
 names, find, read, parse, text = _SCHEMA.names, _SCHEMA.find, _SCHEMA.read, _SCHEMA.parse, schema.to_toml

@@ -19,7 +19,11 @@ def equal_time(epochs: int, seconds: float, other_seconds: float) -> int:
 def column(recipe: Recipe, summary: dict[str, Any], note: str = "") -> list[Column]:
     """Return the columns of a run: what it trained, before it raw pixels and the untrained network where they were judged."""
     title = {"moco": "MoCo", "sane": "SANE"}[recipe.method.name] + note
-    before = [(name, {"final": summary[key], "epochs": 0}) for name, key in (("pixels", "pixels"), ("untrained", "untrained")) if key in summary]
+    before = [
+        (name, {"final": summary[key], "epochs": 0})
+        for name, key in (("pixels", "pixels"), ("untrained", "untrained"))
+        if key in summary
+    ]
     return [*before, (title, summary)]
 
 

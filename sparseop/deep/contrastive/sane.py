@@ -53,12 +53,35 @@ class SANE(MoCo):
         costs one pass, as MoCo's.
     """
 
-    def __init__(self, dim: int, *, queue: int = 4096, temperature: float = 0.2, momentum: float = 0.99, symmetric: str = "no",
-                 lam: float = 0.5, p: bool = True, q: bool = True, refinement: str = "self", sharpening: float = 0.8,
-                 mu_start: float = 0.0, mu_end: float = 1.0, weights: str = "sample", teacher: str = "key",
-                 mixup: str = "momentum", kappa: float = 2.0, theta: str = "sample", partner: str = "permutation",
-                 mix_strength: str = "", mix_sizes: tuple[int, ...] = (), terms: str = "both", seed: int = 0) -> None:
-        super().__init__(dim, queue=queue, temperature=temperature, momentum=momentum, keys="batch", symmetric=symmetric, seed=seed)
+    def __init__(
+        self,
+        dim: int,
+        *,
+        queue: int = 4096,
+        temperature: float = 0.2,
+        momentum: float = 0.99,
+        symmetric: str = "no",
+        lam: float = 0.5,
+        p: bool = True,
+        q: bool = True,
+        refinement: str = "self",
+        sharpening: float = 0.8,
+        mu_start: float = 0.0,
+        mu_end: float = 1.0,
+        weights: str = "sample",
+        teacher: str = "key",
+        mixup: str = "momentum",
+        kappa: float = 2.0,
+        theta: str = "sample",
+        partner: str = "permutation",
+        mix_strength: str = "",
+        mix_sizes: tuple[int, ...] = (),
+        terms: str = "both",
+        seed: int = 0,
+    ) -> None:
+        super().__init__(
+            dim, queue=queue, temperature=temperature, momentum=momentum, keys="batch", symmetric=symmetric, seed=seed
+        )
         self.lam = between("method.lam", lam, 0, 1, ends="[]")
         self.use_p, self.use_q = p, q
         self.uniform = choice("method.refinement", refinement, ("self", "uniform")) == "uniform"
@@ -73,11 +96,15 @@ class SANE(MoCo):
         self.strength = choice("method.mix_strength", mix_strength, ("", "weak", "strong"))
         self.sizes = tuple(integer("method.mix_sizes", size, 4) for size in mix_sizes)
         if self.mixup == "none" and (self.sizes or self.strength):
-            raise InputError("method.mix_sizes and method.mix_strength need method.mixup 'momentum' or 'vanilla', got 'none'.")
+            raise InputError(
+                "method.mix_sizes and method.mix_strength need method.mixup 'momentum' or 'vanilla', got 'none'."
+            )
         self.either = choice("method.terms", terms, ("both", "either")) == "either"
         if self.either and (self.mixup == "none" or self.sizes):
-            raise InputError("method.terms = 'either' needs queries and mixes of one size, by method.mixup 'momentum' or 'vanilla' and an empty "
-                             f"method.mix_sizes, got {self.mixup!r} and {list(self.sizes)}.")
+            raise InputError(
+                "method.terms = 'either' needs queries and mixes of one size, by method.mixup 'momentum' or 'vanilla' and an empty "
+                f"method.mix_sizes, got {self.mixup!r} and {list(self.sizes)}."
+            )
 
     @property
     def mix_sizes(self) -> tuple[int, ...]:
@@ -103,11 +130,15 @@ class SANE(MoCo):
         else:
             loss = self.both_losses(online, query, key, keys, everything, used, batch)
         if batch.measure:
-            mine = Refined(refined.label[own], refined.p[own], refined.q[own], refined.alpha[own], refined.beta[own], own)
+            mine = Refined(
+                refined.label[own], refined.p[own], refined.q[own], refined.alpha[own], refined.beta[own], own
+            )
             self.measure(batch, mine, used[own])
         return loss
 
-    def both_losses(self, online: Encode, query: Tensor, key: Tensor, keys: Tensor, everything: Tensor, labels: Tensor, batch: Batch) -> Tensor:
+    def both_losses(
+        self, online: Encode, query: Tensor, key: Tensor, keys: Tensor, everything: Tensor, labels: Tensor, batch: Batch
+    ) -> Tensor:
         """Return (9) as it stands, both terms for every query; ``labels`` (s W, C) are those of the global batch."""
         own = own_columns(len(query), query.device)
         features = online(query) if self.lam < 1 or self.mixup == "none" else None
@@ -125,10 +156,12 @@ class SANE(MoCo):
             second = torch.stack(parts).mean()
         return loss + self.lam * second
 
-    def either_loss(self, online: Encode, query: Tensor, key: Tensor, everything: Tensor, labels: Tensor, batch: Batch) -> Tensor:
+    def either_loss(
+        self, online: Encode, query: Tensor, key: Tensor, everything: Tensor, labels: Tensor, batch: Batch
+    ) -> Tensor:
         """Return one term of (9) for every query, drawn; ``labels`` (s W, C) are those of the global batch."""
         own = own_columns(len(query), query.device)
-        (first, other), = self.pairs(query, key, batch)
+        ((first, other),) = self.pairs(query, key, batch)
         images, targets = self.mixed(first, other, labels, batch)
         plain = ~mixing.share(len(labels), self.lam, batch.generator)[own]
         images = torch.where(plain.view(-1, *(1 for _ in images.shape[1:])), query, images)
@@ -141,9 +174,15 @@ class SANE(MoCo):
         if self.online_teacher:
             with torch.no_grad():
                 teachers = distributed.gather_batch(online(key))
-        return refine(similarities(teachers, everything, self.temperature), torch.arange(len(keys), device=keys.device),
-                      mu=confidence(self.mu_start, self.mu_end, batch.place), sharpening=self.sharpening,
-                      use_p=self.use_p, use_q=self.use_q, scope=self.weights)
+        return refine(
+            similarities(teachers, everything, self.temperature),
+            torch.arange(len(keys), device=keys.device),
+            mu=confidence(self.mu_start, self.mu_end, batch.place),
+            sharpening=self.sharpening,
+            use_p=self.use_p,
+            use_q=self.use_q,
+            scope=self.weights,
+        )
 
     def pairs(self, query: Tensor, key: Tensor, batch: Batch) -> list[tuple[Tensor, Tensor]]:
         """Return (images that a query is mixed of, images its partner is taken from), one pair a size."""
@@ -160,4 +199,6 @@ class SANE(MoCo):
         own = own_columns(len(first), first.device)
         theta, partner = mixing.draw(len(labels), self.kappa, batch.generator, scope=self.theta, partner=self.partner)
         theta, partner = theta[own], partner[own]
-        return mixing.mix(theta, first, distributed.gather_batch(second)[partner]), mixing.mix(theta, labels[own], labels[partner])
+        return mixing.mix(theta, first, distributed.gather_batch(second)[partner]), mixing.mix(
+            theta, labels[own], labels[partner]
+        )

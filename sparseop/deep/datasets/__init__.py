@@ -31,9 +31,17 @@ __all__ = ["NAMES", "Dataset", "Images", "LazyImages", "load", "signature"]
 
 #: the data sets, and the module of each (imported when asked for: only the large ones need pillow)
 _MODULES = {
-    "digits": "digits", "cifar10": "cifar", "cifar100": "cifar", "cifar10n": "cifar_n", "cifar100n": "cifar_n",
-    "folder": "folder", "imagenet": "imagenet", "clothing1m": "clothing1m", "webvision": "webvision",
-    "shapes": "shapes", "digits-on-backgrounds": "digits_on_backgrounds",
+    "digits": "digits",
+    "cifar10": "cifar",
+    "cifar100": "cifar",
+    "cifar10n": "cifar_n",
+    "cifar100n": "cifar_n",
+    "folder": "folder",
+    "imagenet": "imagenet",
+    "clothing1m": "clothing1m",
+    "webvision": "webvision",
+    "shapes": "shapes",
+    "digits-on-backgrounds": "digits_on_backgrounds",
 }
 NAMES = tuple(_MODULES)
 
@@ -71,5 +79,7 @@ def signature(name: str) -> inspect.Signature:
 
 
 def _function(name: str) -> Callable[..., Dataset]:
-    function: Callable[..., Dataset] = getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), f"load_{name.replace('-', '_')}")
+    function: Callable[..., Dataset] = getattr(
+        importlib.import_module(f"{__name__}.{_MODULES[name]}"), f"load_{name.replace('-', '_')}"
+    )
     return function

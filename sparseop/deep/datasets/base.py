@@ -75,11 +75,15 @@ class Dataset:
             if len(images) == 0:
                 raise InputError(f"{self.name}: there is no {part} image.")
             if len(images.shape) != 4 or images.dtype != torch.uint8:
-                raise InputError(f"{self.name}: {part} images must be uint8 of shape (N, C, H, W), "
-                                 f"got {images.dtype} {tuple(images.shape)}.")
+                raise InputError(
+                    f"{self.name}: {part} images must be uint8 of shape (N, C, H, W), "
+                    f"got {images.dtype} {tuple(images.shape)}."
+                )
             check_labels(labels, len(images), len(self.classes), f"{self.name}: the {part} label list")
         if self.given_labels is not None:
-            check_labels(self.given_labels, len(self.train_images), len(self.classes), f"{self.name}: the noisy label list")
+            check_labels(
+                self.given_labels, len(self.train_images), len(self.classes), f"{self.name}: the noisy label list"
+            )
 
     @property
     def n_classes(self) -> int:
@@ -89,7 +93,11 @@ class Dataset:
 
 def check_labels(labels: Tensor, n: int, n_classes: int, what: str) -> Tensor:
     """Return int64 ``labels`` after checking that there are ``n`` of them, all in 0..n_classes-1."""
-    if labels.ndim != 1 or labels.dtype.is_floating_point or labels.dtype in (torch.bool, torch.complex64, torch.complex128):
+    if (
+        labels.ndim != 1
+        or labels.dtype.is_floating_point
+        or labels.dtype in (torch.bool, torch.complex64, torch.complex128)
+    ):
         raise InputError(f"{what} must be a list of whole numbers, got {labels.dtype} of shape {tuple(labels.shape)}.")
     if len(labels) != n:
         raise InputError(f"{what} must have {n} entries, one for each image, got {len(labels)}.")
@@ -97,8 +105,10 @@ def check_labels(labels: Tensor, n: int, n_classes: int, what: str) -> Tensor:
     wrong = (labels < 0) | (labels >= n_classes)
     if wrong.any():
         where = int(wrong.nonzero()[0])
-        raise InputError(f"{what} must hold classes 0 to {n_classes - 1}, got {int(labels[where])} at index {where} "
-                         f"({int(wrong.sum())} of {n} are out of range).")
+        raise InputError(
+            f"{what} must hold classes 0 to {n_classes - 1}, got {int(labels[where])} at index {where} "
+            f"({int(wrong.sum())} of {n} are out of range)."
+        )
     return labels
 
 

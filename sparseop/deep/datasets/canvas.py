@@ -59,7 +59,9 @@ def background(ground: FloatArray, size: int, amplitude: float, rng: Generator) 
     weights = _cubic(size, 4)
     blotches = np.einsum("ra,ncab,sb->ncrs", weights, rng.standard_normal((n, 3, 4, 4)), weights, optimize=True)
     share = share[:, None]
-    result: FloatArray = ground[:, :, None, None] + amplitude * (0.6 * share * wave[:, None] * tint + (1 - share) * blotches)
+    result: FloatArray = ground[:, :, None, None] + amplitude * (
+        0.6 * share * wave[:, None] * tint + (1 - share) * blotches
+    )
     return result
 
 
@@ -104,7 +106,11 @@ def _cubic(size: int, knots: int) -> FloatArray:
     first = np.floor(place).astype(int)
     t = place - first
     weights = np.zeros((size, knots))
-    for offset, w in ((-1, (-t + 2 * t**2 - t**3) / 2), (0, (2 - 5 * t**2 + 3 * t**3) / 2),
-                      (1, (t + 4 * t**2 - 3 * t**3) / 2), (2, (t**3 - t**2) / 2)):
+    for offset, w in (
+        (-1, (-t + 2 * t**2 - t**3) / 2),
+        (0, (2 - 5 * t**2 + 3 * t**3) / 2),
+        (1, (t + 4 * t**2 - 3 * t**3) / 2),
+        (2, (t**3 - t**2) / 2),
+    ):
         np.add.at(weights, (np.arange(size), np.clip(first + offset, 0, knots - 1)), w)
     return weights

@@ -47,18 +47,38 @@ class _Archive:
 # the constants of normalisation are those of the published SOP and ELR code: 'std' for CIFAR-10 is the mean over images
 # of each image's standard deviation (the pixels' own is 0.2470, 0.2435, 0.2616); kept, so that weak views are the same
 CIFAR10 = _Archive(
-    "cifar10", "cifar-10-python.tar.gz", "c58f30108f718f92721af3b95e74349a", "cifar-10-batches-py",
-    train=(("data_batch_1", "c99cafc152244af753f735de768cd75f"), ("data_batch_2", "d4bba439e000b95fd0a9bffe97cbabec"),
-           ("data_batch_3", "54ebc095f3ab1f0389bbae665268c751"), ("data_batch_4", "634d18415352ddfa80567beed471001a"),
-           ("data_batch_5", "482c414d41f54cd18b22e5b47cb7c3cb")),
-    test=(("test_batch", "40351d587109b95175f43aff81a1287e"),), meta=("batches.meta", "5ff9c542aee3614f3951f8cda6e48888"),
-    labels="labels", classes="label_names", n_classes=10, mean=(0.4914, 0.4822, 0.4465), std=(0.2023, 0.1994, 0.2010),
+    "cifar10",
+    "cifar-10-python.tar.gz",
+    "c58f30108f718f92721af3b95e74349a",
+    "cifar-10-batches-py",
+    train=(
+        ("data_batch_1", "c99cafc152244af753f735de768cd75f"),
+        ("data_batch_2", "d4bba439e000b95fd0a9bffe97cbabec"),
+        ("data_batch_3", "54ebc095f3ab1f0389bbae665268c751"),
+        ("data_batch_4", "634d18415352ddfa80567beed471001a"),
+        ("data_batch_5", "482c414d41f54cd18b22e5b47cb7c3cb"),
+    ),
+    test=(("test_batch", "40351d587109b95175f43aff81a1287e"),),
+    meta=("batches.meta", "5ff9c542aee3614f3951f8cda6e48888"),
+    labels="labels",
+    classes="label_names",
+    n_classes=10,
+    mean=(0.4914, 0.4822, 0.4465),
+    std=(0.2023, 0.1994, 0.2010),
 )
 CIFAR100 = _Archive(
-    "cifar100", "cifar-100-python.tar.gz", "eb9058c3a382ffc7106e4002c42a8d85", "cifar-100-python",
-    train=(("train", "16019d7e3df5f24257cddd939b257f8d"),), test=(("test", "f0ef6b0ae62326f3e7ffdfab6717acfc"),),
+    "cifar100",
+    "cifar-100-python.tar.gz",
+    "eb9058c3a382ffc7106e4002c42a8d85",
+    "cifar-100-python",
+    train=(("train", "16019d7e3df5f24257cddd939b257f8d"),),
+    test=(("test", "f0ef6b0ae62326f3e7ffdfab6717acfc"),),
     meta=("meta", "7973b15100ade9c7d40fb424638fde48"),
-    labels="fine_labels", classes="fine_label_names", n_classes=100, mean=(0.5071, 0.4867, 0.4408), std=(0.2675, 0.2565, 0.2761),
+    labels="fine_labels",
+    classes="fine_label_names",
+    n_classes=100,
+    mean=(0.5071, 0.4867, 0.4408),
+    std=(0.2675, 0.2565, 0.2761),
 )
 #: tried in this order; the university has moved the page once
 MIRRORS = ("https://www.cs.toronto.edu/~kriz/", "https://cave.cs.toronto.edu/kriz/")
@@ -90,10 +110,19 @@ def fetch(urls: tuple[str, ...], target: Path) -> None:
                 raise EOFError(f"ended after {part.stat().st_size} of {size} bytes")
             part.replace(target)
             return
-        except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError, EOFError, ValueError) as error:
+        except (
+            urllib.error.URLError,
+            http.client.HTTPException,
+            TimeoutError,
+            ConnectionError,
+            EOFError,
+            ValueError,
+        ) as error:
             part.unlink(missing_ok=True)
             failures.append(f"{url}: {getattr(error, 'reason', error)}")
-    raise InputError(f"'{target}' could not be downloaded ({'; '.join(failures)}); get it by another way and put it there.")
+    raise InputError(
+        f"'{target}' could not be downloaded ({'; '.join(failures)}); get it by another way and put it there."
+    )
 
 
 def _load(archive: _Archive, root: Path | str | None, download: bool) -> Dataset:
@@ -106,7 +135,9 @@ def _load(archive: _Archive, root: Path | str | None, download: bool) -> Dataset
     meta = read_pickle(read(archive.meta[0]), f"{where}/{archive.meta[0]}")
     classes = meta.get(archive.classes)
     if not isinstance(classes, list) or len(classes) != archive.n_classes:
-        raise InputError(f"'{where}/{archive.meta[0]}' must list {archive.n_classes} classes under {archive.classes!r}.")
+        raise InputError(
+            f"'{where}/{archive.meta[0]}' must list {archive.n_classes} classes under {archive.classes!r}."
+        )
     for part, batches, expected in (("training", train, 50_000), ("test", test, 10_000)):
         found = sum(len(images) for images, _, _ in batches)
         if found != expected:
@@ -116,10 +147,16 @@ def _load(archive: _Archive, root: Path | str | None, download: bool) -> Dataset
         warnings.warn(f"{notes[0]} (in '{where}').", stacklevel=4)
     coarse = [c for _, _, c in train if c is not None]
     return Dataset(
-        name=archive.name, train_images=torch.cat([x for x, _, _ in train]), train_labels=torch.cat([y for _, y, _ in train]),
-        test_images=torch.cat([x for x, _, _ in test]), test_labels=torch.cat([y for _, y, _ in test]),
-        classes=tuple(map(str, classes)), mean=archive.mean, std=archive.std,
-        coarse_labels=torch.cat(coarse) if coarse else None, notes=tuple(notes),
+        name=archive.name,
+        train_images=torch.cat([x for x, _, _ in train]),
+        train_labels=torch.cat([y for _, y, _ in train]),
+        test_images=torch.cat([x for x, _, _ in test]),
+        test_labels=torch.cat([y for _, y, _ in test]),
+        classes=tuple(map(str, classes)),
+        mean=archive.mean,
+        std=archive.std,
+        coarse_labels=torch.cat(coarse) if coarse else None,
+        notes=tuple(notes),
     )
 
 
@@ -130,8 +167,10 @@ def _source(archive: _Archive, root: Path, download: bool, how: str) -> tuple[Ca
     folder = next((f for f in (root / archive.folder, root) if (f / archive.train[0][0]).is_file()), None)
     if folder is None and not packed.is_file():
         if not download:
-            raise InputError(f"{archive.name} was not found: neither the folder '{root / archive.folder}' nor the archive "
-                             f"'{packed}' is there. {how}")
+            raise InputError(
+                f"{archive.name} was not found: neither the folder '{root / archive.folder}' nor the archive "
+                f"'{packed}' is there. {how}"
+            )
         fetch(tuple(mirror + archive.file for mirror in MIRRORS), packed)
     if folder is not None:
         contents = {name: _read(folder / name) for name, _ in members}
@@ -160,7 +199,9 @@ def _members(packed: Path, wanted: dict[str, str]) -> dict[str, bytes]:
                 if file is not None:
                     contents[wanted[member.name]] = file.read()
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        raise InputError(f"'{packed}' cannot be read; it is truncated or damaged ({error}); delete it and get it again.") from None
+        raise InputError(
+            f"'{packed}' cannot be read; it is truncated or damaged ({error}); delete it and get it again."
+        ) from None
     for path, name in wanted.items():
         if name not in contents:
             raise InputError(f"'{packed}' lacks {path}; it is not the published archive.")
@@ -177,8 +218,11 @@ def _batch(archive: _Archive, read: Callable[[str], bytes], name: str, where: st
     if len(targets) != len(pixels):
         raise InputError(f"'{where}/{name}' holds {len(pixels)} images but {len(targets)} labels.")
     coarse = held.get("coarse_labels")
-    return (torch.from_numpy(pixels.reshape(-1, 3, 32, 32).copy()), targets,
-            None if coarse is None else label_tensor(coarse, f"'{where}/{name}', 'coarse_labels',"))
+    return (
+        torch.from_numpy(pixels.reshape(-1, 3, 32, 32).copy()),
+        targets,
+        None if coarse is None else label_tensor(coarse, f"'{where}/{name}', 'coarse_labels',"),
+    )
 
 
 def label_tensor(labels: Any, what: str) -> torch.Tensor:

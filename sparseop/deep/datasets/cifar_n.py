@@ -20,8 +20,12 @@ from sparseop.deep.datasets.unpickle import read_torch_zip
 from sparseop.errors import InputError, choice
 
 #: our name -> the key in the published file
-CIFAR10N = {"aggregate": "aggre_label", "worst": "worse_label", "clean": "clean_label",
-            **{f"random{i}": f"random_label{i}" for i in (1, 2, 3)}}
+CIFAR10N = {
+    "aggregate": "aggre_label",
+    "worst": "worse_label",
+    "clean": "clean_label",
+    **{f"random{i}": f"random_label{i}" for i in (1, 2, 3)},
+}
 CIFAR100N = {"noisy": "noisy_label", "clean": "clean_label"}
 PAGE = "https://github.com/UCSC-REAL/cifar-10-100n"
 RAW = "https://raw.githubusercontent.com/UCSC-REAL/cifar-10-100n/main/data/"
@@ -55,7 +59,9 @@ def _with_human_labels(clean: Dataset, root: Path | str | None, file: str, key: 
     given = check_labels(_tensor(held[key], f"'{path}', {key!r},"), n, k, f"'{path}', {key!r},")
     different = int((theirs != clean.train_labels).sum())
     if different:
-        raise InputError(f"'{path}' belongs to other images: its clean labels differ from {clean.name}'s for {different} of {n}.")
+        raise InputError(
+            f"'{path}' belongs to other images: its clean labels differ from {clean.name}'s for {different} of {n}."
+        )
     return dataclasses.replace(clean, name=clean.name + "n", given_labels=given)
 
 

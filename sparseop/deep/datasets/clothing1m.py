@@ -16,9 +16,25 @@ from sparseop.deep.datasets.base import Dataset, check_labels, require_root
 from sparseop.deep.datasets.files import ImageFiles, read_list, whole_number
 from sparseop.errors import InputError
 
-CLASSES = ("T-Shirt", "Shirt", "Knitwear", "Chiffon", "Sweater", "Hoodie", "Windbreaker", "Jacket", "Down Coat", "Suit", "Shawl",
-           "Dress", "Vest", "Underwear")
-HOW = "Ask its authors for it (https://github.com/Cysu/noisy_label); it comes with noisy_train_key_list.txt and images/."
+CLASSES = (
+    "T-Shirt",
+    "Shirt",
+    "Knitwear",
+    "Chiffon",
+    "Sweater",
+    "Hoodie",
+    "Windbreaker",
+    "Jacket",
+    "Down Coat",
+    "Suit",
+    "Shawl",
+    "Dress",
+    "Vest",
+    "Underwear",
+)
+HOW = (
+    "Ask its authors for it (https://github.com/Cysu/noisy_label); it comes with noisy_train_key_list.txt and images/."
+)
 
 
 def load_clothing1m(root: Path | str | None, *, download: bool = False, size: int = 256) -> Dataset:
@@ -36,19 +52,34 @@ def load_clothing1m(root: Path | str | None, *, download: bool = False, size: in
     test, test_labels = _part(base, lists / "clean_test_key_list.txt", clean, size)
     validation = lists / "clean_val_key_list.txt"
     extra = {"validation": _part(base, validation, clean, size)} if validation.is_file() else {}
-    return Dataset("clothing1m", train, train_labels, test, test_labels, CLASSES, mean=(0.6959, 0.6537, 0.6371),
-                   std=(0.3113, 0.3192, 0.3214), truth_known=False, extra_tests=extra)
+    return Dataset(
+        "clothing1m",
+        train,
+        train_labels,
+        test,
+        test_labels,
+        CLASSES,
+        mean=(0.6959, 0.6537, 0.6371),
+        std=(0.3113, 0.3192, 0.3214),
+        truth_known=False,
+        extra_tests=extra,
+    )
 
 
 def _labels(path: Path) -> dict[str, int]:
-    return {key: whole_number(label, f"clothing1m: the label of {key!r} in '{path}'") for key, label in read_list(path, 2, "clothing1m")}
+    return {
+        key: whole_number(label, f"clothing1m: the label of {key!r} in '{path}'")
+        for key, label in read_list(path, 2, "clothing1m")
+    }
 
 
 def _part(base: Path, path: Path, labels: dict[str, int], size: int) -> tuple[ImageFiles, Tensor]:
     keys = [key for (key,) in read_list(path, 1, "clothing1m")]
     missing = [key for key in keys if key not in labels]
     if missing:
-        raise InputError(f"clothing1m: {len(missing)} of {len(keys)} images of '{path}' have no label, the first {missing[0]!r}.")
+        raise InputError(
+            f"clothing1m: {len(missing)} of {len(keys)} images of '{path}' have no label, the first {missing[0]!r}."
+        )
     files = ImageFiles([base / key for key in keys], size, stretch=True)
     targets = torch.tensor([labels[key] for key in keys], dtype=torch.int64)
     return files, check_labels(targets, len(keys), len(CLASSES), f"clothing1m: the labels of '{path}'")

@@ -46,8 +46,10 @@ class Decoders:
             return torch.cat([part.result() for part in waiting])
         except BrokenProcessPool:
             self.close()
-            raise InputError("a process that decodes images was killed, for want of memory or of shared memory perhaps; fewer workers than "
-                             f"{self.workers} need less.") from None
+            raise InputError(
+                "a process that decodes images was killed, for want of memory or of shared memory perhaps; fewer workers than "
+                f"{self.workers} need less."
+            ) from None
         finally:
             for part in waiting:
                 part.cancel()
@@ -63,7 +65,9 @@ class Decoders:
         with self._lock:
             if self._pool is None:
                 method = "forkserver" if "forkserver" in processes.get_all_start_methods() else "spawn"
-                self._pool = ProcessPoolExecutor(self.workers, mp_context=processes.get_context(method), initializer=_begin)
+                self._pool = ProcessPoolExecutor(
+                    self.workers, mp_context=processes.get_context(method), initializer=_begin
+                )
             return self._pool
 
 
@@ -78,4 +82,6 @@ def _stack(read: Read, paths: Sequence[str]) -> Tensor:
         whole.share_memory_()  # type: ignore[no-untyped-call]
         return whole
     except RuntimeError as error:
-        raise InputError(f"there is no room for a batch in shared memory ({str(error).splitlines()[0][:100]}); give more of it, or workers = 0.") from None
+        raise InputError(
+            f"there is no room for a batch in shared memory ({str(error).splitlines()[0][:100]}); give more of it, or workers = 0."
+        ) from None

@@ -20,13 +20,21 @@ def load_digits(root: Path | str | None = None, *, download: bool = False) -> Da
     Images are uint8 (N, 1, 8, 8), the counts 0..16 scaled to 0..255. ``root`` and ``download`` have no effect.
     """
     del root, download
-    with resources.files(__package__).joinpath("digits.npz").open("rb") as file, np.load(file, allow_pickle=False) as packed:
+    with (
+        resources.files(__package__).joinpath("digits.npz").open("rb") as file,
+        np.load(file, allow_pickle=False) as packed,
+    ):
         counts, labels = packed["images"], packed["labels"]
     images = torch.from_numpy(np.round(counts.astype(np.float64) * (255 / 16)).astype(np.uint8)).reshape(-1, 1, 8, 8)
     targets = torch.from_numpy(labels.astype(np.int64))
     test = torch.arange(len(targets)) % 4 == 0
     return Dataset(
-        name="digits", train_images=images[~test].clone(), train_labels=targets[~test].clone(),
-        test_images=images[test].clone(), test_labels=targets[test].clone(), classes=tuple(str(d) for d in range(10)),
-        mean=(0.3051,), std=(0.3758,),
+        name="digits",
+        train_images=images[~test].clone(),
+        train_labels=targets[~test].clone(),
+        test_images=images[test].clone(),
+        test_labels=targets[test].clone(),
+        classes=tuple(str(d) for d in range(10)),
+        mean=(0.3051,),
+        std=(0.3758,),
     )

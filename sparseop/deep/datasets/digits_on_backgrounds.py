@@ -38,7 +38,9 @@ def digits_on_backgrounds(seed: int = 0) -> Dataset:
     integer("seed", seed, 0, 2**63 - 1)
     plain = load_digits()
     parts = []
-    for part, (scans, labels) in enumerate(((plain.train_images, plain.train_labels), (plain.test_images, plain.test_labels))):
+    for part, (scans, labels) in enumerate(
+        ((plain.train_images, plain.train_labels), (plain.test_images, plain.test_labels))
+    ):
         assert isinstance(scans, Tensor)
         rng = np.random.default_rng(SeedSequence(seed, spawn_key=(part,)))
         order = rng.permutation(np.repeat(np.arange(len(labels)), COPIES[part]))

@@ -65,7 +65,9 @@ def read_square(path: str, size: int, *, stretch: bool = False) -> Tensor:
         picture = image.convert("RGB")
     width, height = picture.size
     box = None
-    if not stretch:  # the window that the central square of the scaled image shows; scaled whole, a strip would take gigabytes
+    if (
+        not stretch
+    ):  # the window that the central square of the scaled image shows; scaled whole, a strip would take gigabytes
         scale = size / min(width, height)
         wide, tall = max(size, round(width * scale)), max(size, round(height * scale))
         left, top = (wide - size) // 2, (tall - size) // 2
@@ -93,9 +95,13 @@ def opened(path: Path | str) -> Iterator[Any]:
     except IsADirectoryError:
         raise InputError(f"the image '{path}' is a folder.") from None
     except image_module.DecompressionBombError:
-        raise InputError(f"the image '{path}' has more than {2 * image_module.MAX_IMAGE_PIXELS:,} pixels and is not decoded.") from None
+        raise InputError(
+            f"the image '{path}' has more than {2 * image_module.MAX_IMAGE_PIXELS:,} pixels and is not decoded."
+        ) from None
     except (OSError, ValueError, SyntaxError, EOFError) as error:
-        raise InputError(f"the image '{path}' cannot be read; it is truncated, damaged or no image ({error}).") from None
+        raise InputError(
+            f"the image '{path}' cannot be read; it is truncated, damaged or no image ({error})."
+        ) from None
 
 
 def require_pillow() -> Any:

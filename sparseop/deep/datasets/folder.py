@@ -41,7 +41,9 @@ def load_folder(root: Path | str | None, *, download: bool = False, size: int = 
     if (counts == 0).any():
         raise InputError(f"folder: '{train / classes[int(counts.argmin())]}' holds no image.")
     mean, std = moments(train_images) if isinstance(train_images, Tensor) else (_MEAN, _STD)
-    return Dataset("folder", train_images, train_labels, test_images, test_labels, tuple(classes), mean, std, truth_known=clean)
+    return Dataset(
+        "folder", train_images, train_labels, test_images, test_labels, tuple(classes), mean, std, truth_known=clean
+    )
 
 
 def _images(folder: Path, classes: list[str], size: int) -> tuple[Images, Tensor]:

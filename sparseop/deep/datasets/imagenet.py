@@ -13,8 +13,10 @@ from sparseop.deep.datasets.base import Dataset, require_root
 from sparseop.deep.datasets.files import SUFFIXES, ImageFiles, class_folders
 from sparseop.errors import InputError, integer
 
-HOW = ("It holds train/SYNSET/*.JPEG and val/SYNSET/*.JPEG, as PyTorch's ImageNet example wants them; get ILSVRC2012_img_train.tar "
-       "and ILSVRC2012_img_val.tar from https://image-net.org.")
+HOW = (
+    "It holds train/SYNSET/*.JPEG and val/SYNSET/*.JPEG, as PyTorch's ImageNet example wants them; get ILSVRC2012_img_train.tar "
+    "and ILSVRC2012_img_val.tar from https://image-net.org."
+)
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -44,7 +46,9 @@ def load_imagenet(root: Path | str | None, *, download: bool = False, size: int 
     if len(classes) < 2:
         raise InputError(f"imagenet: '{train}' must hold at least two class folders, got {len(classes)}.")
     if not tested and any(entry.suffix.lower() in SUFFIXES for entry in val.iterdir()):
-        raise InputError(f"imagenet: '{val}' holds images, but no class folders; sort them into folders named by synset.")
+        raise InputError(
+            f"imagenet: '{val}' holds images, but no class folders; sort them into folders named by synset."
+        )
     for here, there, other in ((tested, classes, train), (classes, tested, val)):
         strangers = sorted(set(here) - set(there))
         if strangers:

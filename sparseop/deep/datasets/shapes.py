@@ -26,8 +26,16 @@ LARGEST = 2**24  # pictures: already 12 GiB at 16 x 16
 _CHUNK = 2000  # pictures painted at once: bounds the memory
 
 
-def load_shapes(root: Path | str | None = None, *, download: bool = False, train: int = 8000, test: int = 2000, size: int = 16,
-                classes: int = 10, seed: int = 0) -> Dataset:
+def load_shapes(
+    root: Path | str | None = None,
+    *,
+    download: bool = False,
+    train: int = 8000,
+    test: int = 2000,
+    size: int = 16,
+    classes: int = 10,
+    seed: int = 0,
+) -> Dataset:
     """Return the shapes; ``root`` and ``download`` have no effect."""
     del root, download
     return shapes(train, test, size, seed, classes)
@@ -53,7 +61,9 @@ def shapes(train: int = 8000, test: int = 2000, size: int = 16, seed: int = 0, c
     integer("size", size, 8, 256)
     integer("seed", seed, 0, 2**63 - 1)
     (images, labels), (test_images, test_labels) = (
-        _part(n, size, classes, np.random.default_rng(SeedSequence(seed, spawn_key=(part,)))) for part, n in enumerate((train, test)))
+        _part(n, size, classes, np.random.default_rng(SeedSequence(seed, spawn_key=(part,))))
+        for part, n in enumerate((train, test))
+    )
     mean, std = moments(images)
     return Dataset("shapes", images, labels, test_images, test_labels, tuple(SHAPES)[:classes], mean, std)
 
@@ -136,6 +146,14 @@ def _ell(x: FloatArray, y: FloatArray) -> FloatArray:
 
 #: each class, and its signed distance at (x, y) in units of its radius
 SHAPES: dict[str, Callable[[FloatArray, FloatArray], FloatArray]] = {
-    "disk": _disk, "ring": _ring, "square": _square, "frame": _frame, "triangle": _triangle, "plus": _plus, "star": _star,
-    "crescent": _crescent, "two bars": _bars, "L": _ell,
+    "disk": _disk,
+    "ring": _ring,
+    "square": _square,
+    "frame": _frame,
+    "triangle": _triangle,
+    "plus": _plus,
+    "star": _star,
+    "crescent": _crescent,
+    "two bars": _bars,
+    "L": _ell,
 }

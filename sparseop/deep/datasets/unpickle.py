@@ -94,7 +94,9 @@ class _Unpickler(pickle.Unpickler):
         try:
             return _ALLOWED[module, name]
         except KeyError:
-            raise pickle.UnpicklingError(f"it names {module}.{name}, which is not on the list of what is read") from None
+            raise pickle.UnpicklingError(
+                f"it names {module}.{name}, which is not on the list of what is read"
+            ) from None
 
 
 def read_pickle(content: bytes, where: str) -> dict[str, Any]:
@@ -106,10 +108,23 @@ def read_pickle(content: bytes, where: str) -> dict[str, Any]:
     """
     try:
         plain = _plain(_Unpickler(io.BytesIO(content), encoding="bytes").load())
-    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError, UnicodeError,
-            MemoryError, OverflowError, RecursionError) as error:
-        raise InputError(f"'{where}' cannot be read; it is truncated, damaged or not a plain pickle "
-                         f"({str(error).rstrip('.') or type(error).__name__}).") from None
+    except (
+        pickle.UnpicklingError,
+        EOFError,
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+        AttributeError,
+        UnicodeError,
+        MemoryError,
+        OverflowError,
+        RecursionError,
+    ) as error:
+        raise InputError(
+            f"'{where}' cannot be read; it is truncated, damaged or not a plain pickle "
+            f"({str(error).rstrip('.') or type(error).__name__})."
+        ) from None
     if not isinstance(plain, dict):
         raise InputError(f"'{where}' must hold a dictionary, got {type(plain).__name__}.")
     return plain
@@ -124,10 +139,14 @@ def read_torch_zip(path: Path) -> dict[str, Any]:
         with zipfile.ZipFile(path) as archive:
             names = [n for n in archive.namelist() if n.endswith("/data.pkl")]
             if len(names) != 1:
-                raise InputError(f"'{path}' is not a file of torch.save: it holds {len(names)} data.pkl instead of one.")
+                raise InputError(
+                    f"'{path}' is not a file of torch.save: it holds {len(names)} data.pkl instead of one."
+                )
             content = archive.read(names[0])
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
-        raise InputError(f"'{path}' cannot be read; it is truncated, damaged or not a file of torch.save ({error}).") from None
+        raise InputError(
+            f"'{path}' cannot be read; it is truncated, damaged or not a file of torch.save ({error})."
+        ) from None
     return read_pickle(content, str(path))
 
 

@@ -21,10 +21,32 @@ from sparseop.deep.datasets.base import require_root
 from sparseop.deep.datasets.files import ImageFiles, read_list, whole_number
 from sparseop.errors import InputError
 
-CLASSES = ("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog", "horse",
-           "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor")
-HOW = ("It holds VOCdevkit/VOC2007 with Annotations, ImageSets and JPEGImages; get VOCtrainval_06-Nov-2007.tar and "
-       "VOCtest_06-Nov-2007.tar from http://host.robots.ox.ac.uk/pascal/VOC/voc2007/.")
+CLASSES = (
+    "aeroplane",
+    "bicycle",
+    "bird",
+    "boat",
+    "bottle",
+    "bus",
+    "car",
+    "cat",
+    "chair",
+    "cow",
+    "diningtable",
+    "dog",
+    "horse",
+    "motorbike",
+    "person",
+    "pottedplant",
+    "sheep",
+    "sofa",
+    "train",
+    "tvmonitor",
+)
+HOW = (
+    "It holds VOCdevkit/VOC2007 with Annotations, ImageSets and JPEGImages; get VOCtrainval_06-Nov-2007.tar and "
+    "VOCtest_06-Nov-2007.tar from http://host.robots.ox.ac.uk/pascal/VOC/voc2007/."
+)
 LARGEST = 2**20  # bytes of an annotation: the official ones have a few thousand
 
 
@@ -46,7 +68,14 @@ def load_split(root: Path | str | None, split: str, size: int) -> Labelled:
     InputError : files that are not there, or do not say what they should.
     """
     base = require_root("VOC07", root, HOW)
-    folder = next((place for place in (base, base / "VOC2007", base / "VOCdevkit" / "VOC2007") if (place / "ImageSets" / "Main").is_dir()), None)
+    folder = next(
+        (
+            place
+            for place in (base, base / "VOC2007", base / "VOCdevkit" / "VOC2007")
+            if (place / "ImageSets" / "Main").is_dir()
+        ),
+        None,
+    )
     if folder is None:
         raise InputError(f"VOC07 was not found in '{base}'. {HOW}")
     lists = folder / "ImageSets" / "Main"
@@ -64,7 +93,10 @@ def load_split(root: Path | str | None, split: str, size: int) -> Labelled:
 
 
 def _class_list(path: Path, names: list[str]) -> Tensor:
-    rows = {name: whole_number(value, f"VOC07: the label of {name!r} in '{path}'") for name, value in read_list(path, 2, "VOC07")}
+    rows = {
+        name: whole_number(value, f"VOC07: the label of {name!r} in '{path}'")
+        for name, value in read_list(path, 2, "VOC07")
+    }
     missing = [name for name in names if name not in rows]
     if missing:
         raise InputError(f"VOC07: '{path}' has no line for the image {missing[0]!r} ({len(missing)} are missing).")

@@ -20,11 +20,14 @@ from sparseop.deep.datasets.base import Dataset, Images, check_labels, require_r
 from sparseop.deep.datasets.files import ImageFiles, class_folders, read_lines, read_list, whole_number
 from sparseop.errors import InputError, integer
 
-HOW = "Get WebVision 1.0 from https://data.vision.ee.ethz.ch/cvl/webvision/dataset2017.html (the Google images and info)."
+HOW = (
+    "Get WebVision 1.0 from https://data.vision.ee.ethz.ch/cvl/webvision/dataset2017.html (the Google images and info)."
+)
 
 
-def load_webvision(root: Path | str | None, *, download: bool = False, size: int = 256, n_classes: int = 50,
-                   ilsvrc12: str = "") -> Dataset:
+def load_webvision(
+    root: Path | str | None, *, download: bool = False, size: int = 256, n_classes: int = 50, ilsvrc12: str = ""
+) -> Dataset:
     """Return mini-WebVision with ILSVRC12's validation images as the extra test "ilsvrc12".
 
     Images are scaled to ``size`` on the shorter side and cut to the central square, so that batches have one shape; the
@@ -43,8 +46,17 @@ def load_webvision(root: Path | str | None, *, download: bool = False, size: int
         raise InputError(f"webvision: neither '{base / 'val_images_256'}' nor '{base / 'val_images'}' is there. {HOW}")
     test = _part(info / "val_filelist.txt", folder, n_classes, size)
     extra, notes = _ilsvrc12(base, ilsvrc12, [synset for synset, _ in synsets], size)
-    return Dataset("webvision", *train, *test, classes=tuple(name.split(",")[0] or synset for synset, name in synsets),
-                   mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), truth_known=False, extra_tests=extra, notes=notes)
+    return Dataset(
+        "webvision",
+        *train,
+        *test,
+        classes=tuple(name.split(",")[0] or synset for synset, name in synsets),
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
+        truth_known=False,
+        extra_tests=extra,
+        notes=notes,
+    )
 
 
 def _synsets(path: Path, n_classes: int) -> list[list[str]]:
@@ -55,25 +67,38 @@ def _synsets(path: Path, n_classes: int) -> list[list[str]]:
 
 
 def _part(path: Path, base: Path, n_classes: int, size: int) -> tuple[Images, Tensor]:
-    rows = [(name, whole_number(label, f"webvision: the label of {name!r} in '{path}'")) for name, label in read_list(path, 2, "webvision")]
+    rows = [
+        (name, whole_number(label, f"webvision: the label of {name!r} in '{path}'"))
+        for name, label in read_list(path, 2, "webvision")
+    ]
     kept = [(name, label) for name, label in rows if label < n_classes]  # the later classes are what 'mini' leaves out
     if not kept:
         raise InputError(f"webvision: '{path}' lists no image of the first {n_classes} classes.")
     labels = torch.tensor([label for _, label in kept], dtype=torch.int64)
-    return ImageFiles([base / name for name, _ in kept], size), check_labels(labels, len(kept), n_classes, f"webvision: '{path}'")
+    return ImageFiles([base / name for name, _ in kept], size), check_labels(
+        labels, len(kept), n_classes, f"webvision: '{path}'"
+    )
 
 
-def _ilsvrc12(base: Path, given: str, synsets: list[str], size: int) -> tuple[dict[str, tuple[Images, Tensor]], tuple[str, ...]]:
-    places = [Path(given).expanduser()] if given else [base / "ilsvrc12" / "val", base / "imagenet" / "val", base / "val"]
+def _ilsvrc12(
+    base: Path, given: str, synsets: list[str], size: int
+) -> tuple[dict[str, tuple[Images, Tensor]], tuple[str, ...]]:
+    places = (
+        [Path(given).expanduser()] if given else [base / "ilsvrc12" / "val", base / "imagenet" / "val", base / "val"]
+    )
     folder = next((place for place in places if place.is_dir() and any((place / s).is_dir() for s in synsets)), None)
     if folder is None:
         if given:
-            raise InputError(f"webvision: data.ilsvrc12 = '{given}' must hold folders named by synset, such as '{synsets[0]}'.")
+            raise InputError(
+                f"webvision: data.ilsvrc12 = '{given}' must hold folders named by synset, such as '{synsets[0]}'."
+            )
         note = "no ILSVRC12 validation images, so no second test set"
         warnings.warn(f"webvision: {note} (looked for {', '.join(repr(str(p)) for p in places)}).", stacklevel=4)
         return {}, (note,)
     missing = [s for s in synsets if not (folder / s).is_dir()]
     if missing:
-        raise InputError(f"webvision: '{folder}' lacks the class {missing[0]!r} ({len(missing)} of {len(synsets)} are missing).")
+        raise InputError(
+            f"webvision: '{folder}' lacks the class {missing[0]!r} ({len(missing)} of {len(synsets)} are missing)."
+        )
     paths, labels = class_folders(folder, synsets)
     return {"ilsvrc12": (ImageFiles(paths, size), labels)}, ()

@@ -22,7 +22,9 @@ HELD_OUT = 0.05  # share of the entries, where the recipe holds none out
 SHORTER = 2 / 3  # of the recipe's iterations: where PSNR has settled, it stays
 
 
-def choose(y: Tensor, recipe: ImageRecipe, device: torch.device | str = "cpu", tell: Callable[[str], None] | None = None) -> ImageRecipe:
+def choose(
+    y: Tensor, recipe: ImageRecipe, device: torch.device | str = "cpu", tell: Callable[[str], None] | None = None
+) -> ImageRecipe:
     """Return the recipe with numbers for ratio and gamma.
 
     Parameters
@@ -43,20 +45,28 @@ def choose(y: Tensor, recipe: ImageRecipe, device: torch.device | str = "cpu", t
     if sparse.ratio == "auto" or "double" not in recipe.methods:
         return replace(recipe, sparse=replace(sparse, ratio=ratio, gamma=gamma))
     errors: dict[tuple[float, float], float] = {}
-    shorter = replace(training, holdout=training.holdout or HELD_OUT, iterations=max(1, round(SHORTER * training.iterations)))
+    shorter = replace(
+        training, holdout=training.holdout or HELD_OUT, iterations=max(1, round(SHORTER * training.iterations))
+    )
     for factor in FACTORS:
         # a factor of the ratio at the gamma asked for: of lam, where gamma had to give way
         asked = factor * matching(matching(ratio, gamma), sparse.gamma)
         pair = stable(asked, sparse.gamma, entries=y.numel(), lr=training.lr, momentum=training.momentum)
-        fit = Fit(y, "double", replace(recipe, training=shorter, sparse=replace(sparse, ratio=pair[0], gamma=pair[1])), device)
+        fit = Fit(
+            y, "double", replace(recipe, training=shorter, sparse=replace(sparse, ratio=pair[0], gamma=pair[1])), device
+        )
         for _ in range(shorter.iterations):
             fit.step()
         error = fit.held_out_error(fit.output())
-        errors[pair] = math.inf if math.isnan(error) else error  # nan: it diverged, or of a tiny image no entry was held out
+        errors[pair] = (
+            math.inf if math.isnan(error) else error
+        )  # nan: it diverged, or of a tiny image no entry was held out
         if tell is not None:
             tell(f"lam = {matching(*pair):.3g}: error on held-out entries {error:.4f}")
     ratio, gamma = min(errors, key=lambda pair: errors[pair])
     if errors[ratio, gamma] == math.inf:
-        raise InputError("sparse.ratio = \"held-out\" found no ratio with a finite error on held-out entries; a larger training.holdout "
-                         "or a lower training.lr may help, or sparse.ratio = \"auto\".")
+        raise InputError(
+            'sparse.ratio = "held-out" found no ratio with a finite error on held-out entries; a larger training.holdout '
+            'or a lower training.lr may help, or sparse.ratio = "auto".'
+        )
     return replace(recipe, sparse=replace(sparse, ratio=ratio, gamma=gamma))

@@ -21,8 +21,14 @@ def train(path: Path, folder: Path, options: argparse.Namespace) -> None:
     """Run the recipe of a file into ``folder`` and print what came out."""
     recipe = recipes.read(path, options.overrides)
     started = time.perf_counter()
-    summary = run.train(recipe, folder, device=options.device, data_root=options.data_root, watch=watcher(recipe),
-                        tell=lambda line: print(line, file=sys.stderr, flush=True))
+    summary = run.train(
+        recipe,
+        folder,
+        device=options.device,
+        data_root=options.data_root,
+        watch=watcher(recipe),
+        tell=lambda line: print(line, file=sys.stderr, flush=True),
+    )
     report(summary, folder, time.perf_counter() - started)
 
 
@@ -54,13 +60,21 @@ def watcher(recipe: ImageRecipe) -> run.Watch:
         text = f"loss {row['loss']:.4f}" if math.isnan(row["psnr"]) else f"{row['psnr']:.1f} dB"
         text += f", {100 * row['found']:.0f} % of the entries found corrupted" if "found" in row else ""
         if not live:
-            if (done // recipe.training.every) % max(1, iterations // recipe.training.every // LINES) == 0 or done == total:
+            if (done // recipe.training.every) % max(
+                1, iterations // recipe.training.every // LINES
+            ) == 0 or done == total:
                 sys.stderr.write(f"{method}: iteration {done}/{total}, {text}\n")
                 sys.stderr.flush()
             return
         if method not in bars:
-            bars[method] = tqdm(total=total, initial=done, desc=f"{method:8}", unit="it", leave=True,
-                                bar_format="{desc}: {n_fmt}/{total_fmt} {bar:20} {elapsed}<{remaining}  {postfix}")
+            bars[method] = tqdm(
+                total=total,
+                initial=done,
+                desc=f"{method:8}",
+                unit="it",
+                leave=True,
+                bar_format="{desc}: {n_fmt}/{total_fmt} {bar:20} {elapsed}<{remaining}  {postfix}",
+            )
         bars[method].set_postfix_str(text, refresh=False)
         bars[method].update(done - bars[method].n)
         if done == total:
@@ -85,7 +99,10 @@ def report(summary: dict[str, Any], folder: Path, seconds: float) -> None:
         return [number(found["last"].get(key), form) for found in methods.values()]
 
     line("PSNR, last iteration", last("psnr", "{:.1f} dB"))
-    line("PSNR, best iteration", [f"{m['best']['psnr']:.1f} dB ({m['best']['iteration']})" if m["best"] else "" for m in methods.values()])
+    line(
+        "PSNR, best iteration",
+        [f"{m['best']['psnr']:.1f} dB ({m['best']['iteration']})" if m["best"] else "" for m in methods.values()],
+    )
     line("error on held-out entries", last("held_out", "{:.4f}"))
     line("entries found corrupted", last("found", "{:.1%}"))
     line("corruption found: precision", last("precision", "{:.2f}"))
@@ -95,6 +112,8 @@ def report(summary: dict[str, Any], folder: Path, seconds: float) -> None:
         medians = ", ".join(f"{name} {value:.1f} dB" for name, value in summary["filters"].items())
         known = " (the last knows that impulses are 0 or 1)" if summary["noise_kind"] == "salt-and-pepper" else ""
         print(f"corrupted {summary['psnr_corrupted']:.1f} dB; {medians}{known}")
-    print(f"estimated share of corrupted entries {summary['estimated_level']:.1%}; ratio alpha = {summary['ratio']:.4g}, "
-          f"lam = log(1/gamma)/(2 alpha) = {summary['lam']:.3g}")
+    print(
+        f"estimated share of corrupted entries {summary['estimated_level']:.1%}; ratio alpha = {summary['ratio']:.4g}, "
+        f"lam = log(1/gamma)/(2 alpha) = {summary['lam']:.3g}"
+    )
     print(f"{seconds:.0f} s; {folder}, picture: {folder / 'recovery.png'}")

@@ -57,7 +57,9 @@ def detection(s: Tensor, truth: Tensor) -> tuple[float, float]:
 
 def median_filter(image: Tensor, side: int) -> Tensor:
     """Return the median over each entry's square window of odd ``side``, channel by channel, borders reflected."""
-    return _over_windows(image, side, torch.ones_like(image, dtype=torch.bool), lambda windows: windows.median(1).values)
+    return _over_windows(
+        image, side, torch.ones_like(image, dtype=torch.bool), lambda windows: windows.median(1).values
+    )
 
 
 def median_of_moderate(image: Tensor, side: int) -> Tensor:
@@ -89,7 +91,9 @@ def filters(y: Tensor, clean: Tensor) -> dict[str, float]:
     return {name: psnr(filtered(y), clean) for name, filtered in FILTERS.items()}
 
 
-def _over_windows(image: Tensor, side: int, where: Tensor, middle: Callable[[Tensor], Tensor], otherwise: Tensor | None = None) -> Tensor:
+def _over_windows(
+    image: Tensor, side: int, where: Tensor, middle: Callable[[Tensor], Tensor], otherwise: Tensor | None = None
+) -> Tensor:
     """Return ``middle`` of the windows (count, side^2) of the entries ``where``, and ``otherwise`` elsewhere; strip by strip, to bound memory."""
     half = integer("side", side, 1) // 2
     channels, height, width = image.shape
@@ -100,7 +104,9 @@ def _over_windows(image: Tensor, side: int, where: Tensor, middle: Callable[[Ten
     rows = max(1, WINDOW_ENTRIES // (channels * width * side * side))
     for top in range(0, height, rows):
         strip = slice(top, min(top + rows, height))
-        windows = padded[:, top:strip.stop + 2 * half].unfold(1, side, 1).unfold(2, side, 1)  # a view (channels, rows, width, side, side)
+        windows = (
+            padded[:, top : strip.stop + 2 * half].unfold(1, side, 1).unfold(2, side, 1)
+        )  # a view (channels, rows, width, side, side)
         chosen = where[:, strip]
         result[:, strip][chosen] = middle(windows[chosen].reshape(-1, side * side))
     return result

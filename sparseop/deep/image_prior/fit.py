@@ -53,7 +53,9 @@ class Fit:
         # network and input are the same for every method, so that curves differ by the method alone
         torch.manual_seed(seed_for(self.seed, "network"))
         self.network = networks.build(recipe.network.name, len(y), size, **recipe.network.options).to(self.device)
-        self.z = AMPLITUDE * torch.rand(self.network.noise_shape, generator=generator("cpu", self.seed, "input")).to(self.device)
+        self.z = AMPLITUDE * torch.rand(self.network.noise_shape, generator=generator("cpu", self.seed, "input")).to(
+            self.device
+        )
         kept = torch.rand(self.y.shape, generator=generator("cpu", self.seed, "held out")) >= training.holdout
         self.seen = kept.float().to(self.device)
         self.share = self.seen.mean()
@@ -62,7 +64,9 @@ class Fit:
         if method == "double":
             spec = recipe.sparse
             if isinstance(spec.ratio, str):
-                raise InputError(f"sparse.ratio must be a number here, got {spec.ratio!r}, which choose.choose turns into one.")
+                raise InputError(
+                    f"sparse.ratio must be a number here, got {spec.ratio!r}, which choose.choose turns into one."
+                )
             self.sparse = SparsePart(self.y.shape, gamma=spec.gamma, start=spec.start, seed=self.seed).to(self.device)
             groups.append({"params": list(self.sparse.parameters()), "lr": training.lr * spec.ratio})
         self.optimiser = torch.optim.SGD(groups, lr=training.lr, momentum=training.momentum)
@@ -118,7 +122,10 @@ class Fit:
     def state_dict(self) -> dict[str, Any]:
         """Return everything that changes."""
         return {
-            "iteration": self.iteration, "loss": self.loss, "network": self.network.state_dict(), "optimiser": self.optimiser.state_dict(),
+            "iteration": self.iteration,
+            "loss": self.loss,
+            "network": self.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
             "sparse": None if self.sparse is None else self.sparse.state_dict(),
         }
 
@@ -134,4 +141,6 @@ class Fit:
         level = self.training.input_noise
         if level == 0:
             return self.z
-        return self.z + level * torch.randn(self.z.shape, generator=generator(self.device, self.seed, "input noise", self.iteration), device=self.device)
+        return self.z + level * torch.randn(
+            self.z.shape, generator=generator(self.device, self.seed, "input noise", self.iteration), device=self.device
+        )

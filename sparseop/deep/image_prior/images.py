@@ -20,8 +20,16 @@ from sparseop.errors import InputError, integer
 #: photographs by name: the package that brings them and their place in it
 BUNDLED = {
     **{name: ("sklearn", f"datasets/images/{name}.jpg") for name in ("flower", "china")},
-    **{name: ("skimage", f"data/{name}.{suffix}") for name, suffix in
-       (("astronaut", "png"), ("camera", "png"), ("cat", "png"), ("coffee", "png"), ("rocket", "jpg"))},
+    **{
+        name: ("skimage", f"data/{name}.{suffix}")
+        for name, suffix in (
+            ("astronaut", "png"),
+            ("camera", "png"),
+            ("cat", "png"),
+            ("coffee", "png"),
+            ("rocket", "jpg"),
+        )
+    },
 }
 PACKAGES = {"sklearn": "scikit-learn", "skimage": "scikit-image"}
 LARGEST = 2**22  # pixels of an image that is fitted: beyond, a step takes many seconds even on a GPU
@@ -85,18 +93,24 @@ def _find(source: str, root: Path | None) -> Path:
             if (Path(folder) / place).is_file():
                 return Path(folder) / place
         others = " or ".join(name for name, (other, _) in BUNDLED.items() if other != package)
-        raise InputError(f"the photograph {source!r} comes with {PACKAGES[package]}, where it was not found; pip install "
-                         f"{PACKAGES[package]}, or set image to {others} or to the path of a file.")
+        raise InputError(
+            f"the photograph {source!r} comes with {PACKAGES[package]}, where it was not found; pip install "
+            f"{PACKAGES[package]}, or set image to {others} or to the path of a file."
+        )
     if Path(source).is_dir():
         raise InputError(f"the image '{source}' is a folder.")
     where = "" if root is None else f" (nor in '{root}')"
-    raise InputError(f"the image '{source}' is not there{where}; give the path of a file, or one of {', '.join(BUNDLED)}.")
+    raise InputError(
+        f"the image '{source}' is not there{where}; give the path of a file, or one of {', '.join(BUNDLED)}."
+    )
 
 
 def _require_moderate(path: Path, size: tuple[int, int]) -> None:
     if size[0] * size[1] > LARGEST:
-        raise InputError(f"the image '{path}' is {size[0]} x {size[1]} pixels, and at most {LARGEST:,} are fitted; "
-                         "set size, the side of a smaller square, such as size=256.")
+        raise InputError(
+            f"the image '{path}' is {size[0]} x {size[1]} pixels, and at most {LARGEST:,} are fitted; "
+            "set size, the side of a smaller square, such as size=256."
+        )
 
 
 def _plain(image: Any, image_module: Any) -> Any:

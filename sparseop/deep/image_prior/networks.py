@@ -77,7 +77,9 @@ class Decoder(Prior):
         return torch.sigmoid(self.last(self.rest(z)))
 
 
-def skip(channels: int, size: Sequence[int], *, width: int = 32, scales: int = 4, depth: int = 16, skip: int = 4) -> Prior:
+def skip(
+    channels: int, size: Sequence[int], *, width: int = 32, scales: int = 4, depth: int = 16, skip: int = 4
+) -> Prior:
     """Return the hourglass; the released settings are width = 128, scales = 5, depth = 32, skip = 4.
 
     Parameters
@@ -131,10 +133,16 @@ def build(name: str, channels: int, size: Sequence[int], **options: int) -> Prio
     builder = _BUILDERS[choice("network.name", name, NAMES)]
     require_memory(name, options, lambda: builder(channels, size, **options))
     network = builder(channels, size, **options)
-    fits(f"the {network.noise_shape[1]} channels of noise that network {name!r} starts from", math.prod(network.noise_shape), itemsize=4)
+    fits(
+        f"the {network.noise_shape[1]} channels of noise that network {name!r} starts from",
+        math.prod(network.noise_shape),
+        itemsize=4,
+    )
     if min(size) < 2 * network.least:
-        raise InputError(f"network {name!r} halves the side {network.least.bit_length() - 1} times and needs an image of at least "
-                         f"{2 * network.least} pixels, got {size[0]} x {size[1]}; a smaller network.scales needs less.")
+        raise InputError(
+            f"network {name!r} halves the side {network.least.bit_length() - 1} times and needs an image of at least "
+            f"{2 * network.least} pixels, got {size[0]} x {size[1]}; a smaller network.scales needs less."
+        )
     return network
 
 

@@ -34,12 +34,19 @@ def compose(images: Images, rows: list[dict[str, Any]], summary: dict[str, Any])
     from sparseop import plotting
 
     methods = summary["methods"]
-    panels = [(name, image) for name in ("clean", "corrupted", *(f"recovered_{m}" for m in methods)) if (image := images.get(name)) is not None]
+    panels = [
+        (name, image)
+        for name in ("clean", "corrupted", *(f"recovered_{m}" for m in methods))
+        if (image := images.get(name)) is not None
+    ]
     if "s" in images:
         panels.append(("s", (1 + images["s"]) / 2))
     figure = Figure(figsize=(max(8.5, 2.15 * len(panels)), 5.9))
     rows_of_panels = figure.add_gridspec(2, 1, height_ratios=[1, 1.25])
-    top, bottom = rows_of_panels[0].subgridspec(1, len(panels)), rows_of_panels[1].subgridspec(1, 2, width_ratios=[1.6, 1])
+    top, bottom = (
+        rows_of_panels[0].subgridspec(1, len(panels)),
+        rows_of_panels[1].subgridspec(1, 2, width_ratios=[1.6, 1]),
+    )
     for place, (name, image) in enumerate(panels):
         axis = figure.add_subplot(top[place])
         shown = np.clip(np.moveaxis(image, 0, -1), 0, 1)
@@ -51,7 +58,9 @@ def compose(images: Images, rows: list[dict[str, Any]], summary: dict[str, Any])
     for method in methods:
         own = [row for row in rows if row["method"] == method]
         values = [row["psnr" if truth else "loss"] for row in own]
-        axis.plot([row["iteration"] for row in own], values, color=colour(method), ls=LINES[method], label=LABELS[method])
+        axis.plot(
+            [row["iteration"] for row in own], values, color=colour(method), ls=LINES[method], label=LABELS[method]
+        )
     if truth:
         for (name, value), dots in zip(summary["filters"].items(), (":", "-.", "--"), strict=False):
             axis.axhline(value, color=plotting.GREY, lw=1, ls=dots, label=name)
@@ -60,11 +69,16 @@ def compose(images: Images, rows: list[dict[str, Any]], summary: dict[str, Any])
     axis.set(xlabel="iteration", ylabel="PSNR (dB)" if truth else "loss (no truth is known: no PSNR)")
     axis.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
     _found(beside, rows, summary)
-    plotting.caption(figure, (
-        f"{summary['image'].rsplit('/', 1)[-1]}, " + (f"{100 * summary['noise']:g} % of the entries {summary['noise_kind']}, " if truth else "as given, ")
-        + f"seed {summary['seed']}; estimated share of visibly corrupted entries {100 * summary['estimated_level']:.0f} %; "
-        f"ratio α = {summary['ratio']:.3g}, γ = {summary['gamma']:g}, λ = log(1/γ)/(2α) = {summary['lam']:.3g}. "
-        "Grey filters are medians; the last of them knows that impulses are exactly 0 or 1."))
+    plotting.caption(
+        figure,
+        (
+            f"{summary['image'].rsplit('/', 1)[-1]}, "
+            + (f"{100 * summary['noise']:g} % of the entries {summary['noise_kind']}, " if truth else "as given, ")
+            + f"seed {summary['seed']}; estimated share of visibly corrupted entries {100 * summary['estimated_level']:.0f} %; "
+            f"ratio α = {summary['ratio']:.3g}, γ = {summary['gamma']:g}, λ = log(1/γ)/(2α) = {summary['lam']:.3g}. "
+            "Grey filters are medians; the last of them knows that impulses are exactly 0 or 1."
+        ),
+    )
     return figure
 
 
@@ -77,7 +91,11 @@ def _found(axis: Any, rows: list[dict[str, Any]], summary: dict[str, Any]) -> No
         axis.set_axis_off()
         return
     at = [row["iteration"] for row in own]
-    for key, colour, dashes in (("precision", plotting.BLUE, "--"), ("recall", plotting.GREEN, "-"), ("found", plotting.PURPLE, "-.")):
+    for key, colour, dashes in (
+        ("precision", plotting.BLUE, "--"),
+        ("recall", plotting.GREEN, "-"),
+        ("found", plotting.PURPLE, "-."),
+    ):
         if key in own[-1]:
             label = "share of entries found" if key == "found" else key
             axis.plot(at, [row[key] for row in own], color=colour, ls=dashes, label=label)
@@ -94,7 +112,11 @@ def _title(name: str, summary: dict[str, Any]) -> str:
         return "corrupted" + (f", {known:.1f} dB" if known is not None else "")
     if name == "s":
         last = summary["methods"]["double"]["last"]
-        return "$s$" + (f": precision {last['precision']:.2f}, recall {last['recall']:.2f}" if last.get("precision") is not None else "")
+        return "$s$" + (
+            f": precision {last['precision']:.2f}, recall {last['recall']:.2f}"
+            if last.get("precision") is not None
+            else ""
+        )
     method = name.removeprefix("recovered_")
     value = summary["methods"][method]["last"]["psnr"]
     known = value is not None and not np.isnan(value)

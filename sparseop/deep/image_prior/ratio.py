@@ -62,5 +62,7 @@ def stable(ratio: float, gamma: float, *, entries: int, lr: float, momentum: flo
         return ratio, gamma
     raised = math.exp(-2 * largest * matching(ratio, gamma))
     if raised == 1:
-        raise InputError(f"training.lr must be lower for g and h to be stable on an image of {entries:,} entries, got {lr:g}.")
+        raise InputError(
+            f"training.lr must be lower for g and h to be stable on an image of {entries:,} entries, got {lr:g}."
+        )
     return largest, raised

@@ -44,8 +44,15 @@ SAVE_SECONDS = 3.0
 Watch = Callable[[Row, int], None]
 
 
-def train(recipe: ImageRecipe, folder: Path, *, device: str = "auto", data_root: Path | str | None = None,
-          watch: Watch | None = None, tell: Callable[[str], None] | None = None) -> dict[str, Any]:
+def train(
+    recipe: ImageRecipe,
+    folder: Path,
+    *,
+    device: str = "auto",
+    data_root: Path | str | None = None,
+    watch: Watch | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> dict[str, Any]:
     """Recover an image by each method of a recipe into a new run folder, and return the summary.
 
     ``watch`` is called at each measurement, ``tell`` with a line for each ratio that is tried before the run (see ``choose``).
@@ -58,12 +65,19 @@ def train(recipe: ImageRecipe, folder: Path, *, device: str = "auto", data_root:
     run = _Run(recipe, devices.choose(device), data_root)
     require_writable(folder)  # before the fits that a choice by held-out entries takes
     run.recipe = choose(run.y, recipe, run.device, tell)
-    about = {"image_sha256": run.fingerprint, "shape": list(run.y.shape), "estimated_level": run.level,
-             "ratio_chosen": recipe.sparse.ratio, "ratio": run.recipe.sparse.ratio}
+    about = {
+        "image_sha256": run.fingerprint,
+        "shape": list(run.y.shape),
+        "estimated_level": run.level,
+        "ratio_chosen": recipe.sparse.ratio,
+        "ratio": run.recipe.sparse.ratio,
+    }
     return run.fit(Record.begin(folder, recipes.text(run.recipe), run.device, about), None, watch)
 
 
-def resume(folder: Path, *, device: str = "auto", data_root: Path | str | None = None, watch: Watch | None = None) -> dict[str, Any]:
+def resume(
+    folder: Path, *, device: str = "auto", data_root: Path | str | None = None, watch: Watch | None = None
+) -> dict[str, Any]:
     """Go on with a run from its checkpoint and return its summary.
 
     Raises
@@ -84,8 +98,14 @@ class _Run:
         devices.prepare(device, deterministic=False, threads=recipe.training.threads)
         given = images.load_image(recipe.image, recipe.size, root)
         self.clean = given if recipe.noise > 0 else None
-        self.y = given if self.clean is None else corruption.corrupt(given, recipe.noise, kind=recipe.noise_kind, seed=recipe.seed)
-        networks.build(recipe.network.name, len(self.y), self.y.shape[1:], **recipe.network.options)  # refuses before anything is written
+        self.y = (
+            given
+            if self.clean is None
+            else corruption.corrupt(given, recipe.noise, kind=recipe.noise_kind, seed=recipe.seed)
+        )
+        networks.build(
+            recipe.network.name, len(self.y), self.y.shape[1:], **recipe.network.options
+        )  # refuses before anything is written
         self.level = estimated_level(self.y)
         self.fingerprint = sha256(self.y.numpy().tobytes())
         self.recovered: dict[str, Tensor] = {}
@@ -106,8 +126,10 @@ class _Run:
                 self._advance(fit, index, record, watch)
             self._save(record, len(self.recipe.methods), {})
         except torch.OutOfMemoryError:
-            raise InputError(f"{self.device} ran out of memory; a smaller size (now {self.y.shape[1]} x {self.y.shape[2]}) or "
-                             "network.width needs less. The last checkpoint is kept.") from None
+            raise InputError(
+                f"{self.device} ran out of memory; a smaller size (now {self.y.shape[1]} x {self.y.shape[2]}) or "
+                "network.width needs less. The last checkpoint is kept."
+            ) from None
         except KeyboardInterrupt:
             self._publish(record, finished=False)  # what there is, before the command says that it was interrupted
             raise
@@ -122,7 +144,9 @@ class _Run:
             f, s = fit.output(), fit.corruption()
             if fit.iteration == training.iterations:
                 _require_finite(fit, f)
-            record.rows.append({"method": fit.method, "iteration": fit.iteration, "loss": fit.loss, **fit.measure(f, s, self.clean)})
+            record.rows.append(
+                {"method": fit.method, "iteration": fit.iteration, "loss": fit.loss, **fit.measure(f, s, self.clean)}
+            )
             self.recovered[fit.method] = f.cpu().clamp(0, 1)
             self.s = self.s if s is None else s.cpu()
             if watch is not None:
@@ -144,9 +168,17 @@ class _Run:
         measured()
 
     def _save(self, record: Record, method: int, fit: dict[str, Any]) -> None:
-        checkpoint.save(record.folder / CHECKPOINT, {
-            "recipe": recipes.text(self.recipe), "method": method, "fit": fit, "recovered": self.recovered, "s": self.s,
-            "rows": record.rows})
+        checkpoint.save(
+            record.folder / CHECKPOINT,
+            {
+                "recipe": recipes.text(self.recipe),
+                "method": method,
+                "fit": fit,
+                "recovered": self.recovered,
+                "s": self.s,
+                "rows": record.rows,
+            },
+        )
 
     def _publish(self, record: Record, *, finished: bool = True) -> dict[str, Any]:
         """Write metrics, images and picture of what there is, and of a finished run the summary; return it."""
@@ -175,21 +207,34 @@ def _require_finite(fit: Fit, f: Tensor | None = None) -> None:
     if not math.isfinite(fit.loss) or (f is not None and not bool(f.isfinite().all())):
         raise InputError(
             f"the loss of method {fit.method!r} was not finite after {fit.iteration} iterations; the last checkpoint is kept. "
-            "A lower training.lr" + (" or sparse.ratio" if fit.method == "double" else "") + " may help.")
+            "A lower training.lr" + (" or sparse.ratio" if fit.method == "double" else "") + " may help."
+        )
 
 
 def summarise(rows: list[Row], clean: Tensor | None, y: Tensor, recipe: ImageRecipe, level: float) -> dict[str, Any]:
     """Return last and best measurement of each method, and what the filters that know nothing of networks reach."""
     ratio, gamma = float(recipe.sparse.ratio), recipe.sparse.gamma
-    summary: dict[str, Any] = {"image": recipe.image, "noise": recipe.noise, "noise_kind": recipe.noise_kind, "seed": recipe.seed,
-                               "estimated_level": level, "ratio": ratio, "gamma": gamma, "lam": matching(ratio, gamma), "methods": {}}
+    summary: dict[str, Any] = {
+        "image": recipe.image,
+        "noise": recipe.noise,
+        "noise_kind": recipe.noise_kind,
+        "seed": recipe.seed,
+        "estimated_level": level,
+        "ratio": ratio,
+        "gamma": gamma,
+        "lam": matching(ratio, gamma),
+        "methods": {},
+    }
     for method in recipe.methods:
         own = [row for row in rows if row["method"] == method]
         if not own:
             continue
         last = {key: value for key, value in own[-1].items() if key != "method"}
         best = max(own, key=lambda row: row["psnr"]) if clean is not None else None
-        summary["methods"][method] = {"last": last, "best": None if best is None else {key: best[key] for key in ("iteration", "psnr")}}
+        summary["methods"][method] = {
+            "last": last,
+            "best": None if best is None else {key: best[key] for key in ("iteration", "psnr")},
+        }
     if clean is not None:
         summary["psnr_corrupted"] = corruption.psnr(y, clean)
         summary["filters"] = corruption.filters(y, clean)

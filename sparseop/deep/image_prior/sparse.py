@@ -29,7 +29,9 @@ class SparsePart(nn.Module):
     seed : of "normal".
     """
 
-    def __init__(self, shape: torch.Size | tuple[int, ...], *, gamma: float, start: str = "constant", seed: int = 0) -> None:
+    def __init__(
+        self, shape: torch.Size | tuple[int, ...], *, gamma: float, start: str = "constant", seed: int = 0
+    ) -> None:
         super().__init__()
         between("gamma", gamma, SMALLEST, 1, ends="[)")
         if choice("start", start, STARTS) == "constant":

@@ -19,13 +19,35 @@ from sparseop.deep.methods.sop import SOP
 from sparseop.deep.methods.sop_plus import SOPPlus
 
 METHODS: dict[str, type[Method]] = {
-    "ce": CE, "forward": Forward, "gce": GCE, "sl": SL, "mixup": MixUp, "elr": ELR, "coteaching": CoTeaching,
-    "coteaching+": CoTeachingPlus, "cores2": CORES2, "sop": SOP, "sop+": SOPPlus,
+    "ce": CE,
+    "forward": Forward,
+    "gce": GCE,
+    "sl": SL,
+    "mixup": MixUp,
+    "elr": ELR,
+    "coteaching": CoTeaching,
+    "coteaching+": CoTeachingPlus,
+    "cores2": CORES2,
+    "sop": SOP,
+    "sop+": SOPPlus,
 }
 
 __all__ = [
-    "CE", "CORES2", "ELR", "GCE", "METHODS", "SL", "SOP", "CoTeaching", "CoTeachingPlus", "Forward", "Method", "MixUp",
-    "SOPPlus", "Setting", "signature",
+    "CE",
+    "CORES2",
+    "ELR",
+    "GCE",
+    "METHODS",
+    "SL",
+    "SOP",
+    "CoTeaching",
+    "CoTeachingPlus",
+    "Forward",
+    "Method",
+    "MixUp",
+    "SOPPlus",
+    "Setting",
+    "signature",
 ]
 
 

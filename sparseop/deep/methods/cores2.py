@@ -27,8 +27,9 @@ class CORES2(Method):
     sieve: Tensor
     kept: Tensor
 
-    def __init__(self, n_samples: int, n_classes: int, *, beta: float = 2.0, start: int = 10, ramp: int = 30,
-                 warmup: int = 30) -> None:
+    def __init__(
+        self, n_samples: int, n_classes: int, *, beta: float = 2.0, start: int = 10, ramp: int = 30, warmup: int = 30
+    ) -> None:
         super().__init__()
         del n_classes
         self.beta = nonnegative("beta", beta)

@@ -54,7 +54,9 @@ class CoTeaching(Method):
         count = (self.keep * candidates.sum()).floor()
         with torch.no_grad():
             order = losses.masked_fill(~candidates, torch.inf).argsort(1)
-            position = torch.empty_like(order).scatter_(1, order, torch.arange(losses.shape[1], device=losses.device).expand(2, -1))
+            position = torch.empty_like(order).scatter_(
+                1, order, torch.arange(losses.shape[1], device=losses.device).expand(2, -1)
+            )
             picked = (position < count).flip(0)
         # nothing picked (a batch without candidates): loss 0
         return (losses * picked).sum() / count.clamp(min=1)
@@ -73,7 +75,9 @@ class CoTeachingPlus(CoTeaching):
 
     plus: Tensor
 
-    def __init__(self, n_samples: int, n_classes: int, *, forget_rate: float = 0.2, ramp: int = 10, warmup: int = 20) -> None:
+    def __init__(
+        self, n_samples: int, n_classes: int, *, forget_rate: float = 0.2, ramp: int = 10, warmup: int = 20
+    ) -> None:
         super().__init__(n_samples, n_classes, forget_rate=forget_rate, ramp=ramp)
         self.warmup = integer("warmup", warmup, 0)
         self.register_buffer("plus", torch.zeros((), dtype=torch.bool), persistent=False)

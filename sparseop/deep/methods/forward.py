@@ -29,15 +29,25 @@ class Forward(Method):
     p: Tensor
     known: Tensor
 
-    def __init__(self, n_samples: int, n_classes: int, *, transition: str = "estimate", warmup: int = 10,
-                 quantile: float = 1.0, matrix: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        n_samples: int,
+        n_classes: int,
+        *,
+        transition: str = "estimate",
+        warmup: int = 10,
+        quantile: float = 1.0,
+        matrix: Tensor | None = None,
+    ) -> None:
         super().__init__()
         self.transition = choice("transition", transition, ("true", "estimate"))
         self.warmup = integer("warmup", warmup, 1)
         self.quantile = between("quantile", quantile, 0, 1, ends="(]")
         if matrix is None and transition == "true":
-            raise InputError("transition = 'true' needs the noise's transition matrix, and it is not known for these labels; "
-                             "use transition = 'estimate'.")
+            raise InputError(
+                "transition = 'true' needs the noise's transition matrix, and it is not known for these labels; "
+                "use transition = 'estimate'."
+            )
         self.register_buffer("T", _stochastic(matrix, n_classes) if matrix is not None else torch.eye(n_classes))
         self.estimating = matrix is None
         if self.estimating:

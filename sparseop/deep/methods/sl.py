@@ -18,7 +18,9 @@ class SL(Method):
     A : the paper's value is -4; its released code clamps the label at 1e-4, which is A = -9.21.
     """
 
-    def __init__(self, n_samples: int, n_classes: int, *, alpha: float = 0.1, beta: float = 1.0, A: float = -4.0) -> None:
+    def __init__(
+        self, n_samples: int, n_classes: int, *, alpha: float = 0.1, beta: float = 1.0, A: float = -4.0
+    ) -> None:
         super().__init__()
         del n_samples, n_classes
         self.alpha, self.beta = nonnegative("alpha", alpha), nonnegative("beta", beta)

@@ -56,13 +56,28 @@ class SOP(Method):
     variables : the ``SampleVariables``; in the module's state, so in every checkpoint.
     """
 
-    def __init__(self, n_samples: int, n_classes: int, *, lr_u: float | str = 10.0, lr_v: float | str = 10.0,
-                 u_on: float = 0.2, v_on: float = 0.5, init_std: float = 1e-8, u_loss: str = "ce+mse",
-                 constraint: str = "clamp", update: str = "batch", prediction: str = "hard", eps: float = 1e-4,
-                 seed: int = 0) -> None:
+    def __init__(
+        self,
+        n_samples: int,
+        n_classes: int,
+        *,
+        lr_u: float | str = 10.0,
+        lr_v: float | str = 10.0,
+        u_on: float = 0.2,
+        v_on: float = 0.5,
+        init_std: float = 1e-8,
+        u_loss: str = "ce+mse",
+        constraint: str = "clamp",
+        update: str = "batch",
+        prediction: str = "hard",
+        eps: float = 1e-4,
+        seed: int = 0,
+    ) -> None:
         super().__init__()
         if isinstance(lr_u, str) or isinstance(lr_v, str):
-            raise InputError(f"lr_u and lr_v must be numbers here, got {lr_u!r} and {lr_v!r}; SOP.resolve turns 'auto' into numbers.")
+            raise InputError(
+                f"lr_u and lr_v must be numbers here, got {lr_u!r} and {lr_v!r}; SOP.resolve turns 'auto' into numbers."
+            )
         self.lr_u, self.lr_v = nonnegative("lr_u", lr_u), nonnegative("lr_v", lr_v)
         between("u_on", u_on, 0, 1)
         between("v_on", v_on, 0, 1)
@@ -82,8 +97,13 @@ class SOP(Method):
         for name, slope in slopes.items():
             if isinstance(options[f"lr_{name}"], str):
                 choice(f"lr_{name}", options[f"lr_{name}"], ("auto",))
-                options[f"lr_{name}"] = switch_on_rate(setting, slope, on=options[f"{name}_on"], std=options["init_std"],
-                                                       per_epoch=options["update"] == "epoch")
+                options[f"lr_{name}"] = switch_on_rate(
+                    setting,
+                    slope,
+                    on=options[f"{name}_on"],
+                    std=options["init_std"],
+                    per_epoch=options["update"] == "epoch",
+                )
         return options
 
     @classmethod
@@ -133,7 +153,9 @@ class SOP(Method):
             self._move(p, u, v, labels, index, 1 / (len(index) * distributed.world()), pull)
 
     @torch.no_grad()
-    def _move(self, p: Tensor, u: Tensor, v: Tensor, labels: Tensor, index: Tensor, rate: float, pull: Tensor | None = None) -> None:
+    def _move(
+        self, p: Tensor, u: Tensor, v: Tensor, labels: Tensor, index: Tensor, rate: float, pull: Tensor | None = None
+    ) -> None:
         g_u, g_v = gradients(p, u, v, labels, eps=self.eps, u_mse=self.u_mse, hard=self.hard, pull=pull)
         u, v = u - self.lr_u * rate * g_u, v - self.lr_v * rate * g_v
         if self.project:
@@ -141,7 +163,9 @@ class SOP(Method):
         self.variables.write(index, u, v)
 
 
-def switch_on_rate(setting: Setting, slope: Callable[[float], float], *, on: float, std: float, per_epoch: bool = False) -> float:
+def switch_on_rate(
+    setting: Setting, slope: Callable[[float], float], *, on: float, std: float, per_epoch: bool = False
+) -> float:
     """Return the learning rate with which a variable that starts at ``std`` switches on in ``on`` of the schedule.
 
     A variable x, its sample seen once an epoch, moves by ``x <- x (1 + a slope(x^2))``, a = lr / B, or lr tau with
@@ -161,7 +185,9 @@ def switch_on_rate(setting: Setting, slope: Callable[[float], float], *, on: flo
     low, high = 1e-12, 1e12
     for _ in range(100):
         middle = math.sqrt(low * high)
-        low, high = (low, middle) if switch_on_epoch([middle * step for step in steps], slope, std) < wanted else (middle, high)
+        low, high = (
+            (low, middle) if switch_on_epoch([middle * step for step in steps], slope, std) < wanted else (middle, high)
+        )
     return high
 
 

@@ -25,12 +25,41 @@ class SOPPlus(SOP):
 
     views: tuple[str, ...] = ("strong",)
 
-    def __init__(self, n_samples: int, n_classes: int, *, lambda_C: float = 0.9, lambda_B: float = 0.1,
-                 balance: str = "corrected", lr_u: float | str = 10.0, lr_v: float | str = 10.0, u_on: float = 0.2,
-                 v_on: float = 0.5, init_std: float = 1e-8, u_loss: str = "ce+mse", constraint: str = "clamp",
-                 update: str = "batch", prediction: str = "hard", eps: float = 1e-4, seed: int = 0) -> None:
-        super().__init__(n_samples, n_classes, lr_u=lr_u, lr_v=lr_v, u_on=u_on, v_on=v_on, init_std=init_std, u_loss=u_loss,
-                         constraint=constraint, update=update, prediction=prediction, eps=eps, seed=seed)
+    def __init__(
+        self,
+        n_samples: int,
+        n_classes: int,
+        *,
+        lambda_C: float = 0.9,
+        lambda_B: float = 0.1,
+        balance: str = "corrected",
+        lr_u: float | str = 10.0,
+        lr_v: float | str = 10.0,
+        u_on: float = 0.2,
+        v_on: float = 0.5,
+        init_std: float = 1e-8,
+        u_loss: str = "ce+mse",
+        constraint: str = "clamp",
+        update: str = "batch",
+        prediction: str = "hard",
+        eps: float = 1e-4,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(
+            n_samples,
+            n_classes,
+            lr_u=lr_u,
+            lr_v=lr_v,
+            u_on=u_on,
+            v_on=v_on,
+            init_std=init_std,
+            u_loss=u_loss,
+            constraint=constraint,
+            update=update,
+            prediction=prediction,
+            eps=eps,
+            seed=seed,
+        )
         self.lambda_C, self.lambda_B = nonnegative("lambda_C", lambda_C), nonnegative("lambda_B", lambda_B)
         self.views = ("strong",) if self.lambda_C > 0 else ()
         self.balance_corrected = choice("balance", balance, ("corrected", "network")) == "corrected"

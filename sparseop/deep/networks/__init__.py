@@ -23,9 +23,16 @@ from torch import nn
 from sparseop.deep.networks.size import require_memory
 from sparseop.errors import InputError, choice, integer
 
-_MODULES = {"convnet": "convnet", "resnet8": "resnet", "resnet18": "resnet", "resnet34": "resnet",
-            "bottleneck_resnet50": "resnet", "preact_resnet18": "preact_resnet", "resnet50": "large",
-            "inception_resnet_v2": "large"}
+_MODULES = {
+    "convnet": "convnet",
+    "resnet8": "resnet",
+    "resnet18": "resnet",
+    "resnet34": "resnet",
+    "bottleneck_resnet50": "resnet",
+    "preact_resnet18": "preact_resnet",
+    "resnet50": "large",
+    "inception_resnet_v2": "large",
+}
 NAMES = tuple(_MODULES)
 
 

@@ -22,19 +22,27 @@ class _ConvNet(nn.Module):
         super().__init__()
         self.stride = stride
         self.body = nn.Sequential(
-            *_stage(in_channels, width, stride), nn.MaxPool2d(2),
-            *_stage(width, 2 * width), nn.MaxPool2d(2),
+            *_stage(in_channels, width, stride),
+            nn.MaxPool2d(2),
+            *_stage(width, 2 * width),
+            nn.MaxPool2d(2),
             *_stage(2 * width, 4 * width),
         )
         self.head = nn.Linear(8 * width, n_classes)
 
     def forward(self, images: Tensor) -> Tensor:
         if min(images.shape[2:]) <= 3 * self.stride:  # less than 4 pixels a side behind the first convolution
-            raise InputError(f"network 'convnet' takes images of {3 * self.stride + 1} x {3 * self.stride + 1} pixels and more, "
-                             f"got {images.shape[2]} x {images.shape[3]}.")
+            raise InputError(
+                f"network 'convnet' takes images of {3 * self.stride + 1} x {3 * self.stride + 1} pixels and more, "
+                f"got {images.shape[2]} x {images.shape[3]}."
+            )
         x = self.body(images)
         return self.head(torch.cat([x.mean((2, 3)), x.amax((2, 3))], 1))  # type: ignore[no-any-return]
 
 
 def _stage(wide_in: int, wide_out: int, stride: int = 1) -> list[nn.Module]:
-    return [nn.Conv2d(wide_in, wide_out, 3, stride, padding=1, bias=False), nn.BatchNorm2d(wide_out), nn.ReLU(inplace=True)]
+    return [
+        nn.Conv2d(wide_in, wide_out, 3, stride, padding=1, bias=False),
+        nn.BatchNorm2d(wide_out),
+        nn.ReLU(inplace=True),
+    ]

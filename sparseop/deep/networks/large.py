@@ -29,8 +29,10 @@ def _library(module: str, network: str, package: str) -> Any:
     try:
         return importlib.import_module(module)
     except (ImportError, RuntimeError) as error:  # torchvision built for another torch raises RuntimeError
-        raise InputError(f"network {network!r} needs {package}, which cannot be imported here "
-                         f"({str(error).splitlines()[0]}); pip install 'sparseop[large]'.") from None
+        raise InputError(
+            f"network {network!r} needs {package}, which cannot be imported here "
+            f"({str(error).splitlines()[0]}); pip install 'sparseop[large]'."
+        ) from None
 
 
 def _require_colour(network: str, in_channels: int) -> None:

@@ -46,7 +46,9 @@ class PreActBlock(nn.Module):
         super().__init__()
         self.normalise = nn.BatchNorm2d(wide_in)
         self.residual = nn.Sequential(
-            nn.Conv2d(wide_in, wide, 3, stride, padding=1, bias=False), nn.BatchNorm2d(wide), nn.ReLU(inplace=True),
+            nn.Conv2d(wide_in, wide, 3, stride, padding=1, bias=False),
+            nn.BatchNorm2d(wide),
+            nn.ReLU(inplace=True),
             nn.Conv2d(wide, wide, 3, padding=1, bias=False),
         )
         same = stride == 1 and wide_in == wide

@@ -34,12 +34,23 @@ def bottleneck_resnet50(n_classes: int, in_channels: int = 3, *, width: int = 64
 class ResNet(nn.Module):
     """A stem, stages of blocks of widths w, 2w, 4w, 8w (each but the first halves the image), mean pooling."""
 
-    def __init__(self, blocks: list[int], n_classes: int, in_channels: int, width: int, *,
-                 block: "type[BasicBlock | Bottleneck] | None" = None, large: bool = False) -> None:
+    def __init__(
+        self,
+        blocks: list[int],
+        n_classes: int,
+        in_channels: int,
+        width: int,
+        *,
+        block: "type[BasicBlock | Bottleneck] | None" = None,
+        large: bool = False,
+    ) -> None:
         super().__init__()
         kind = block or BasicBlock
-        first = nn.Conv2d(in_channels, width, 7, 2, padding=3, bias=False) if large else \
-            nn.Conv2d(in_channels, width, 3, padding=1, bias=False)
+        first = (
+            nn.Conv2d(in_channels, width, 7, 2, padding=3, bias=False)
+            if large
+            else nn.Conv2d(in_channels, width, 3, padding=1, bias=False)
+        )
         layers: list[nn.Module] = [first, nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
         layers += [nn.MaxPool2d(3, 2, padding=1)] if large else []
         wide_in = width
@@ -64,8 +75,11 @@ class BasicBlock(nn.Module):
     def __init__(self, wide_in: int, wide: int, stride: int) -> None:
         super().__init__()
         self.residual = nn.Sequential(
-            nn.Conv2d(wide_in, wide, 3, stride, padding=1, bias=False), nn.BatchNorm2d(wide), nn.ReLU(inplace=True),
-            nn.Conv2d(wide, wide, 3, padding=1, bias=False), nn.BatchNorm2d(wide),
+            nn.Conv2d(wide_in, wide, 3, stride, padding=1, bias=False),
+            nn.BatchNorm2d(wide),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(wide, wide, 3, padding=1, bias=False),
+            nn.BatchNorm2d(wide),
         )
         self.shortcut = _shortcut(wide_in, wide, stride)
 
@@ -82,9 +96,14 @@ class Bottleneck(nn.Module):
     def __init__(self, wide_in: int, wide: int, stride: int) -> None:
         super().__init__()
         self.residual = nn.Sequential(
-            nn.Conv2d(wide_in, wide, 1, bias=False), nn.BatchNorm2d(wide), nn.ReLU(inplace=True),
-            nn.Conv2d(wide, wide, 3, stride, padding=1, bias=False), nn.BatchNorm2d(wide), nn.ReLU(inplace=True),
-            nn.Conv2d(wide, 4 * wide, 1, bias=False), nn.BatchNorm2d(4 * wide),
+            nn.Conv2d(wide_in, wide, 1, bias=False),
+            nn.BatchNorm2d(wide),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(wide, wide, 3, stride, padding=1, bias=False),
+            nn.BatchNorm2d(wide),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(wide, 4 * wide, 1, bias=False),
+            nn.BatchNorm2d(4 * wide),
         )
         self.shortcut = _shortcut(wide_in, 4 * wide, stride)
 

@@ -29,11 +29,28 @@ from tests.deep.runs import (
 )
 
 ROOT = Path(__file__).resolve().parents[3]
-TINY = ["data.train=200", "data.test=40", "network.width=4", "head.dim=8", "head.hidden=16", "method.queue=100", "training.epochs=3",
-        "training.batch_size=40", "evaluation.neighbours=[20]", "evaluation.temperatures=[0.1]", "evaluation.labels_every=2"]
+TINY = [
+    "data.train=200",
+    "data.test=40",
+    "network.width=4",
+    "head.dim=8",
+    "head.hidden=16",
+    "method.queue=100",
+    "training.epochs=3",
+    "training.batch_size=40",
+    "evaluation.neighbours=[20]",
+    "evaluation.temperatures=[0.1]",
+    "evaluation.labels_every=2",
+]
 #: views without a draw: every process, and every number of them, sees the same
-STILL = ["views.crop_area=[1.0, 1.0]", "views.crop_ratio=[1.0, 1.0]", "views.flip=0", "views.rotation=0", "views.jitter_chance=0",
-         "views.grey_chance=0"]
+STILL = [
+    "views.crop_area=[1.0, 1.0]",
+    "views.crop_ratio=[1.0, 1.0]",
+    "views.flip=0",
+    "views.rotation=0",
+    "views.jitter_chance=0",
+    "views.grey_chance=0",
+]
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +69,15 @@ def tiny(*overrides, base="shapes_sane"):
 def test_it_is_moco_by_hand(tmp_path):
     """MoCo with SGD: the same weights as thirty lines of torch, drawing the same views."""
     # in the same memory layout: so small a network turns the last bits of a convolution into other weights within five steps
-    recipe = tiny("engine.channels_last=false", "training.optimiser=sgd", "training.lr=0.05", "training.epochs=2", "method.keys=own", "training.warmup=0", base="shapes_moco")
+    recipe = tiny(
+        "engine.channels_last=false",
+        "training.optimiser=sgd",
+        "training.lr=0.05",
+        "training.epochs=2",
+        "method.keys=own",
+        "training.warmup=0",
+        base="shapes_moco",
+    )
     engine.train(recipe, tmp_path / "run")
     data = engine.prepare(recipe, None).dataset
     torch.manual_seed(seed_for(0, "network"))
@@ -85,22 +110,57 @@ def test_it_is_moco_by_hand(tmp_path):
 
 
 def test_a_run_writes_what_it_says(tmp_path):
-    recipe = tiny("engine.test_every=2", "evaluation.baselines=true", "evaluation.neighbours=[20, 5]", "evaluation.temperatures=[0.1, 0.05]")
+    recipe = tiny(
+        "engine.test_every=2",
+        "evaluation.baselines=true",
+        "evaluation.neighbours=[20, 5]",
+        "evaluation.temperatures=[0.1, 0.05]",
+    )
     summary = engine.train(recipe, tmp_path / "run")
     assert {path.name for path in (tmp_path / "run").iterdir()} - {"tensorboard"} == {
-        "recipe.toml", "run.json", "labels.npz", "metrics.csv", "last.pt", "summary.json"}
+        "recipe.toml",
+        "run.json",
+        "labels.npz",
+        "metrics.csv",
+        "last.pt",
+        "summary.json",
+    }
     assert recipes.text(recipes.read(tmp_path / "run" / "recipe.toml")) == recipes.text(recipe)
     lines = (tmp_path / "run" / "metrics.csv").read_text().splitlines()
     names = lines[0].split(",")
     assert len(lines) == 4
-    assert {"epoch", "lr", "loss", "knn", "knn_head", "knn_5", "one_hot_weight", "alpha", "beta", "p_max", "q_max", "own_mass", "same_mass",
-            "purity", "tv_refined", "l2_refined", "l2_smoothed", "l2_one_hot"} <= set(names)
-    assert [bool(line.split(",")[names.index("knn")]) for line in lines[1:]] == [False, True, True]  # every second, and the last
+    assert {
+        "epoch",
+        "lr",
+        "loss",
+        "knn",
+        "knn_head",
+        "knn_5",
+        "one_hot_weight",
+        "alpha",
+        "beta",
+        "p_max",
+        "q_max",
+        "own_mass",
+        "same_mass",
+        "purity",
+        "tv_refined",
+        "l2_refined",
+        "l2_smoothed",
+        "l2_one_hot",
+    } <= set(names)
+    assert [bool(line.split(",")[names.index("knn")]) for line in lines[1:]] == [
+        False,
+        True,
+        True,
+    ]  # every second, and the last
     written = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert written["final"] == summary["final"]
     assert {"knn", "knn_5", "knn_head", "linear", "linear_head"} <= summary["final"].keys()
     assert {"knn", "linear"} <= summary["pixels"].keys() & summary["untrained"].keys()
-    assert summary["labels"]["own_mass"] + summary["labels"]["same_mass"] + summary["labels"]["wrong_mass"] == pytest.approx(1)
+    assert summary["labels"]["own_mass"] + summary["labels"]["same_mass"] + summary["labels"][
+        "wrong_mass"
+    ] == pytest.approx(1)
 
 
 def test_judging_the_untrained_network_leaves_the_trained_one_alone(tmp_path):
@@ -119,8 +179,18 @@ def test_same_seed_same_run_other_seed_other_run(tmp_path):
     assert not torch.equal(state_of(tmp_path / "a")["online"][weight], state_of(tmp_path / "c")["online"][weight])
 
 
-@pytest.mark.parametrize("overrides", [[], ["method.mix_strength=strong"], ["method.mix_sizes=[12, 8]"], ["training.splits=4"],
-                                       ["method.name=moco", "method.symmetric=sum", "method.queue=100"], ["method.symmetric=mean"]], ids=str)
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [],
+        ["method.mix_strength=strong"],
+        ["method.mix_sizes=[12, 8]"],
+        ["training.splits=4"],
+        ["method.name=moco", "method.symmetric=sum", "method.queue=100"],
+        ["method.symmetric=mean"],
+    ],
+    ids=str,
+)
 def test_every_way_of_training_takes_finite_steps(overrides, tmp_path):
     summary = engine.train(tiny("training.epochs=1", *overrides), tmp_path / "run")
     assert summary["epochs"] == 1
@@ -147,9 +217,13 @@ def test_no_step_waits_for_the_device(monkeypatch):
 
 def test_rates():
     training = recipes.Training(epochs=4, lr=0.8, schedule="cosine", warmup=1)
-    assert [rate(training, p) for p in (0, 0.125, 0.25, 0.5)] == pytest.approx([0, 0.8 * 0.5 * (1 + 0.92388) / 2, 0.8 * 0.853553, 0.4], rel=1e-5)
+    assert [rate(training, p) for p in (0, 0.125, 0.25, 0.5)] == pytest.approx(
+        [0, 0.8 * 0.5 * (1 + 0.92388) / 2, 0.8 * 0.853553, 0.4], rel=1e-5
+    )
     demo = recipes.Training(epochs=4, lr=0.8, schedule="cosine-epoch")
-    assert [rate(demo, p) for p in (0, 0.2, 0.25, 0.75, 0.99)] == pytest.approx([0.8 * 0.853553, 0.8 * 0.853553, 0.4, 0, 0], abs=1e-6)
+    assert [rate(demo, p) for p in (0, 0.2, 0.25, 0.75, 0.99)] == pytest.approx(
+        [0.8 * 0.853553, 0.8 * 0.853553, 0.4, 0, 0], abs=1e-6
+    )
 
 
 def test_bfloat16(tmp_path):
@@ -174,7 +248,9 @@ def test_a_compiled_network_trains_alike(tmp_path, monkeypatch):
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("overrides", [["training.splits=4"], ["method.mix_strength=strong", "engine.precision=bfloat16"]], ids=str)
+@pytest.mark.parametrize(
+    "overrides", [["training.splits=4"], ["method.mix_strength=strong", "engine.precision=bfloat16"]], ids=str
+)
 def test_on_a_gpu_as_on_a_processor(overrides, tmp_path):
     """Other draws, so other numbers; but it learns the same task, and goes on from where it was stopped."""
     summary = engine.train(tiny(*overrides), tmp_path / "gpu", device="cuda")
@@ -188,8 +264,11 @@ def test_on_a_gpu_as_on_a_processor(overrides, tmp_path):
 # ---- stopping and going on ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("overrides", [["method.mix_strength=strong"], ["training.splits=4", "training.optimiser=sgd", "training.lr=0.03"]],
-                         ids=["strong", "split"])
+@pytest.mark.parametrize(
+    "overrides",
+    [["method.mix_strength=strong"], ["training.splits=4", "training.optimiser=sgd", "training.lr=0.03"]],
+    ids=["strong", "split"],
+)
 def test_resume_is_bit_exact(overrides, tmp_path):
     """Stopped in the middle of epoch 3 and resumed: the same weights, keys and moments, to the last bit."""
     engine.train(tiny(*overrides), tmp_path / "whole")
@@ -210,20 +289,33 @@ def test_killed_with_signal_9_and_resumed(tmp_path):
     assert_same_state(state_of(tmp_path / "whole"), state_of(tmp_path / "killed"))
 
 
-@pytest.mark.parametrize("overrides", [
-    pytest.param(["training.splits=1", "head.batch_norm=true"], marks=pytest.mark.slow, id="global batch norm"),
-    pytest.param(["training.splits=4", "method.teacher=online"], id="split batch norm, shuffled keys"),
-])
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        pytest.param(["training.splits=1", "head.batch_norm=true"], marks=pytest.mark.slow, id="global batch norm"),
+        pytest.param(["training.splits=4", "method.teacher=online"], id="split batch norm, shuffled keys"),
+    ],
+)
 def test_two_processes_are_one(overrides, tmp_path):
     """torchrun with two gloo processes: the same weights, keys and labels as one process, to float tolerance."""
-    overrides = [*STILL, *overrides, "data.train=120", "training.epochs=1", "training.optimiser=sgd", "training.lr=0.01",
-                 "training.warmup=0", "method.mu_start=5"]
+    overrides = [
+        *STILL,
+        *overrides,
+        "data.train=120",
+        "training.epochs=1",
+        "training.optimiser=sgd",
+        "training.lr=0.01",
+        "training.warmup=0",
+        "method.mu_start=5",
+    ]
     train_on_two_processes("shapes_sane", [*TINY, *overrides], tmp_path / "two")
     engine.train(tiny(*overrides), tmp_path / "one")
     one, two = state_of(tmp_path / "one"), state_of(tmp_path / "two")
     for part in ("online", "momentum", "method"):
         for key, value in one[part].items():
-            torch.testing.assert_close(two[part][key], value, rtol=1e-3, atol=1e-4, msg=lambda text, key=key: f"{key}: {text}")
+            torch.testing.assert_close(
+                two[part][key], value, rtol=1e-3, atol=1e-4, msg=lambda text, key=key: f"{key}: {text}"
+            )
     for column in ("loss", "alpha", "own_mass", "same_mass", "tv_refined"):
         assert one["rows"][0][column] == pytest.approx(two["rows"][0][column], rel=1e-4), column
     assert json.loads((tmp_path / "two" / "run.json").read_text())["processes"] == 2
@@ -245,20 +337,32 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
     assert not (tmp_path / "run" / "last.pt").exists()
 
 
-@pytest.mark.parametrize(("overrides", "message"), [
-    (["method.queue=30"], "method.queue must be >= 40, the keys of one step, got 30"),
-    (["method.symmetric=mean", "method.queue=79"], "method.queue must be >= 80"),
-    (["training.splits=3"], "training.splits = 3 needs training.drop_last = true and must divide training.batch_size, got 40"),
-    (["training.warmup=4"], "training.warmup must be <= training.epochs = 3, got 4"),
-    (["method.lam=2"], "method.lam"),
-    (["method.mixup=maybe"], "method.mixup must be one of 'momentum', 'vanilla', 'none', got 'maybe'"),
-    (["method.lamda=0.5"], "did you mean 'lam'"),
-    (["views.size=0"], "size must be >= 2 and <= 4096, got 0"),
-    (["evaluation.neighbours=[1, 2]"], "must have the same length"),
-    (["task=labels"], "task must be one of 'contrastive', got 'labels'"),
-    (["training.batch_size=1000", "method.queue=1000"], "training.batch_size must be at most the number of training images, 200, got 1000"),
-    (["training.optimiser=adam"], "training.optimiser must be one of 'sgd', 'adamw', got 'adam'. Did you mean 'adamw'"),
-])
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["method.queue=30"], "method.queue must be >= 40, the keys of one step, got 30"),
+        (["method.symmetric=mean", "method.queue=79"], "method.queue must be >= 80"),
+        (
+            ["training.splits=3"],
+            "training.splits = 3 needs training.drop_last = true and must divide training.batch_size, got 40",
+        ),
+        (["training.warmup=4"], "training.warmup must be <= training.epochs = 3, got 4"),
+        (["method.lam=2"], "method.lam"),
+        (["method.mixup=maybe"], "method.mixup must be one of 'momentum', 'vanilla', 'none', got 'maybe'"),
+        (["method.lamda=0.5"], "did you mean 'lam'"),
+        (["views.size=0"], "size must be >= 2 and <= 4096, got 0"),
+        (["evaluation.neighbours=[1, 2]"], "must have the same length"),
+        (["task=labels"], "task must be one of 'contrastive', got 'labels'"),
+        (
+            ["training.batch_size=1000", "method.queue=1000"],
+            "training.batch_size must be at most the number of training images, 200, got 1000",
+        ),
+        (
+            ["training.optimiser=adam"],
+            "training.optimiser must be one of 'sgd', 'adamw', got 'adam'. Did you mean 'adamw'",
+        ),
+    ],
+)
 def test_recipes_that_are_refused(overrides, message, tmp_path):
     with pytest.raises(InputError) as refused:
         engine.train(tiny(*overrides), tmp_path / "run")
@@ -281,15 +385,27 @@ def test_what_cannot_be_resumed(tmp_path):
 def test_the_command_compares_at_equal_epochs_and_equal_time(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     changes = sets(item for item in TINY if not item.startswith("evaluation"))
-    assert train.main(["sane", *changes, "--set", "method.lam=0.3", "--out", "out"]) == 0  # an option that MoCo does not have
+    assert (
+        train.main(["sane", *changes, "--set", "method.lam=0.3", "--out", "out"]) == 0
+    )  # an option that MoCo does not have
     out = capsys.readouterr().out
     header = out.strip().splitlines()[0]
     assert header.split("  ")[-1].strip() == "MoCo, SANE's time"
     for word in ("pixels", "untrained", "MoCo", "SANE"):
         assert word in header
-    for line in ("kNN, k = 20, T = 0.1", "linear classifier (ridge)", "label mass on the own positive", "epochs", "training"):
+    for line in (
+        "kNN, k = 20, T = 0.1",
+        "linear classifier (ridge)",
+        "label mass on the own positive",
+        "epochs",
+        "training",
+    ):
         assert line in out
-    assert sorted(path.name for path in (tmp_path / "out").iterdir() if path.is_dir()) == ["moco", "moco_equal_time", "sane"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir() if path.is_dir()) == [
+        "moco",
+        "moco_equal_time",
+        "sane",
+    ]
     assert train.main(["--resume", "out/sane"]) == 0
     assert "SANE" in capsys.readouterr().out
 
@@ -323,6 +439,8 @@ def test_a_comparison_that_was_killed_goes_on(tmp_path, monkeypatch, capsys):
     assert_same_state(state_of(tmp_path / "whole"), state_of(tmp_path / "out" / "sane"))
 
 
-@pytest.mark.parametrize(("seconds", "other", "epochs"), [(10.0, 17.0, 17), (10.0, 0.0, 1), (0.0, 0.1, 20), (0.0, 0.0, 1)])
+@pytest.mark.parametrize(
+    ("seconds", "other", "epochs"), [(10.0, 17.0, 17), (10.0, 0.0, 1), (0.0, 0.1, 20), (0.0, 0.0, 1)]
+)
 def test_epochs_of_equal_time_of_runs_too_short_to_time(seconds, other, epochs):
     assert report.equal_time(10, seconds, other) == epochs

@@ -42,7 +42,9 @@ def test_refined_labels_are_equation_5(use_p, use_q):
     t, keys, own = features(5, seed=1), features(13, seed=2), torch.tensor([0, 1, 2, 3, 4])
     refined = refine(similarities(t, keys, 0.2), own, mu=3.0, sharpening=0.8, use_p=use_p, use_q=use_q)
     for i in range(5):
-        label, p, q, alpha, beta = by_hand(t[i].double().numpy(), keys.double().numpy(), int(own[i]), 0.2, 0.8, 3.0, use_p, use_q)
+        label, p, q, alpha, beta = by_hand(
+            t[i].double().numpy(), keys.double().numpy(), int(own[i]), 0.2, 0.8, 3.0, use_p, use_q
+        )
         np.testing.assert_allclose(refined.label[i], label, atol=1e-6)
         np.testing.assert_allclose(refined.p[i], p, atol=1e-6)
         np.testing.assert_allclose(refined.q[i], q, atol=1e-6)
@@ -50,7 +52,9 @@ def test_refined_labels_are_equation_5(use_p, use_q):
 
 
 @settings(deadline=None, max_examples=40)
-@given(st.integers(1, 6), st.integers(1, 9), st.floats(0, 20), st.floats(0.05, 1), st.floats(0.3, 1), st.integers(0, 99))
+@given(
+    st.integers(1, 6), st.integers(1, 9), st.floats(0, 20), st.floats(0.05, 1), st.floats(0.3, 1), st.integers(0, 99)
+)
 def test_labels_are_distributions_and_leave_weight_on_the_own_positive(s, b, mu, tau, sharpening, seed):
     keys, own = features(s + b, seed=seed), torch.randperm(s + b)[:s]
     for scope in ("sample", "batch"):
@@ -84,7 +88,9 @@ def test_smaller_sharpening_gives_sharper_estimates():
 def test_the_sign_of_the_similarity():
     """A query equal to its positive has a small loss, one opposite to it a large one: the printed minus would turn this round."""
     keys, own = features(9), torch.tensor([2])
-    near, far = (float(cross_entropy(similarities(sign * keys[own], keys, 0.1), one_hot_labels(own, 9))) for sign in (1, -1))
+    near, far = (
+        float(cross_entropy(similarities(sign * keys[own], keys, 0.1), one_hot_labels(own, 9))) for sign in (1, -1)
+    )
     assert near < 0.1
     assert far > 5
     query = keys[own].roll(1, 1).requires_grad_()
@@ -100,8 +106,14 @@ def test_confidence_rises_over_the_whole_run():
 
 def test_soft_cross_entropy_is_the_sum_over_all_keys():
     logits, labels = 5 * torch.randn(4, 11), torch.rand(4, 11).softmax(1)
-    slow = -sum(float(labels[i, k]) * math.log(math.exp(logits[i, k]) / sum(math.exp(v) for v in logits[i]))
-                for i in range(4) for k in range(11)) / 4
+    slow = (
+        -sum(
+            float(labels[i, k]) * math.log(math.exp(logits[i, k]) / sum(math.exp(v) for v in logits[i]))
+            for i in range(4)
+            for k in range(11)
+        )
+        / 4
+    )
     assert float(cross_entropy(logits, labels)) == pytest.approx(slow, rel=1e-5)
 
 
@@ -112,11 +124,19 @@ def test_mixing_labels_row_by_row_is_mixing_the_losses():
     logits, labels = torch.randn(6, 9), torch.rand(6, 9).softmax(1)
     theta, partner = mixing.draw(6, 2.0, torch.Generator().manual_seed(0))
     mixed = cross_entropy(logits, mixing.mix(theta, labels, labels[partner]))
-    slow = sum(float(theta[i]) * cross_entropy(logits[i : i + 1], labels[i : i + 1])
-               + (1 - float(theta[i])) * cross_entropy(logits[i : i + 1], labels[partner[i]][None]) for i in range(6)) / 6
+    slow = (
+        sum(
+            float(theta[i]) * cross_entropy(logits[i : i + 1], labels[i : i + 1])
+            + (1 - float(theta[i])) * cross_entropy(logits[i : i + 1], labels[partner[i]][None])
+            for i in range(6)
+        )
+        / 6
+    )
     torch.testing.assert_close(mixed, slow)
     images = torch.rand(6, 3, 4, 4)
-    torch.testing.assert_close(mixing.mix(theta, images, images[partner])[2], theta[2] * images[2] + (1 - theta[2]) * images[partner[2]])
+    torch.testing.assert_close(
+        mixing.mix(theta, images, images[partner])[2], theta[2] * images[2] + (1 - theta[2]) * images[partner[2]]
+    )
 
 
 @pytest.mark.parametrize("kappa", [0.1, 2.0])

@@ -106,7 +106,9 @@ def test_the_symmetric_loss_adds_both_directions_and_queues_both_views(symmetric
         q, k = online(a), slow(b)
         expected += sum(softmax_loss(q[i], [k[i], *queue], one_hot(0, Q + 1), 0.1) for i in range(S)) / S
     assert float(loss.detach()) == pytest.approx(expected / share, rel=1e-5)
-    torch.testing.assert_close(method.queue.keys[: 2 * S], torch.cat([slow(batch.views[1]), slow(batch.views[0])]).detach())
+    torch.testing.assert_close(
+        method.queue.keys[: 2 * S], torch.cat([slow(batch.views[1]), slow(batch.views[0])]).detach()
+    )
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -126,16 +128,40 @@ def test_no_gradient_into_keys_and_the_queue_gets_them_after_the_loss(name):
 
 
 SANE_OPTIONS = [
-    {}, {"lam": 1.0}, {"lam": 0.25, "p": False}, {"q": False, "sharpening": 1.0}, {"mixup": "vanilla"}, {"mixup": "none"},
-    {"mixup": "none", "lam": 1.0}, {"refinement": "uniform"}, {"teacher": "online"}, {"theta": "batch"}, {"weights": "batch"},
-    {"partner": "uniform", "kappa": 0.1}, {"mu_start": 0.5, "mu_end": 10.0},
+    {},
+    {"lam": 1.0},
+    {"lam": 0.25, "p": False},
+    {"q": False, "sharpening": 1.0},
+    {"mixup": "vanilla"},
+    {"mixup": "none"},
+    {"mixup": "none", "lam": 1.0},
+    {"refinement": "uniform"},
+    {"teacher": "online"},
+    {"theta": "batch"},
+    {"weights": "batch"},
+    {"partner": "uniform", "kappa": 0.1},
+    {"mu_start": 0.5, "mu_end": 10.0},
 ]
 
 
 @pytest.mark.parametrize("options", SANE_OPTIONS, ids=str)
 def test_sane_is_equation_9_by_hand(options):
-    o = {"lam": 0.5, "p": True, "q": True, "sharpening": 0.8, "mixup": "momentum", "refinement": "self", "teacher": "key", "kappa": 2.0,
-         "theta": "sample", "partner": "permutation", "weights": "sample", "mu_start": 0.0, "mu_end": 1.0, **options}
+    o = {
+        "lam": 0.5,
+        "p": True,
+        "q": True,
+        "sharpening": 0.8,
+        "mixup": "momentum",
+        "refinement": "self",
+        "teacher": "key",
+        "kappa": 2.0,
+        "theta": "sample",
+        "partner": "permutation",
+        "weights": "sample",
+        "mu_start": 0.0,
+        "mu_end": 1.0,
+        **options,
+    }
     method = filled(SANE(DIM, queue=Q, temperature=0.3, **options))
     queue = method.queue.keys.clone()
     loss, online, slow, batch = run(method)
@@ -150,12 +176,17 @@ def test_sane_is_equation_9_by_hand(options):
         if o["weights"] == "batch":
             label = batch_weighted(t, keys, 0.3, o["sharpening"], mu)
         if o["refinement"] == "uniform":
-            label = [torch.full((S + Q,), (1 - float(y[i])) / (S + Q - 1)).index_fill(0, torch.tensor([i]), float(y[i])) for i, y in enumerate(label)]
+            label = [
+                torch.full((S + Q,), (1 - float(y[i])) / (S + Q - 1)).index_fill(0, torch.tensor([i]), float(y[i]))
+                for i, y in enumerate(label)
+            ]
         first = sum(softmax_loss(q[i], keys, one_hot(i, S + Q), 0.3) for i in range(S)) / S
         if o["mixup"] == "none":
             second = sum(softmax_loss(q[i], keys, label[i], 0.3) for i in range(S)) / S
         else:
-            theta, partner = mixing.draw(S, o["kappa"], torch.Generator().manual_seed(9), scope=o["theta"], partner=o["partner"])
+            theta, partner = mixing.draw(
+                S, o["kappa"], torch.Generator().manual_seed(9), scope=o["theta"], partner=o["partner"]
+            )
             others = x if o["mixup"] == "vanilla" else x_tilde
             second = 0.0
             for i in range(S):
@@ -180,15 +211,21 @@ def batch_weighted(t, keys, tau, sharpening, mu):
 
 
 def test_lambda_0_is_moco():
-    losses = [run(filled(method))[0] for method in (SANE(DIM, queue=Q, temperature=0.2, lam=0.0), MoCo(DIM, queue=Q, temperature=0.2, keys="batch"))]
+    losses = [
+        run(filled(method))[0]
+        for method in (SANE(DIM, queue=Q, temperature=0.2, lam=0.0), MoCo(DIM, queue=Q, temperature=0.2, keys="batch"))
+    ]
     assert torch.equal(*losses)
 
 
-@pytest.mark.parametrize(("options", "expected"), [
-    ({"mix_strength": "strong"}, "query and fresh partner"),
-    ({"mix_strength": "strong", "mixup": "vanilla"}, "fresh and fresh"),
-    ({"mix_sizes": (8, 4)}, "small pairs"),
-])
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"mix_strength": "strong"}, "query and fresh partner"),
+        ({"mix_strength": "strong", "mixup": "vanilla"}, "fresh and fresh"),
+        ({"mix_sizes": (8, 4)}, "small pairs"),
+    ],
+)
 def test_which_views_are_mixed(options, expected):
     method = SANE(DIM, queue=Q, **options)
     _, _, batch = setting()
@@ -196,7 +233,9 @@ def test_which_views_are_mixed(options, expected):
     fresh = [(x + 1, x + 2)] if options.get("mix_sizes") is None else [(x + 1, x + 2), (x + 3, x + 4)]
     batch.pairs = fresh
     pairs = method.pairs(x, x_tilde, batch)
-    wanted = {"query and fresh partner": [(x, x + 2)], "fresh and fresh": [(x + 1, x + 1)], "small pairs": fresh}[expected]
+    wanted = {"query and fresh partner": [(x, x + 2)], "fresh and fresh": [(x + 1, x + 1)], "small pairs": fresh}[
+        expected
+    ]
     assert len(pairs) == len(wanted)
     for mine, theirs in zip(pairs, wanted, strict=True):
         assert all(torch.equal(a, b) for a, b in zip(mine, theirs, strict=True))
@@ -220,7 +259,9 @@ def test_several_crops_are_averaged():
     torch.testing.assert_close(both, sum(alone) / 2)
 
 
-@pytest.mark.parametrize("options", [{}, {"mixup": "vanilla", "lam": 0.3}, {"refinement": "uniform", "lam": 0.8}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"mixup": "vanilla", "lam": 0.3}, {"refinement": "uniform", "lam": 0.8}], ids=str
+)
 def test_either_term_has_equation_9_as_its_mean(options, monkeypatch):
     """Without batch normalisation: a loss for each mask; those of every sample's chance lambda average to both terms."""
     lam = options.get("lam", 0.5)
@@ -273,26 +314,31 @@ def test_measures_with_and_without_truth():
     method(online, lambda x: slow(x).detach(), batch)
     found = batch.measures
     assert float(found["own_mass"] + found["same_mass"] + found["wrong_mass"]) == pytest.approx(1)
-    assert {"tv_one_hot", "tv_refined", "tv_smoothed", "l2_one_hot", "l2_refined", "l2_smoothed", "q_same"} <= set(found)
+    assert {"tv_one_hot", "tv_refined", "tv_smoothed", "l2_one_hot", "l2_refined", "l2_smoothed", "q_same"} <= set(
+        found
+    )
 
 
-@pytest.mark.parametrize(("cls", "options", "message"), [
-    (MoCo, {"temperature": 0}, "method.temperature must be a finite number > 0, got 0"),
-    (MoCo, {"momentum": 1.0}, "method.momentum"),
-    (MoCo, {"keys": "all"}, "method.keys must be one of 'own', 'batch', got 'all'"),
-    (MoCo, {"symmetric": "yes"}, "method.symmetric must be one of"),
-    (MoCo, {"queue": 0}, "queue must be >= 1, got 0"),
-    (SANE, {"lam": 1.5}, "method.lam"),
-    (SANE, {"sharpening": 0}, "method.sharpening"),
-    (SANE, {"kappa": -1}, "method.kappa must be a finite number > 0, got -1"),
-    (SANE, {"mu_end": float("inf")}, "method.mu_end"),
-    (SANE, {"mixup": "momentun"}, "Did you mean 'momentum'"),
-    (SANE, {"mixup": "none", "mix_strength": "strong"}, "need method.mixup"),
-    (SANE, {"mix_sizes": (2,)}, "method.mix_sizes must be >= 4, got 2"),
-    (SANE, {"terms": "one"}, "method.terms must be one of 'both', 'either', got 'one'"),
-    (SANE, {"terms": "either", "mixup": "none"}, "method.terms = 'either' needs queries and mixes of one size"),
-    (SANE, {"terms": "either", "mix_sizes": (8,)}, "method.terms = 'either' needs queries and mixes of one size"),
-])
+@pytest.mark.parametrize(
+    ("cls", "options", "message"),
+    [
+        (MoCo, {"temperature": 0}, "method.temperature must be a finite number > 0, got 0"),
+        (MoCo, {"momentum": 1.0}, "method.momentum"),
+        (MoCo, {"keys": "all"}, "method.keys must be one of 'own', 'batch', got 'all'"),
+        (MoCo, {"symmetric": "yes"}, "method.symmetric must be one of"),
+        (MoCo, {"queue": 0}, "queue must be >= 1, got 0"),
+        (SANE, {"lam": 1.5}, "method.lam"),
+        (SANE, {"sharpening": 0}, "method.sharpening"),
+        (SANE, {"kappa": -1}, "method.kappa must be a finite number > 0, got -1"),
+        (SANE, {"mu_end": float("inf")}, "method.mu_end"),
+        (SANE, {"mixup": "momentun"}, "Did you mean 'momentum'"),
+        (SANE, {"mixup": "none", "mix_strength": "strong"}, "need method.mixup"),
+        (SANE, {"mix_sizes": (2,)}, "method.mix_sizes must be >= 4, got 2"),
+        (SANE, {"terms": "one"}, "method.terms must be one of 'both', 'either', got 'one'"),
+        (SANE, {"terms": "either", "mixup": "none"}, "method.terms = 'either' needs queries and mixes of one size"),
+        (SANE, {"terms": "either", "mix_sizes": (8,)}, "method.terms = 'either' needs queries and mixes of one size"),
+    ],
+)
 def test_bad_options(cls, options, message):
     with pytest.raises(InputError, match=re.escape(message)):
         cls(DIM, **{"queue": Q, **options})
@@ -328,7 +374,9 @@ def test_split_batch_norm_is_each_group_alone():
         centres.append(alone.running_mean)
     torch.testing.assert_close(split.running_mean, torch.stack(centres).mean(0))
     split.eval()
-    torch.testing.assert_close(split(images), nn.functional.batch_norm(images, split.running_mean, split.running_var, split.weight, split.bias))
+    torch.testing.assert_close(
+        split(images), nn.functional.batch_norm(images, split.running_mean, split.running_var, split.weight, split.bias)
+    )
     with pytest.raises(InputError, match=r"training.splits must divide the number of samples in a batch, 6, got 4"):
         split.train()(images[:6])
 

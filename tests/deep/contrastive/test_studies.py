@@ -24,7 +24,13 @@ def record(folder, name, final, *changes, seed=0):
 def test_a_table_beside_the_records(tmp_path):
     for seed, linear in ((0, 93.0), (1, 94.0)):
         record(tmp_path, "sane_table4_cifar10_p_q_mm", {"knn": 90.0, "linear": linear}, seed=seed)
-    record(tmp_path, "sane_table4_cifar10_p_q_mm", {"knn": 70.0, "linear": 80.0}, "network.name=resnet18", "training.epochs=50")
+    record(
+        tmp_path,
+        "sane_table4_cifar10_p_q_mm",
+        {"knn": 70.0, "linear": 80.0},
+        "network.name=resnet18",
+        "training.epochs=50",
+    )
     table = sane_tables.beside("sane_table4", tmp_path)
     mine = table[table["method"] == "p+q+MM"]
     assert mine["published"].tolist() == ["95.9", "95.9"]
@@ -68,9 +74,12 @@ def test_records_with_labels_and_without_do_not_mix(tmp_path):
 
 def test_published_numbers_agree_where_the_paper_repeats_itself():
     """Table 4's row MM is table 6's momentum mixup with strong views; its last row is table 5's lambda = 0.5."""
+
     def value(table, method, setting="linear strong"):
         rows = published.values(table)
-        return rows[(rows["method"] == method) & (rows["setting"] == setting) & (rows["dataset"] == "CIFAR-10")]["value"].item()
+        return rows[(rows["method"] == method) & (rows["setting"] == setting) & (rows["dataset"] == "CIFAR-10")][
+            "value"
+        ].item()
 
     assert value("sane_table4", "MM") == value("sane_table6", "MoCo+momentum mixup") == 94.8
     assert value("sane_table4", "p+q+MM") == value("sane_table5", "lambda=0.5") == 95.9
@@ -107,7 +116,9 @@ def test_a_cell_and_what_is_drawn_of_it(monkeypatch):
     monkeypatch.setattr(sane_cells.recipes, "read", lambda path, changes: read(path, [*changes, *small]))
     rows = []
     for variant in ("none (MoCo)", "p+q+MM (SANE)", "uniform instead of p+q, MM"):
-        rows += [{"variant": variant, "epochs": 2, "seed": 0, "every": 1, **row} for row in sane_cells.cell(variant, 2, 0, 1)]
+        rows += [
+            {"variant": variant, "epochs": 2, "seed": 0, "every": 1, **row} for row in sane_cells.cell(variant, 2, 0, 1)
+        ]
     table = pd.DataFrame(rows)
     assert table.groupby("variant").size().tolist() == [2, 2, 2]
     final = sane_shapes.last_rows(table).set_index("variant")
@@ -127,14 +138,32 @@ def test_a_cell_and_what_is_drawn_of_it(monkeypatch):
 
 def test_regimes_differ_in_nothing_but_the_labels():
     for _, changes in sane_regimes.REGIMES.values():
-        found = {name: recipes.read(recipes.find("shapes_sane"), [*changes, *method]) for name, method in sane_regimes.METHODS.items()}
+        found = {
+            name: recipes.read(recipes.find("shapes_sane"), [*changes, *method])
+            for name, method in sane_regimes.METHODS.items()
+        }
         for name, recipe in found.items():
             own = {key: value for key, value in recipe.method.options.items() if key not in ("p", "q", "refinement")}
-            assert own == {key: value for key, value in found["SANE"].method.options.items() if key not in ("p", "q", "refinement")}
+            assert own == {
+                key: value for key, value in found["SANE"].method.options.items() if key not in ("p", "q", "refinement")
+            }
             assert (recipe.method.options["refinement"] == "uniform") == (name == "uniform")
             assert recipe.method.options["p"] == recipe.method.options["q"] == (name != "MM")
-    rows = [{"regime": regime, "method": method, "seed": seed, "knn": 50.0 + seed + 2 * (method == "SANE"), "linear": 40.0, "own_mass": 0.5,
-             "same_mass": 0.2, "wrong_mass": 0.3} for regime in sane_regimes.REGIMES for seed in (0, 1) for method in sane_regimes.METHODS]
+    rows = [
+        {
+            "regime": regime,
+            "method": method,
+            "seed": seed,
+            "knn": 50.0 + seed + 2 * (method == "SANE"),
+            "linear": 40.0,
+            "own_mass": 0.5,
+            "same_mass": 0.2,
+            "wrong_mass": 0.3,
+        }
+        for regime in sane_regimes.REGIMES
+        for seed in (0, 1)
+        for method in sane_regimes.METHODS
+    ]
     table = sane_regimes.tables(pd.DataFrame(rows))[""].set_index(["regime", "method"])
     assert table.loc[("24 epochs", "SANE"), "kNN minus uniform"] == "+2.0 (+2.0, +2.0)"
     assert table.loc[("24 epochs", "uniform"), "kNN minus uniform"] == ""

@@ -16,7 +16,11 @@ def _one_thread():
 
 
 def made(*changes):
-    return recipe.parse("", name="x", overrides=["network.width=6", "network.scales=2", "network.depth=4", "training.iterations=9", *changes])
+    return recipe.parse(
+        "",
+        name="x",
+        overrides=["network.width=6", "network.scales=2", "network.depth=4", "training.iterations=9", *changes],
+    )
 
 
 def smooth(side=32):
@@ -28,7 +32,9 @@ def test_a_number_stays_and_auto_is_the_rule():
     y = corrupt(smooth(), 0.2)
     assert choose(y, made("sparse.ratio=33")) == made("sparse.ratio=33")
     chosen = choose(y, made())
-    assert matching(chosen.sparse.ratio, chosen.sparse.gamma) == pytest.approx(matching(ratio_for(estimated_level(y), 1e-5), 1e-5))
+    assert matching(chosen.sparse.ratio, chosen.sparse.gamma) == pytest.approx(
+        matching(ratio_for(estimated_level(y), 1e-5), 1e-5)
+    )
 
 
 def test_held_out_takes_the_least_error_of_the_candidates():
@@ -39,7 +45,11 @@ def test_held_out_takes_the_least_error_of_the_candidates():
     lams = [float(line.split()[2].rstrip(":")) for line in lines]
     assert len(lines) == len(FACTORS)
     assert lams == sorted(lams, reverse=True)
-    of_chosen = [e for lam, e in zip(lams, errors, strict=True) if lam == pytest.approx(matching(chosen.sparse.ratio, chosen.sparse.gamma), rel=0.01)]
+    of_chosen = [
+        e
+        for lam, e in zip(lams, errors, strict=True)
+        if lam == pytest.approx(matching(chosen.sparse.ratio, chosen.sparse.gamma), rel=0.01)
+    ]
     assert of_chosen == [min(errors)]
     assert chosen.training == asked.training  # the run itself is as long as asked, and sees every entry
     assert choose(y, asked) == chosen  # the same again
@@ -64,11 +74,21 @@ def test_held_out_entries_correct_a_rule_that_is_far_off(monkeypatch):
     monkeypatch.setattr("sparseop.deep.image_prior.ratio.LAM", 4 * 0.15)
     clean = load_image("china", 48)
     y = corrupt(clean, 0.3, seed=1)
-    asked = recipe.parse("", name="x", overrides=["network.width=24", "network.scales=3", "training.iterations=400", "sparse.ratio=held-out"])
+    asked = recipe.parse(
+        "",
+        name="x",
+        overrides=["network.width=24", "network.scales=3", "training.iterations=400", "sparse.ratio=held-out"],
+    )
     chosen = choose(y, asked)
     ends = {}
     for lam in (matching(chosen.sparse.ratio, chosen.sparse.gamma), 0.04, 0.08, 0.16, 0.32):
-        fit = Fit(y, "double", recipe.parse("", name="x", overrides=["network.width=24", "network.scales=3", f"sparse.ratio={matching(lam, 1e-5)}"]))
+        fit = Fit(
+            y,
+            "double",
+            recipe.parse(
+                "", name="x", overrides=["network.width=24", "network.scales=3", f"sparse.ratio={matching(lam, 1e-5)}"]
+            ),
+        )
         for _ in range(400):
             fit.step()
         ends[lam] = psnr(fit.output(), clean)

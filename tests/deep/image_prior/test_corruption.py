@@ -110,7 +110,9 @@ def test_the_rule():
     assert 30 < ratios[0] < ratios[-1] < 500
     # what counts is lam: another gamma, another ratio, the same lam
     assert matching(ratio_for(0.25, 1e-2), 1e-2) == pytest.approx(matching(ratio_for(0.25, 1e-8), 1e-8))
-    with pytest.raises(InputError, match=r"training\.lr must be lower for g and h to be stable on an image of 768 entries, got 1e\+30"):
+    with pytest.raises(
+        InputError, match=r"training\.lr must be lower for g and h to be stable on an image of 768 entries, got 1e\+30"
+    ):
         stable(100, 1e-5, entries=768, lr=1e30, momentum=0.9)
     with pytest.raises(InputError, match="the image must have more than 2 pixels on a side, got 2 x 9"):
         estimated_level(torch.zeros(3, 2, 9))

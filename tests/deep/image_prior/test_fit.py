@@ -38,7 +38,13 @@ def smooth(side=16, channels=3):
 @pytest.mark.parametrize("start", ["constant", "normal"])
 def test_g_and_h_match_a_loop_over_entries(momentum, start):
     y = corrupt(smooth(8), 0.4, seed=1)
-    chosen = made(f"training.momentum={momentum}", f"sparse.start={start}", "network.scales=1", "sparse.ratio=40", "sparse.gamma=0.1")
+    chosen = made(
+        f"training.momentum={momentum}",
+        f"sparse.start={start}",
+        "network.scales=1",
+        "sparse.ratio=40",
+        "sparse.gamma=0.1",
+    )
     fit = Fit(y, "double", chosen)
     state = fit.sparse.state_dict()
     g, h = (state[name].double().numpy().ravel().copy() for name in ("g", "h"))
@@ -70,11 +76,14 @@ def test_the_baselines_have_no_g_and_h_at_all(method):
     assert {id(p) for p in fit.optimiser.param_groups[0]["params"]} == names
 
 
-@pytest.mark.parametrize(("method", "loss"), [
-    ("squared", lambda f, _, y: (f - y).square().mean()),
-    ("absolute", lambda f, _, y: (f - y).abs().mean()),
-    ("double", lambda f, s, y: (f + s - y).square().mean()),
-])
+@pytest.mark.parametrize(
+    ("method", "loss"),
+    [
+        ("squared", lambda f, _, y: (f - y).square().mean()),
+        ("absolute", lambda f, _, y: (f - y).abs().mean()),
+        ("double", lambda f, s, y: (f + s - y).square().mean()),
+    ],
+)
 def test_losses(method, loss):
     y = corrupt(smooth(), 0.3)
     fit = Fit(y, method, made())
@@ -137,7 +146,9 @@ def test_held_out_entries_have_no_influence_and_their_error_is_the_true_one_but_
     # many draws of the corruption: mean |f - y| = (1 - p) mean |f - x| + p / 2
     f = fit.output()
     draws = [fit_error(f, corrupt(clean, rate, seed=s), hidden) for s in range(200)]
-    assert np.mean(draws) == pytest.approx((1 - rate) * fit_error(f, clean, hidden) + rate / 2, abs=4 * np.std(draws) / math.sqrt(200))
+    assert np.mean(draws) == pytest.approx(
+        (1 - rate) * fit_error(f, clean, hidden) + rate / 2, abs=4 * np.std(draws) / math.sqrt(200)
+    )
     assert math.isnan(Fit(y, "squared", made()).held_out_error(f))
 
 
@@ -170,17 +181,20 @@ def test_the_released_network():
     assert all(m.padding_mode == "reflect" for m in convolutions if m.kernel_size == (3, 3))
 
 
-@pytest.mark.parametrize(("call", "words"), [
-    (lambda: networks.build("skip", 3, (20, 40), scales=4), "needs an image of at least 32 pixels, got 20 x 40"),
-    (lambda: networks.build("skip", 3, (64, 64), width=0), "network.width must be >= 1, got 0."),
-    (lambda: networks.build("decoder", 3, (64, 64), scales=99), "network.scales must be >= 1 and <= 14, got 99."),
-    (lambda: networks.build("decoder", 3, (64, 64), extra=101), "network.extra must be >= 0 and <= 100, got 101."),
-    (lambda: networks.build("skip", 3, (64, 64), width=10**8), "network 'skip' with width = 100000000 would take"),
-    (lambda: networks.build("skipp", 3, (64, 64)), "Did you mean 'skip'?"),
-    (lambda: Fit(smooth(), "doubel", made()), "Did you mean 'double'?"),
-    (lambda: Fit(smooth(), "double", made("sparse.ratio=auto")), "sparse.ratio must be a number here, got 'auto'"),
-    (lambda: SparsePart((2, 2), gamma=1.0), "gamma must lie in [1e-30, 1), got 1.0."),
-])
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: networks.build("skip", 3, (20, 40), scales=4), "needs an image of at least 32 pixels, got 20 x 40"),
+        (lambda: networks.build("skip", 3, (64, 64), width=0), "network.width must be >= 1, got 0."),
+        (lambda: networks.build("decoder", 3, (64, 64), scales=99), "network.scales must be >= 1 and <= 14, got 99."),
+        (lambda: networks.build("decoder", 3, (64, 64), extra=101), "network.extra must be >= 0 and <= 100, got 101."),
+        (lambda: networks.build("skip", 3, (64, 64), width=10**8), "network 'skip' with width = 100000000 would take"),
+        (lambda: networks.build("skipp", 3, (64, 64)), "Did you mean 'skip'?"),
+        (lambda: Fit(smooth(), "doubel", made()), "Did you mean 'double'?"),
+        (lambda: Fit(smooth(), "double", made("sparse.ratio=auto")), "sparse.ratio must be a number here, got 'auto'"),
+        (lambda: SparsePart((2, 2), gamma=1.0), "gamma must lie in [1e-30, 1), got 1.0."),
+    ],
+)
 def test_what_is_refused(call, words):
     with pytest.raises(InputError) as caught:
         call()
@@ -194,7 +208,9 @@ def test_no_drift_after_the_plateau_in_the_default_where_the_losses_without_s_fa
     default = recipe.read(recipe.find("image-recovery"))
     clean = load_image(default.image, default.size)
     y = corrupt(clean, default.noise, seed=default.seed)
-    chosen = recipe.read(recipe.find("image-recovery"), [f"sparse.ratio={ratio_for(estimated_level(y), default.sparse.gamma)}"])
+    chosen = recipe.read(
+        recipe.find("image-recovery"), [f"sparse.ratio={ratio_for(estimated_level(y), default.sparse.gamma)}"]
+    )
     curves = {}
     for method in recipe.METHODS:
         fit, curve = Fit(y, method, chosen), []
@@ -204,7 +220,7 @@ def test_no_drift_after_the_plateau_in_the_default_where_the_losses_without_s_fa
             fit.step()
         curves[method] = np.array(curve)
     double = curves["double"]
-    plateau = double[len(double) // 2:]
+    plateau = double[len(double) // 2 :]
     assert double[-1] > 25
     assert double.max() - double[-1] < 0.3
     assert plateau.max() - plateau.min() < 0.3
@@ -220,8 +236,16 @@ def test_matched_pairs_end_alike_and_unmatched_ones_do_not():
     y = corrupt(clean, 0.3, seed=0)
     ends = {}
     for gamma, lam in ((1e-2, 0.035), (1e-7, 0.035), (1e-7, 0.35)):
-        chosen = recipe.parse("", name="x", overrides=["network.width=24", "network.scales=3", f"sparse.gamma={gamma}",
-                                                       f"sparse.ratio={matching(lam, gamma)}"])
+        chosen = recipe.parse(
+            "",
+            name="x",
+            overrides=[
+                "network.width=24",
+                "network.scales=3",
+                f"sparse.gamma={gamma}",
+                f"sparse.ratio={matching(lam, gamma)}",
+            ],
+        )
         fit = Fit(y, "double", chosen)
         for _ in range(400):
             fit.step()

@@ -13,7 +13,9 @@ Image = pytest.importorskip("PIL.Image")
 
 def saved(tmp_path, array, name="x.png", mode=None, **options):
     path = tmp_path / name
-    Image.fromarray(np.asarray(array), mode).save(path, **options) if mode else Image.fromarray(np.asarray(array)).save(path, **options)
+    Image.fromarray(np.asarray(array), mode).save(path, **options) if mode else Image.fromarray(np.asarray(array)).save(
+        path, **options
+    )
     return str(path)
 
 
@@ -51,7 +53,9 @@ def test_a_grey_image_keeps_one_channel(tmp_path, colours):
     grey = load_image(saved(tmp_path, colours[..., 0]))
     assert grey.shape == (1, 40, 60)
     assert torch.equal((grey[0] * 255).round().to(torch.uint8), torch.from_numpy(colours[..., 0]))
-    assert torch.equal(torch.from_numpy(np.array(Image.open(__import__("io").BytesIO(png(grey))))), torch.from_numpy(colours[..., 0]))
+    assert torch.equal(
+        torch.from_numpy(np.array(Image.open(__import__("io").BytesIO(png(grey))))), torch.from_numpy(colours[..., 0])
+    )
 
 
 def test_an_alpha_channel_is_laid_over_white(tmp_path):
@@ -67,7 +71,9 @@ def test_an_alpha_channel_is_laid_over_white(tmp_path):
 
 def test_sixteen_bits_palettes_and_one_bit(tmp_path, colours):
     deep = (np.arange(64, dtype=np.uint16) * 1040).reshape(8, 8)
-    assert torch.allclose(load_image(saved(tmp_path, deep, "deep.png")), torch.from_numpy(deep[None] / 65535).float(), atol=1e-6)
+    assert torch.allclose(
+        load_image(saved(tmp_path, deep, "deep.png")), torch.from_numpy(deep[None] / 65535).float(), atol=1e-6
+    )
     path = tmp_path / "palette.gif"
     Image.fromarray(colours).convert("P").save(path)
     assert load_image(str(path)).shape == (3, 40, 60)
@@ -94,7 +100,9 @@ def refused(call):
 
 
 def test_what_is_refused(tmp_path, colours, monkeypatch):
-    assert "is not there; give the path of a file, or one of flower, china" in refused(lambda: load_image("nowhere.png"))
+    assert "is not there; give the path of a file, or one of flower, china" in refused(
+        lambda: load_image("nowhere.png")
+    )
     assert f"(nor in '{tmp_path}')" in refused(lambda: load_image("nowhere.png", root=tmp_path))
     assert "is a folder" in refused(lambda: load_image(str(tmp_path)))
     text = tmp_path / "letter.png"

@@ -12,9 +12,31 @@ from sparseop.deep.image_prior import recipe, run
 from sparseop.errors import InputError
 
 Image = pytest.importorskip("PIL.Image")
-TINY = ["network.width=4", "network.scales=2", "network.depth=4", "training.iterations=12", "training.every=4", "training.threads=1", "size=16"]
-FILES = {"recipe.toml", "run.json", "metrics.csv", "last.pt", "summary.json", "clean.png", "corrupted.png", "corruption.png", "recovery.npz",
-         "recovery.png", "recovery.pdf", "recovery.svg", "dark/recovery.png", *(f"recovered_{m}.png" for m in recipe.METHODS)}
+TINY = [
+    "network.width=4",
+    "network.scales=2",
+    "network.depth=4",
+    "training.iterations=12",
+    "training.every=4",
+    "training.threads=1",
+    "size=16",
+]
+FILES = {
+    "recipe.toml",
+    "run.json",
+    "metrics.csv",
+    "last.pt",
+    "summary.json",
+    "clean.png",
+    "corrupted.png",
+    "corruption.png",
+    "recovery.npz",
+    "recovery.png",
+    "recovery.pdf",
+    "recovery.svg",
+    "dark/recovery.png",
+    *(f"recovered_{m}.png" for m in recipe.METHODS),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +44,9 @@ def _picture(tmp_path, monkeypatch):
     torch.set_num_threads(1)
     monkeypatch.chdir(tmp_path)
     axis = np.linspace(40, 200, 24)
-    Image.fromarray(np.stack([np.add.outer(axis, axis) / 2 + c for c in (0, 10, 20)], -1).astype(np.uint8)).save("mine.png")
+    Image.fromarray(np.stack([np.add.outer(axis, axis) / 2 + c for c in (0, 10, 20)], -1).astype(np.uint8)).save(
+        "mine.png"
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -50,12 +74,16 @@ def test_what_a_run_leaves(tmp_path, drawn):
     summary = run.train(made(), tmp_path / "run", device="cpu")
     assert {p.relative_to(tmp_path / "run").as_posix() for p in (tmp_path / "run").rglob("*") if p.is_file()} == FILES
     table = rows(tmp_path / "run")
-    assert [(row["method"], int(row["iteration"])) for row in table] == [(m, i) for m in recipe.METHODS for i in (0, 4, 8, 12)]
+    assert [(row["method"], int(row["iteration"])) for row in table] == [
+        (m, i) for m in recipe.METHODS for i in (0, 4, 8, 12)
+    ]
     assert float(table[-1]["psnr"]) == pytest.approx(summary["methods"]["double"]["last"]["psnr"], rel=1e-5)
     with np.load(tmp_path / "run" / "recovery.npz") as arrays:
         clean, y, f = arrays["clean"], arrays["corrupted"], arrays["recovered_double"]
         assert clean.shape == arrays["s"].shape == (3, 16, 16)
-        assert summary["methods"]["double"]["last"]["psnr"] == pytest.approx(-10 * np.log10(np.mean((f - clean) ** 2)), abs=1e-3)
+        assert summary["methods"]["double"]["last"]["psnr"] == pytest.approx(
+            -10 * np.log10(np.mean((f - clean) ** 2)), abs=1e-3
+        )
         assert 0.2 < (y != clean).mean() < 0.4
     about = json.loads((tmp_path / "run" / "run.json").read_text())
     assert about["ratio_chosen"] == "auto"
@@ -118,16 +146,32 @@ def test_an_image_that_is_corrupted_already_has_no_psnr(tmp_path, capsys):
 
 def test_the_command(tmp_path, capsys):
     """As the help says it: --set takes several changes at once."""
-    assert train.main(["image-recovery", "--set", "image=mine.png", "noise=0.2", *TINY, "training.iterations=60", "--seed", "3"]) == 0
+    assert (
+        train.main(
+            ["image-recovery", "--set", "image=mine.png", "noise=0.2", *TINY, "training.iterations=60", "--seed", "3"]
+        )
+        == 0
+    )
     out, err = capsys.readouterr()
-    for words in ("squared", "absolute", "double", "PSNR, last iteration", "corruption found: precision", "corruption found: recall",
-                  "median 5 x 5", "ratio alpha = ", "recovery.png"):
+    for words in (
+        "squared",
+        "absolute",
+        "double",
+        "PSNR, last iteration",
+        "corruption found: precision",
+        "corruption found: recall",
+        "median 5 x 5",
+        "ratio alpha = ",
+        "recovery.png",
+    ):
         assert words in out
     assert "double: iteration 60/60" in err
-    folder, = (tmp_path / "runs" / "image-recovery").iterdir()
+    (folder,) = (tmp_path / "runs" / "image-recovery").iterdir()
     assert folder.name.endswith("-seed3")
     assert train.main(["--resume", str(folder)]) == 0
-    assert [line for line in capsys.readouterr().out.splitlines() if "PSNR" in line] == [line for line in out.splitlines() if "PSNR" in line]
+    assert [line for line in capsys.readouterr().out.splitlines() if "PSNR" in line] == [
+        line for line in out.splitlines() if "PSNR" in line
+    ]
 
 
 def test_options_before_the_recipe(capsys):
@@ -142,29 +186,38 @@ def test_a_grey_image(tmp_path):
         assert arrays["recovered_double"].shape == (1, 16, 16)
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    (["image=nowhere.png"], "the image 'nowhere.png' is not there"),
-    (["image=letter.txt"], "no image"),
-    (["noise=1.5"], "noise must lie in [0, 1], got 1.5."),
-    (["noise=lots"], "noise in "),
-    (["noize=0.3"], "unknown key in "),
-    (["size=4", "network.scales=2"], "needs an image of at least 8 pixels, got 4 x 4"),
-    (["methods=[]"], "methods must name at least one of"),
-    (['methods=["dop"]'], "methods must be one of 'squared', 'absolute', 'double', got 'dop'"),
-    (["sparse.ratio=0"], "sparse.ratio must be a finite number > 0"),
-    (["sparse.gamma=1"], "sparse.gamma must lie in [1e-30, 1)"),
-    (["sparse.gamma=1e-60"], "sparse.gamma must lie in [1e-30, 1), got 1e-60"),
-    (["sparse.ratio=1e300"], "sparse.ratio must be 0, or from 1e-37 to 1e+37 in size"),
-    (["network.depth=1000000000"], "memory"),
-    (["training.threads=1000000000"], "training.threads must be >= 0 and <= 4096, got 1000000000"),
-    ([f"training.threads={10**12}"], "training.threads must be >= 0 and <= 4096"),
-    (["sparse.ratio=held"], "sparse.ratio must be a number or one of 'auto', 'held-out', got 'held'"),
-    (["network.scales=0"], "network.scales must be >= 1 and <= 14, got 0"),
-    (["noise_kind=pepper"], "noise_kind must be one of 'salt-and-pepper', 'uniform'"),
-    (["sparse.ratio=1e9", 'methods=["double"]', "training.iterations=40"], "the loss of method 'double' was not finite after"),
-    (["sparse.ratio=1e8", 'methods=["double"]', "training.iterations=40", "training.every=100"], "the loss of method 'double' was not finite after 40"),
-    (["size=2"], "needs an image of at least 8 pixels, got 2 x 2"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["image=nowhere.png"], "the image 'nowhere.png' is not there"),
+        (["image=letter.txt"], "no image"),
+        (["noise=1.5"], "noise must lie in [0, 1], got 1.5."),
+        (["noise=lots"], "noise in "),
+        (["noize=0.3"], "unknown key in "),
+        (["size=4", "network.scales=2"], "needs an image of at least 8 pixels, got 4 x 4"),
+        (["methods=[]"], "methods must name at least one of"),
+        (['methods=["dop"]'], "methods must be one of 'squared', 'absolute', 'double', got 'dop'"),
+        (["sparse.ratio=0"], "sparse.ratio must be a finite number > 0"),
+        (["sparse.gamma=1"], "sparse.gamma must lie in [1e-30, 1)"),
+        (["sparse.gamma=1e-60"], "sparse.gamma must lie in [1e-30, 1), got 1e-60"),
+        (["sparse.ratio=1e300"], "sparse.ratio must be 0, or from 1e-37 to 1e+37 in size"),
+        (["network.depth=1000000000"], "memory"),
+        (["training.threads=1000000000"], "training.threads must be >= 0 and <= 4096, got 1000000000"),
+        ([f"training.threads={10**12}"], "training.threads must be >= 0 and <= 4096"),
+        (["sparse.ratio=held"], "sparse.ratio must be a number or one of 'auto', 'held-out', got 'held'"),
+        (["network.scales=0"], "network.scales must be >= 1 and <= 14, got 0"),
+        (["noise_kind=pepper"], "noise_kind must be one of 'salt-and-pepper', 'uniform'"),
+        (
+            ["sparse.ratio=1e9", 'methods=["double"]', "training.iterations=40"],
+            "the loss of method 'double' was not finite after",
+        ),
+        (
+            ["sparse.ratio=1e8", 'methods=["double"]', "training.iterations=40", "training.every=100"],
+            "the loss of method 'double' was not finite after 40",
+        ),
+        (["size=2"], "needs an image of at least 8 pixels, got 2 x 2"),
+    ],
+)
 def test_one_sentence_and_status_2(arguments, message, capsys, tmp_path):
     (tmp_path / "letter.txt").write_text("Dear Sir or Madam")
     assert train.main(["image-recovery", "--set", *TINY, "image=mine.png", *arguments]) == 2
@@ -172,7 +225,9 @@ def test_one_sentence_and_status_2(arguments, message, capsys, tmp_path):
     assert len(err) == 1
     assert err[0].startswith("sparseop.deep.train: error: ")
     assert message in err[0]
-    assert ("was not finite" in message) == (tmp_path / "runs").exists()  # but for a loss that only the run can show, nothing is begun
+    assert ("was not finite" in message) == (
+        tmp_path / "runs"
+    ).exists()  # but for a loss that only the run can show, nothing is begun
 
 
 def test_noise_that_meets_no_entry(tmp_path):
@@ -182,10 +237,15 @@ def test_noise_that_meets_no_entry(tmp_path):
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["psnr_corrupted"] is None
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    ("s.pop('method')", "does not fit this run's methods"), ("s.update(method=0, fit={})", "does not fit this run's network and method"),
-    ("s.update(recovered=3)", "does not fit this run's methods"), ("s.update(rows=None)", "its rows are missing"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("s.pop('method')", "does not fit this run's methods"),
+        ("s.update(method=0, fit={})", "does not fit this run's network and method"),
+        ("s.update(recovered=3)", "does not fit this run's methods"),
+        ("s.update(rows=None)", "its rows are missing"),
+    ],
+)
 def test_a_checkpoint_of_something_else(change, message, tmp_path):
     run.train(made(), tmp_path / "run", device="cpu")
     path = tmp_path / "run" / "last.pt"
@@ -199,7 +259,10 @@ def test_a_checkpoint_of_something_else(change, message, tmp_path):
 def test_a_place_that_cannot_be_written_is_told_before_anything_is_fitted(capsys, tmp_path, monkeypatch):
     (tmp_path / "plain").write_text("")
     monkeypatch.setattr(run, "choose", lambda *_: pytest.fail("fitted"))
-    assert train.main(["image-recovery", "--set", *TINY, "image=mine.png", "sparse.ratio=held-out", "--out", "plain/run"]) == 2
+    assert (
+        train.main(["image-recovery", "--set", *TINY, "image=mine.png", "sparse.ratio=held-out", "--out", "plain/run"])
+        == 2
+    )
     assert "plain" in capsys.readouterr().err
 
 
@@ -213,8 +276,17 @@ def test_resuming_what_cannot_be(tmp_path, capsys):
 
 @pytest.mark.parametrize("name", recipe.names())
 def test_committed_recipes_take_steps_with_a_narrow_network(name, tmp_path):
-    chosen = recipe.read(recipe.find(name), ["image=mine.png", "size=24", "network.width=4", "network.scales=2", "training.iterations=3",
-                                                          "training.every=1"])
+    chosen = recipe.read(
+        recipe.find(name),
+        [
+            "image=mine.png",
+            "size=24",
+            "network.width=4",
+            "network.scales=2",
+            "training.iterations=3",
+            "training.every=1",
+        ],
+    )
     assert (recipe.FOLDER / f"{name}.toml").read_text().startswith(f"# python -m sparseop.deep.train {name} ")
     assert recipe.parse(recipe.text(chosen), name="other") == chosen
     summary = run.train(chosen, tmp_path / "run", device="cpu")
@@ -224,5 +296,16 @@ def test_committed_recipes_take_steps_with_a_narrow_network(name, tmp_path):
 def test_paper_settings():
     chosen = recipe.read(recipe.find("image-recovery-f16-50"))
     assert chosen.network.options == {"width": 128, "scales": 5, "depth": 32, "skip": 4}
-    assert (chosen.training.iterations, chosen.training.lr, chosen.training.momentum, chosen.training.input_noise) == (150_000, 1, 0, pytest.approx(1 / 30))
-    assert (chosen.sparse.ratio, chosen.sparse.gamma, chosen.sparse.start, chosen.noise, chosen.size) == (500, 1e-5, "normal", 0.5, 0)
+    assert (chosen.training.iterations, chosen.training.lr, chosen.training.momentum, chosen.training.input_noise) == (
+        150_000,
+        1,
+        0,
+        pytest.approx(1 / 30),
+    )
+    assert (chosen.sparse.ratio, chosen.sparse.gamma, chosen.sparse.start, chosen.noise, chosen.size) == (
+        500,
+        1e-5,
+        "normal",
+        0.5,
+        0,
+    )

@@ -87,7 +87,9 @@ def test_mixup():
         torch.testing.assert_close(mixed[i], lam * images[i] + (1 - lam) * images[partner[i]])
     logits, labels = torch.randn(B, K), torch.randint(0, K, (B,))
     p = probabilities(logits)
-    wanted = sum(-lam * math.log(p[i][labels[i]]) - (1 - lam) * math.log(p[i][labels[partner[i]]]) for i in range(B)) / B
+    wanted = (
+        sum(-lam * math.log(p[i][labels[i]]) - (1 - lam) * math.log(p[i][labels[partner[i]]]) for i in range(B)) / B
+    )
     assert method(logits, labels, torch.arange(B)).item() == pytest.approx(wanted, rel=1e-5)
 
 
@@ -114,7 +116,9 @@ def test_elr(batch):
         for i, y in enumerate(labels.tolist()):
             c = [min(max(value, 1e-4), 1 - 1e-4) for value in p[i]]
             target[i] = [beta * t + (1 - beta) * value / sum(c) for t, value in zip(target[i], c, strict=True)]
-            wanted += (-math.log(p[i][y]) + lam * math.log(1 - sum(a * t for a, t in zip(c, target[i], strict=True)))) / B
+            wanted += (
+                -math.log(p[i][y]) + lam * math.log(1 - sum(a * t for a, t in zip(c, target[i], strict=True)))
+            ) / B
         assert method(scale * logits, labels, index).item() == pytest.approx(wanted, rel=1e-5)
     torch.testing.assert_close(method.targets[index], torch.tensor(target))
     untouched = torch.ones(N, dtype=torch.bool)
@@ -194,7 +198,9 @@ def test_coteaching(batch, epoch, keep):
     logits = torch.randn(2, B, K)
     method = CoTeaching(N, K, forget_rate=0.4, ramp=5)
     method.start_epoch(epoch, 50)
-    assert method(logits, labels, index).item() == pytest.approx(coteaching_by_hand(logits, labels, keep, range(B)), rel=1e-5)
+    assert method(logits, labels, index).item() == pytest.approx(
+        coteaching_by_hand(logits, labels, keep, range(B)), rel=1e-5
+    )
 
 
 def test_coteaching_plus_learns_where_the_networks_differ(batch):
@@ -203,11 +209,15 @@ def test_coteaching_plus_learns_where_the_networks_differ(batch):
     logits = torch.randn(2, B, K)
     method = CoTeachingPlus(N, K, forget_rate=0.25, ramp=1, warmup=3)
     method.start_epoch(2, 50)
-    assert method(logits, labels, index).item() == pytest.approx(coteaching_by_hand(logits, labels, 0.75, range(B)), rel=1e-5)
+    assert method(logits, labels, index).item() == pytest.approx(
+        coteaching_by_hand(logits, labels, 0.75, range(B)), rel=1e-5
+    )
     method.start_epoch(3, 50)
     differ = [i for i in range(B) if logits[0, i].argmax() != logits[1, i].argmax()]
     assert 0 < len(differ) < B
-    assert method(logits, labels, index).item() == pytest.approx(coteaching_by_hand(logits, labels, 0.75, differ), rel=1e-5)
+    assert method(logits, labels, index).item() == pytest.approx(
+        coteaching_by_hand(logits, labels, 0.75, differ), rel=1e-5
+    )
     same = logits[:1].expand(2, -1, -1)
     torch.testing.assert_close(method(same, labels, index), 2 * CE(N, K)(logits[0], labels, index))
 
@@ -270,7 +280,10 @@ def test_every_method_is_a_module_that_any_loop_can_use(name, batch):
     other.load_state_dict(method.state_dict())
     for key, value in method.state_dict().items():
         assert torch.equal(value, other.state_dict()[key])
-    for score in (method.suspicion(torch.zeros(N, dtype=torch.int64)), method.proposed(torch.zeros(N, dtype=torch.int64))):
+    for score in (
+        method.suspicion(torch.zeros(N, dtype=torch.int64)),
+        method.proposed(torch.zeros(N, dtype=torch.int64)),
+    ):
         assert score is None or score.shape == (N,)
 
 
@@ -279,23 +292,28 @@ def test_half_precision_logits_give_a_float32_loss(name, batch):
     logits, labels, index = batch
     setting = Setting(n_samples=N, n_classes=K, batch_size=B, rates=(0.1,) * 20, transition=torch.eye(K))
     cls = METHODS[name]
-    method = cls.build(cls.resolve({key: p.default for key, p in signature(name).parameters.items()}, setting), setting, seed=0)
+    method = cls.build(
+        cls.resolve({key: p.default for key, p in signature(name).parameters.items()}, setting), setting, seed=0
+    )
     assert method(logits.bfloat16(), labels, index).dtype == torch.float32
 
 
-@pytest.mark.parametrize(("build", "message"), [
-    (lambda: GCE(N, K, q=0.0), "q must lie in"),
-    (lambda: SL(N, K, A=1.0), "A must be a finite number < 0"),
-    (lambda: ELR(N, K, beta=1.0), "beta must lie in"),
-    (lambda: ELR(10**12, 10), "the table of ELR for 1000000000000 samples"),
-    (lambda: MixUp(N, K, alpha=0.0), "alpha must be a finite number > 0"),
-    (lambda: CoTeaching(N, K, forget_rate=1.0), "forget_rate must lie in"),
-    (lambda: Forward(N, K, transition="guess"), "transition must be one of"),
-    (lambda: Forward(N, K, transition="true"), "use transition = 'estimate'"),
-    (lambda: Forward(N, K, matrix=torch.eye(3)), r"matrix must have shape \(4, 4\)"),
-    (lambda: Forward(N, K, matrix=torch.full((4, 4), 0.5)), "rows that sum to 1"),
-    (lambda: Forward(N, K, warmup=10).start_epoch(0, 10), "warmup must be < the number of epochs 10"),
-])
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: GCE(N, K, q=0.0), "q must lie in"),
+        (lambda: SL(N, K, A=1.0), "A must be a finite number < 0"),
+        (lambda: ELR(N, K, beta=1.0), "beta must lie in"),
+        (lambda: ELR(10**12, 10), "the table of ELR for 1000000000000 samples"),
+        (lambda: MixUp(N, K, alpha=0.0), "alpha must be a finite number > 0"),
+        (lambda: CoTeaching(N, K, forget_rate=1.0), "forget_rate must lie in"),
+        (lambda: Forward(N, K, transition="guess"), "transition must be one of"),
+        (lambda: Forward(N, K, transition="true"), "use transition = 'estimate'"),
+        (lambda: Forward(N, K, matrix=torch.eye(3)), r"matrix must have shape \(4, 4\)"),
+        (lambda: Forward(N, K, matrix=torch.full((4, 4), 0.5)), "rows that sum to 1"),
+        (lambda: Forward(N, K, warmup=10).start_epoch(0, 10), "warmup must be < the number of epochs 10"),
+    ],
+)
 def test_refusals(build, message):
     with pytest.raises(InputError, match=message):
         build()

@@ -81,8 +81,15 @@ def compare(method, reference, *, views=1, steps=30):
 @pytest.mark.parametrize("prediction", ["hard", "soft"])
 def test_sop_is_the_released_loss(u_loss, constraint, prediction):
     method = SOP(N, K, lr_u=6.0, lr_v=20.0, init_std=1e-2, u_loss=u_loss, constraint=constraint, prediction=prediction)
-    reference = Reference(method.variables.u, method.variables.v, lr_u=6.0, lr_v=20.0, u_loss=u_loss,
-                          project=constraint == "project", hard=prediction == "hard")
+    reference = Reference(
+        method.variables.u,
+        method.variables.v,
+        lr_u=6.0,
+        lr_v=20.0,
+        u_loss=u_loss,
+        project=constraint == "project",
+        hard=prediction == "hard",
+    )
     compare(method, reference)
 
 
@@ -222,7 +229,15 @@ method_std, batch = 1e-8, 128
 def test_auto_rates_switch_on_when_they_should(monkeypatch, epochs, n_classes, size, u_loss):
     """For a network that holds p_y = 1/K, u switches on at 0.2 T and v at 0.5 T, whatever B, T and K."""
     monkeypatch.setitem(globals(), "batch", size)
-    options = {"lr_u": "auto", "lr_v": "auto", "u_on": 0.2, "v_on": 0.5, "init_std": 1e-8, "update": "batch", "u_loss": u_loss}
+    options = {
+        "lr_u": "auto",
+        "lr_v": "auto",
+        "u_on": 0.2,
+        "v_on": 0.5,
+        "init_std": 1e-8,
+        "update": "batch",
+        "u_loss": u_loss,
+    }
     resolved = SOP.resolve(options, setting(size, epochs, n_classes=n_classes))
     method = SOP(1, n_classes, **resolved)
     u_on, v_on = first_epoch_on(method, 1 / n_classes, epochs)
@@ -231,7 +246,15 @@ def test_auto_rates_switch_on_when_they_should(monkeypatch, epochs, n_classes, s
 
 
 def test_auto_rates_of_algorithm_1(monkeypatch):
-    options = {"lr_u": "auto", "lr_v": "auto", "u_on": 0.25, "v_on": 0.5, "init_std": 1e-8, "update": "epoch", "u_loss": "ce"}
+    options = {
+        "lr_u": "auto",
+        "lr_v": "auto",
+        "u_on": 0.25,
+        "v_on": 0.5,
+        "init_std": 1e-8,
+        "update": "epoch",
+        "u_loss": "ce",
+    }
     method = SOP(1, 10, constraint="project", **SOP.resolve(options, setting(128, 80)))
     u_on, v_on = first_epoch_on(method, 0.1, 80)
     assert u_on == pytest.approx(20, abs=3)
@@ -249,7 +272,10 @@ def test_growth_law_of_v_by_hand():
 
 def test_published_rates_of_both_data_sets_are_nearly_the_same_delay():
     """lr_u = 10 at K = 10 and lr_u = 1 at K = 100 (B = 128) switch u on within 19 and 35 epochs; 10 at K = 100 after 6."""
-    delay = {(K, lr): switch_on_epoch([lr / 128] * 200, slope_of_u(K, u_mse=True), 1e-8) for K, lr in ((10, 10), (100, 1), (100, 10))}
+    delay = {
+        (K, lr): switch_on_epoch([lr / 128] * 200, slope_of_u(K, u_mse=True), 1e-8)
+        for K, lr in ((10, 10), (100, 1), (100, 10))
+    }
     assert delay[10, 10] == pytest.approx(19, abs=2)
     assert delay[100, 1] == pytest.approx(35, abs=8)
     assert delay[100, 10] < 8
