@@ -3,8 +3,8 @@
     python -m benchmarks.augment                     one thread, 128 images of CIFAR's size
     python -m benchmarks.augment --batch 512 --threads 2
 
-kornia (pip install kornia) is used here alone. Both turn bytes into normalised floats: "weak" is a crop from a border of
-four zeros and a flip; "strong" adds AutoAugment's policy for CIFAR-10 before and a 16 x 16 hole after. We draw a
+kornia (pip install kornia) is used here alone. Both turn bytes into normalised floats: "weak" is a crop from a border
+of four zeros and a flip; "strong" adds AutoAugment's policy for CIFAR-10 before and a 16 x 16 hole after. We draw a
 sub-policy for each image, as the published code does; kornia draws one for the whole batch, so "strong" compares more
 work of ours with less of kornia's, and "strong, each image" has kornia do the same work, called image by image.
 Times are the processor's, not the clock's, so that other programs on the machine count little.

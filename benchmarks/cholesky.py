@@ -2,9 +2,9 @@
 
     python -m benchmarks.cholesky [--repeats 9] [--out figures]
 
-Two choices of the interior-point core, each beside the LAPACK or BLAS routine it replaces below them, called from the same
-compiled code on the same matrices: ``_small_cholesky`` against dpotrf, and a full dgemm against dsyrk for the lower triangle
-of F^T F. The variants take turns; the best of ``repeats`` rounds counts; one thread.
+Two choices of the interior-point core, each beside the LAPACK or BLAS routine it replaces below them, called from the
+same compiled code on the same matrices: ``_small_cholesky`` against dpotrf, and a full dgemm against dsyrk for the
+lower triangle of F^T F. The variants take turns; the best of ``repeats`` rounds counts; one thread.
 """
 
 import argparse

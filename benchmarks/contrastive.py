@@ -3,10 +3,10 @@
     python -m benchmarks.contrastive                       on a processor: the shapes recipe, batches of 64
     python -m benchmarks.contrastive --device cuda         on a GPU: MoCo's CIFAR demo (ResNet-18, batches of 512, bfloat16)
 
-The variants take turns, a few steps each, so that a busy machine disturbs all alike; a ratio is between the best rounds.
-Times are the process's own on a processor (one thread) and the clock's on a GPU. Images are random: time does not depend on
-them. Goal: SANE at most 1.6 times MoCo's step. MoCo's notebook prints 20.5 s an epoch on a V100, 2,400 images a second, data
-loading included. Written to figures/data/bench_contrastive_DEVICE.csv.
+The variants take turns, a few steps each, so that a busy machine disturbs all alike; a ratio is between the best
+rounds. Times are the process's own on a processor (one thread) and the clock's on a GPU. Images are random: time does
+not depend on them. Goal: SANE at most 1.6 times MoCo's step. MoCo's notebook prints 20.5 s an epoch on a V100, 2,400
+images a second, data loading included. Written to figures/data/bench_contrastive_DEVICE.csv.
 """
 
 import argparse

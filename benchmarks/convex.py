@@ -2,9 +2,10 @@
 
     python -m benchmarks.convex [--repeats 5] [--out figures]
 
-Instances of (26) with (N, p) = (100, 150), lam = 0.1, relative gap 1e-9, as in the paper's Figures 3 and 4. All times are
-the best of ``repeats`` rounds of the mean over the same instances, and the solvers take turns within a round, so that a
-busy machine disturbs all alike. CVXPY's time includes building the program, as a user's would; ECOS's own share is given.
+Instances of (26) with (N, p) = (100, 150), lam = 0.1, relative gap 1e-9, as in the paper's Figures 3 and 4. All times
+are the best of ``repeats`` rounds of the mean over the same instances, and the solvers take turns within a round, so
+that a busy machine disturbs all alike. CVXPY's time includes building the program, as a user's would; ECOS's own share
+is given.
 """
 
 import argparse

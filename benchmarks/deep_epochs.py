@@ -3,10 +3,10 @@
     python -m benchmarks.deep_epochs [--network convnet --set network.width=64] [--rounds 5] [--batches 8]
     python -m benchmarks.deep_epochs --network resnet34 --batches 100 --set engine.precision=bfloat16     (on a GPU)
 
-CIFAR-shaped random images, batch 128, CE with crop and flip. The methods take turns, an epoch of a few batches each, so that
-a busy machine disturbs all alike; the ratio is between the best rounds of each. Times are the process's own on a CPU (which
-other processes disturb less; use one thread) and the clock's on a GPU. Goals: SOP 1.05, SOP+ 2.1 (the paper's
-table 5: 1.11 and 2.33). Needs torch and numpy only.
+CIFAR-shaped random images, batch 128, CE with crop and flip. The methods take turns, an epoch of a few batches each, so
+that a busy machine disturbs all alike; the ratio is between the best rounds of each. Times are the process's own on a
+CPU (which other processes disturb less; use one thread) and the clock's on a GPU. Goals: SOP 1.05, SOP+ 2.1 (the
+paper's table 5: 1.11 and 2.33). Needs torch and numpy only.
 """
 
 import argparse
@@ -41,8 +41,8 @@ class Turn:
 class Stopwatch:
     """Takes the time and the peak memory of one of several contestants that lie on the device together.
 
-    Seconds are the process's own, with its workers', on a CPU and the clock's on a GPU. What the other contestants hold on the
-    device is not counted.
+    Seconds are the process's own, with its workers', on a CPU and the clock's on a GPU. What the other contestants hold
+    on the device is not counted.
     """
 
     def __init__(self, device: torch.device) -> None:

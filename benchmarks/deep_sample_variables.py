@@ -2,8 +2,9 @@
 
     python -m benchmarks.deep_sample_variables [--repeats 20]
 
-Batch 128, loss and update without any network, one thread; the two take turns, times are the best of the repeats. The cost
-of a row update does not depend on the number of samples N; dense gradients cost two passes over N x K numbers a step.
+Batch 128, loss and update without any network, one thread; the two take turns, times are the best of the repeats. The
+cost of a row update does not depend on the number of samples N; dense gradients cost two passes over N x K numbers a
+step.
 """
 
 import argparse

@@ -5,14 +5,15 @@
     python -m benchmarks.official_sop --official DIR --network preact_resnet18 --compile
     python -m benchmarks.official_sop --official DIR --device cpu --network preact_resnet18
 
-The released code trains its epochs as it stands (its loader with pillow's transforms, network, loss, optimisers, meters), in a
-process of its own with torch's defaults; ``benchmarks.official.driver`` says what had to be changed around it. Beside it the
-engine: CE, SOP, SOP+ and ELR in the same precision (float32, torch's default TF32), and as it is meant to be used (bfloat16,
-channels_last; --compile). All see the same images, random ones or CIFAR-10's (--data-root), written anew in the official files'
-layout, and count each once, though SOP+ passes two views of it. An epoch is 50,000 images, test not included; the best of the
-rounds counts, after one that finds kernels and allocates. Seconds are the processes' own, one thread each, on a CPU and the
-clock's on a GPU. Goals: on an H200 with ResNet-34 5 times the released code's images a second; the GPU busy above 90 %; SOP at
-most 1.05 and SOP+ at most 2.1 times CE. Needs torchvision. Written to figures/data/bench_official_sop_DEVICE.csv.
+The released code trains its epochs as it stands (its loader with pillow's transforms, network, loss, optimisers,
+meters), in a process of its own with torch's defaults; ``benchmarks.official.driver`` says what had to be changed
+around it. Beside it the engine: CE, SOP, SOP+ and ELR in the same precision (float32, torch's default TF32), and as it
+is meant to be used (bfloat16, channels_last; --compile). All see the same images, random ones or CIFAR-10's
+(--data-root), written anew in the official files' layout, and count each once, though SOP+ passes two views of it. An
+epoch is 50,000 images, test not included; the best of the rounds counts, after one that finds kernels and allocates.
+Seconds are the processes' own, one thread each, on a CPU and the clock's on a GPU. Goals: on an H200 with ResNet-34 5
+times the released code's images a second; the GPU busy above 90 %; SOP at most 1.05 and SOP+ at most 2.1 times CE.
+Needs torchvision. Written to figures/data/bench_official_sop_DEVICE.csv.
 """
 
 import argparse
@@ -109,7 +110,8 @@ def measure(
                 return pool.submit(function, *arguments).result()
             except BrokenProcessPool:
                 raise InputError(
-                    "the process of the released code ended by itself, as when memory runs out; fewer --batches or --workers need less."
+                    "the process of the released code ended by itself, as when memory runs out; fewer --batches or"
+                    " --workers need less."
                 ) from None
 
         facts = there(driver.start, job)
@@ -229,7 +231,8 @@ def main() -> int:
         settings = tuple(choice("--settings", setting, SETTINGS) for setting in options.settings)
         if options.device not in ("auto", "cpu", "cuda", "cuda:0"):
             raise InputError(
-                f"--device must be 'cuda' or 'cpu', got {options.device!r}; the released code uses the first GPU: choose by CUDA_VISIBLE_DEVICES."
+                f"--device must be 'cuda' or 'cpu', got {options.device!r}; the released code uses the first GPU:"
+                " choose by CUDA_VISIBLE_DEVICES."
             )
         target = devices.choose(options.device)
         batches, rounds, workers = (
@@ -243,7 +246,8 @@ def main() -> int:
             )
         )
         print(
-            f"released code: {official['commit']}, {'as released' if official['as released'] else 'not a version known here'}"
+            f"released code: {official['commit']},"
+            f" {'as released' if official['as released'] else 'not a version known here'}"
         )
         dataset = images(options.data_root, batches * BATCH)
         load = round(

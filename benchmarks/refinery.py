@@ -2,9 +2,9 @@
 
     python -m benchmarks.refinery
 
-The bar is a time on an idle core; the ratio to plain float64 numpy, measured in the same minute, is what to compare across
-machines. The lower table says what bounds a step: both products have an inner dimension of only d = 20, so they run at a
-fraction of the core's peak, and tanh comes next; nothing else is left to remove.
+The bar is a time on an idle core; the ratio to plain float64 numpy, measured in the same minute, is what to compare
+across machines. The lower table says what bounds a step: both products have an inner dimension of only d = 20, so they
+run at a fraction of the core's peak, and tanh comes next; nothing else is left to remove.
 """
 
 import sys
@@ -98,7 +98,8 @@ def main() -> int:
     print(parts.to_markdown(index=False, floatfmt=".3g"))
     found = float(steps.set_index("route").loc["refine, single, x~ self", f"s for {STEPS} steps"])
     print(
-        f"\nrefinery: {STEPS} steps in {found:.2f} s on one core ({'meets' if found <= LIMIT else 'misses'} the limit of {LIMIT:g} s)"
+        f"\nrefinery: {STEPS} steps in {found:.2f} s on one core ({'meets' if found <= LIMIT else 'misses'} the limit"
+        f" of {LIMIT:g} s)"
     )
     return 0
 

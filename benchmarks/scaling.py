@@ -2,9 +2,9 @@
 
     python -m benchmarks.scaling [--out figures]
 
-r = 20, lam = 0.1, N = 100 ... 100,000, from factors, so that nothing of size N x p or N x N exists; twice: with the number of
-corruptions fixed, k = 20 as in Figure 3, and growing, k = N/10. One thread; the best of several rounds. Draws ``bench_scaling``
-and prints the slopes of log(time) on log(N) by least squares, for a solve and for an iteration.
+r = 20, lam = 0.1, N = 100 ... 100,000, from factors, so that nothing of size N x p or N x N exists; twice: with the
+number of corruptions fixed, k = 20 as in Figure 3, and growing, k = N/10. One thread; the best of several rounds. Draws
+``bench_scaling`` and prints the slopes of log(time) on log(N) by least squares, for a solve and for an iteration.
 """
 
 import argparse

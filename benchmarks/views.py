@@ -13,8 +13,9 @@ sparseop, strong   hsv, then five of CLSA's 14 operations: more work, for compar
 kornia             kornia.augmentation, batched, each image with its own draws
 pillow             what torchvision's transforms call for each image, on a processor, as MoCo's CIFAR demo does in its workers
 
-kornia and pillow are used here alone. On a processor times are the process's own, not the clock's, so that other programs
-count little; on a GPU the clock's, pillow's still on the processor. Functions take turns; the ratio is between medians.
+kornia and pillow are used here alone. On a processor times are the process's own, not the clock's, so that other
+programs count little; on a GPU the clock's, pillow's still on the processor. Functions take turns; the ratio is between
+medians.
 """
 
 import argparse

@@ -4,11 +4,11 @@
     python -m deep.auto_rates --redraw   draw the committed numbers
 
 The rule says: a sample whose label the network contradicts all along has u on after 20 % of the schedule, v after 50 %,
-whatever the batch size, the number of epochs and the data. It has no knob that was fitted; here it meets digits and, from the
-committed runs (``deep/results``), CIFAR-10. A network does not contradict a wrong label from its first epoch on, and on hard
-images contradicts right ones, so the shares rise around those points instead of jumping there. What a fixed fraction cannot
-know is when the network memorises: in the longest of the digits' schedules that happens before a fifth of it is over, and more
-than half of the 40 % wrong labels stay unnoticed (a smaller ``method.u_on`` finds them).
+whatever the batch size, the number of epochs and the data. It has no knob that was fitted; here it meets digits and,
+from the committed runs (``deep/results``), CIFAR-10. A network does not contradict a wrong label from its first epoch
+on, and on hard images contradicts right ones, so the shares rise around those points instead of jumping there. What a
+fixed fraction cannot know is when the network memorises: in the longest of the digits' schedules that happens before a
+fifth of it is over, and more than half of the 40 % wrong labels stay unnoticed (a smaller ``method.u_on`` finds them).
 """
 
 import sys

@@ -13,10 +13,12 @@ from sparseop.deep import recipe as recipes
 BASE = "digits_sym40_ce"
 FILES = (recipes.find(BASE),)
 EPOCHS = 40
-#: the released code's filter, eps = 1e-4, can lose whole classes for good in the first epoch of so small a set: where the
-#: network gives a label less than eps, neither it nor u gets a gradient. Rows of the tables name eps where it differs
+#: the released code's filter, eps = 1e-4, can lose whole classes for good in the first epoch of so small a set: where
+#: the network gives a label less than eps, neither it nor u gets a gradient. Rows of the tables name eps where it
+#: differs
 SOP = ("method.lr_u=auto", "method.lr_v=auto", "method.eps=1e-8")
-#: "SOP+" is for the studies that ask for it: the hole of 16 pixels of its second view is for larger pictures and would leave nothing of these
+#: "SOP+" is for the studies that ask for it: the hole of 16 pixels of its second view is for larger pictures and would
+#: leave nothing of these
 METHODS: dict[str, tuple[str, ...]] = {
     "CE": ("method.name=ce",),
     "Forward": ("method.name=forward",),

@@ -109,9 +109,11 @@ def tables(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     found = last.groupby(["method", "rate"]).agg(**columns)  # type: ignore[call-overload]
     found["best test accuracy"] = best
     return {
-        "digits": found.reset_index()
-        .assign(rate=lambda t: np.round(100 * t["rate"]).astype(int))
-        .rename(columns={"rate": "noise (%)"})
+        "digits": (
+            found.reset_index()
+            .assign(rate=lambda t: np.round(100 * t["rate"]).astype(int))
+            .rename(columns={"rate": "noise (%)"})
+        )
     }
 
 

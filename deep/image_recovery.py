@@ -7,12 +7,14 @@
 Questions, on the two photographs of scikit-learn at 64 x 64 pixels, with a skip network of 117,000 parameters:
 
 image_recovery          PSNR over iterations of the squared loss, the absolute loss and s = g*g - h*h, beside median filters
-image_recovery_matched  is lam = log(1/gamma)/(2 alpha) all that matters of gamma and alpha, and what lies on either side?
+image_recovery_matched  is lam = log(1/gamma)/(2 alpha) all that matters of gamma and alpha, and what lies on either
+side?
 image_recovery_choice   which lam, without the truth: by the estimated corruption, or by entries held out; the cost against an oracle
 image_recovery_rule     the rule's lam itself, not the nearest of a grid, and what half a factor of two to either side would give
 
-The claim under test is stability. It is not that this is the best denoiser: the absolute loss stopped at its peak is often as
-good, and a median over entries that are neither 0 nor 1, which knows what salt and pepper looks like, is better than all of it.
+The claim under test is stability. It is not that this is the best denoiser: the absolute loss stopped at its peak is
+often as good, and a median over entries that are neither 0 nor 1, which knows what salt and pepper looks like, is
+better than all of it.
 """
 
 import json
@@ -113,7 +115,7 @@ def rule_cell(factor: float, image: str, noise: float, seed: int) -> Row:
     return {"lam": lam, **choice_cell("double", lam, image, noise, seed)}
 
 
-# ---- PSNR over iterations ------------------------------------------------------------------------------------------------
+# ---- PSNR over iterations --------------------------------------------------------------------------------------------
 
 
 def draw(table: pd.DataFrame) -> dict[str, Figure]:
@@ -163,11 +165,10 @@ def draw_curves(table: pd.DataFrame) -> Figure:
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     plotting.caption(
         figure,
-        (
-            f"Mean and standard deviation of {table['seed'].nunique()} seeds (corruption, network, input). {SIZE} x {SIZE} pixels, each entry (pixel and channel) "
-            "replaced by 0 or 1 with the probability given; the same network, start and step for the three losses; ratio α by the rule from the "
-            f"estimated corruption level, γ = {GAMMA:g}. The median of entries that are not 0 or 1 knows the kind of noise; nothing else does."
-        ),
+        f"Mean and standard deviation of {table['seed'].nunique()} seeds (corruption, network, input). {SIZE} x {SIZE}"
+        " pixels, each entry (pixel and channel) replaced by 0 or 1 with the probability given; the same network,"
+        f" start and step for the three losses; ratio α by the rule from the estimated corruption level, γ = {GAMMA:g}."
+        " The median of entries that are not 0 or 1 knows the kind of noise; nothing else does.",
     )
     return figure
 
@@ -190,7 +191,7 @@ def tables(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {"": pd.DataFrame(rows).fillna("")}
 
 
-# ---- matched pairs -------------------------------------------------------------------------------------------------------
+# ---- matched pairs ---------------------------------------------------------------------------------------------------
 
 
 def draw_matched(table: pd.DataFrame) -> Figure:
@@ -228,12 +229,12 @@ def draw_matched(table: pd.DataFrame) -> Figure:
     first = table.iloc[0]
     plotting.caption(
         figure,
-        (
-            f"{first['image']}, {100 * first['noise']:g} % salt and pepper, {ITERATIONS} iterations, {table['seed'].nunique()} seeds (mean, standard deviation). "
-            f"The best α runs from {best.min():.0f} to {best.max():.0f}, the best λ is {top:g} for every γ, and there γ from {table['gamma'].min():g} to "
-            f"{table['gamma'].max():g} changes the PSNR by {spread[top]:.1f} dB. On the steep side it changes more ({max(spread.values()):.1f} dB), as it should: at finite γ an entry "
-            "of size s costs log(s/γ²)/(4α) = λ + log(s)/(4α): a larger γ acts like a smaller λ."
-        ),
+        f"{first['image']}, {100 * first['noise']:g} % salt and pepper, {ITERATIONS} iterations,"
+        f" {table['seed'].nunique()} seeds (mean, standard deviation). The best α runs from {best.min():.0f} to"
+        f" {best.max():.0f}, the best λ is {top:g} for every γ, and there γ from {table['gamma'].min():g} to"
+        f" {table['gamma'].max():g} changes the PSNR by {spread[top]:.1f} dB. On the steep side it changes more"
+        f" ({max(spread.values()):.1f} dB), as it should: at finite γ an entry of size s costs log(s/γ²)/(4α) = λ +"
+        " log(s)/(4α): a larger γ acts like a smaller λ.",
     )
     return figure
 
@@ -245,7 +246,7 @@ def table_matched(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {"": grid.sort_index(ascending=False).reset_index()}
 
 
-# ---- a choice without the truth ------------------------------------------------------------------------------------------
+# ---- a choice without the truth --------------------------------------------------------------------------------------
 
 
 def table_choices(table: pd.DataFrame) -> pd.DataFrame:
@@ -351,12 +352,13 @@ def draw_choice(table: pd.DataFrame) -> Figure:
     axes[-1].invert_yaxis()
     plotting.caption(
         figure,
-        (
-            f"{CHOICE_ITERATIONS} iterations, {table['seed'].nunique()} seeds, {100 * HOLDOUT:g} % of the entries held out of every fit. Oracle: the best λ of "
-            f"{double['lam'].nunique()} by the truth. Rule: the λ nearest to what the share of entries far from their neighbours' median says (dotted; its constants were fitted "
-            "by hand to seed 0 of these two images); best of the other image: a λ that has seen nothing of this one. Held out: the λ with the least mean |f - y| on entries no fit saw. Found = estimated: the λ at "
-            "which the share found corrupted is nearest to the estimate. All but the rule need a fit for each λ; the λ are a factor of 2 apart, so a cost of 0 means the same λ. Negative: better than the oracle's λ."
-        ),
+        f"{CHOICE_ITERATIONS} iterations, {table['seed'].nunique()} seeds, {100 * HOLDOUT:g} % of the entries held out"
+        f" of every fit. Oracle: the best λ of {double['lam'].nunique()} by the truth. Rule: the λ nearest to what the"
+        " share of entries far from their neighbours' median says (dotted; its constants were fitted by hand to seed 0"
+        " of these two images); best of the other image: a λ that has seen nothing of this one. Held out: the λ with"
+        " the least mean |f - y| on entries no fit saw. Found = estimated: the λ at which the share found corrupted is"
+        " nearest to the estimate. All but the rule need a fit for each λ; the λ are a factor of 2 apart, so a cost of"
+        " 0 means the same λ. Negative: better than the oracle's λ.",
     )
     return figure
 

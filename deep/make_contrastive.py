@@ -1,7 +1,7 @@
 """The recipes of MoCo's CIFAR demo and of SANE's tables 1, 2, 4, 5 and 6; ``python -m deep.make_recipes`` writes them.
 
-What the paper says is taken as it stands (section 4, appendix B); what it leaves open is named in ``NOTES``, which every
-recipe carries that depends on it. docs/contrastive.md argues for each reading.
+What the paper says is taken as it stands (section 4, appendix B); what it leaves open is named in ``NOTES``, which
+every recipe carries that depends on it. docs/contrastive.md argues for each reading.
 """
 
 from collections.abc import Iterator
@@ -13,18 +13,35 @@ from deep.published import values
 from deep.recipe_text import Tables, toml_text
 
 NOTES = {
-    "momentum": "iota = 1 - m is not given: 0.999 (MoCo, CLSA, i-Mix); MoCo's CIFAR demo, of at most 800 epochs, has 0.99",
+    "momentum": (
+        "iota = 1 - m is not given: 0.999 (MoCo, CLSA, i-Mix); MoCo's CIFAR demo, of at most 800 epochs, has 0.99"
+    ),
     "lambda": "the lambda of the headline numbers is not given; 0.5 is the best of table 5",
-    "head": "'3-layered MLP': widths 2048, 2048, 128, ReLU, no batch normalisation; the code of MoCo v2 and CLSA has two layers",
+    "head": (
+        "'3-layered MLP': widths 2048, 2048, 128, ReLU, no batch normalisation; the code of MoCo v2 and CLSA has two"
+        " layers"
+    ),
     "start": "weights start as torch draws them (fan in); MoCo's ResNets as torchvision draws them (fan out)",
     "batch norm": "batch normalisation in 8 groups with shuffled keys, as in MoCo's demo; the paper does not say",
-    "augmentation": "views as in MoCo's demo, which the paper's footnote names, so no blur (its text lists one); crops of 0.2 to 1 of the area",
-    "decay": "lr 0.03 at batches of 256, weight decay 1e-4 as printed ('the same with MoCo'; MoCo's CIFAR demo: 0.06 at 512, 5e-4)",
+    "augmentation": (
+        "views as in MoCo's demo, which the paper's footnote names, so no blur (its text lists one); crops of 0.2 to 1"
+        " of the area"
+    ),
+    "decay": (
+        "lr 0.03 at batches of 256, weight decay 1e-4 as printed ('the same with MoCo'; MoCo's CIFAR demo: 0.06 at 512,"
+        " 5e-4)"
+    ),
     "strong": "strong views replace the key views in the mixup term alone, queries stay weak (appendix B)",
     "strong vanilla": "vanilla mixup with strong views: both parts of a mix are strong queries; the paper does not say",
-    "no mixup": "without mixup the second term is that of the query itself (theta = 1); the paper does not say; no mixup, no strong views",
+    "no mixup": (
+        "without mixup the second term is that of the query itself (theta = 1); the paper does not say; no mixup, no"
+        " strong views"
+    ),
     "epochs": "1,000 epochs, as table 4, with which lambda = 0.5 agrees and lambda = 0, which is MoCo, does not",
-    "moco epochs": "the paper says that MoCo was trained for 4,000 epochs, after i-Mix, whose own scripts train MoCo for 1,000; here as long as SANE",
+    "moco epochs": (
+        "the paper says that MoCo was trained for 4,000 epochs, after i-Mix, whose own scripts train MoCo for 1,000;"
+        " here as long as SANE"
+    ),
     "demo": "MoCo's CIFAR demo (colab notebook of facebookresearch/moco): kNN on the head's output, k = 200, T = 0.1",
     "demo crop": "crops of 0.08 to 1, torchvision's default, as in the notebook",
     "on demo": "SANE on the settings of MoCo's demo, temperature included, so that nothing but the method differs",
@@ -143,9 +160,9 @@ def cells() -> Iterator[tuple[str, str, str]]:
         value = _published(source)
         published = "" if value is None else f"; published {value:g} %"
         head = (
-            f"# python -m sparseop.deep.train {name} --data-root DIR\n"
-            f"# {source['table'].replace('_', ', ')}: {source['method']}, {source['dataset']}, {source['setting']}{published}.\n"
-            "# Written by deep/make_recipes.py.\n"
+            f"# python -m sparseop.deep.train {name} --data-root DIR\n# {source['table'].replace('_', ', ')}:"
+            f" {source['method']}, {source['dataset']}, {source['setting']}{published}.\n# Written by"
+            " deep/make_recipes.py.\n"
         )
         yield (
             name,

@@ -1,9 +1,10 @@
 """Write the recipes of figure 1 and of every cell of SOP's tables 1 to 4, and of SANE's tables: ``python -m deep.make_recipes``.
 
-The files in ``deep/recipes`` are what is read, run and shared; this script is where a choice that holds for a whole row or
-column is made once. It is run again when such a choice changes; a test holds the committed files to its output.
+The files in ``deep/recipes`` are what is read, run and shared; this script is where a choice that holds for a whole row
+or column is made once. It is run again when such a choice changes; a test holds the committed files to its output.
 
-Where the paper's text, its table A.1, its released code and what its authors said disagree, ``NOTES`` says what was taken.
+Where the paper's text, its table A.1, its released code and what its authors said disagree, ``NOTES`` says what was
+taken.
 """
 
 import sys
@@ -22,33 +23,67 @@ from sparseop.deep.schema import RECIPES
 from sparseop.files import write_atomic
 
 NOTES = {
-    "inclusive": "symmetric noise as released: a share of the labels is drawn anew from all classes, the true one included "
-    "(caption: 'to another class'; A.2: 'random one hot vector')",
-    "asymmetric": "asymmetric noise as released: the loop meets labels it has changed, so 18.4 % are wrong, not 20 % "
-    "(A.2 describes noise.kind = 'asymmetric')",
-    "pair": "asymmetric noise as released: in each block of five classes two are swapped, 16 % of all labels; the paper does not "
-    "describe it, and ELR's and DivideMix's tables use another",
+    "inclusive": (
+        "symmetric noise as released: a share of the labels is drawn anew from all classes, the true one included "
+        "(caption: 'to another class'; A.2: 'random one hot vector')"
+    ),
+    "asymmetric": (
+        "asymmetric noise as released: the loop meets labels it has changed, so 18.4 % are wrong, not 20 % "
+        "(A.2 describes noise.kind = 'asymmetric')"
+    ),
+    "pair": (
+        "asymmetric noise as released: in each block of five classes two are swapped, 16 % of all labels; the paper"
+        " does not describe it, and ELR's and DivideMix's tables use another"
+    ),
     "milestones": "CIFAR-100 decays after epochs 80 and 120 (section 2.2; table A.1 says 40 and 80)",
-    "all samples": "50,000 training samples as released (table A.1: 45,000; training.validation = 5000 holds 5,000 out)",
-    "weight decay": "weight decay 1e-3 as in the released configuration and in ELR's (section 2.2 and table A.1: 5e-4); an "
-    "independent run with 5e-4 fell 3.9 points short on CIFAR-100N",
-    "u": "u learns from both losses, as in the last released code, hence lr_u = 0.1 for asymmetric noise on CIFAR-100 "
-    "(README; table A.1: 1, for the code of the paper's time, method.u_loss = 'ce')",
-    "preact": "PreActResNet-18 as released (network.released): table 2's caption says ResNet-34, the author corrected it",
-    "auto lr": "the published rates are literal, constant, for a mean over 128 samples; they scale with batch_size / 128",
-    "human": "human labels: the authors said that the settings are those of CIFAR-10 and CIFAR-100 with symmetric noise",
-    "cifar10 cosine": "ELR's own configuration for symmetric noise on CIFAR-10 anneals with warm restarts; here the paper's "
-    "common schedule",
-    "baseline": "the paper takes this row from other publications; settings are those of the method's own paper with this table's "
-    "network and schedule",
-    "baseline table 2": "the row is DivideMix's table 1; settings are DivideMix's: PreActResNet-18, 300 epochs, decay after 150",
-    "crust": "rows but SOP+ are CIFAR-N's own (Wei et al. 2022): ResNet-34, 100 epochs, lr 0.1 decayed after 60, weight decay 5e-4",
-    "cores": "CORES* adds a second, semi-supervised phase to CORES2; this recipe is the first phase alone and cannot reach the row",
+    "all samples": (
+        "50,000 training samples as released (table A.1: 45,000; training.validation = 5000 holds 5,000 out)"
+    ),
+    "weight decay": (
+        "weight decay 1e-3 as in the released configuration and in ELR's (section 2.2 and table A.1: 5e-4); an "
+        "independent run with 5e-4 fell 3.9 points short on CIFAR-100N"
+    ),
+    "u": (
+        "u learns from both losses, as in the last released code, hence lr_u = 0.1 for asymmetric noise on CIFAR-100 "
+        "(README; table A.1: 1, for the code of the paper's time, method.u_loss = 'ce')"
+    ),
+    "preact": (
+        "PreActResNet-18 as released (network.released): table 2's caption says ResNet-34, the author corrected it"
+    ),
+    "auto lr": (
+        "the published rates are literal, constant, for a mean over 128 samples; they scale with batch_size / 128"
+    ),
+    "human": (
+        "human labels: the authors said that the settings are those of CIFAR-10 and CIFAR-100 with symmetric noise"
+    ),
+    "cifar10 cosine": (
+        "ELR's own configuration for symmetric noise on CIFAR-10 anneals with warm restarts; here the paper's "
+        "common schedule"
+    ),
+    "baseline": (
+        "the paper takes this row from other publications; settings are those of the method's own paper with this"
+        " table's network and schedule"
+    ),
+    "baseline table 2": (
+        "the row is DivideMix's table 1; settings are DivideMix's: PreActResNet-18, 300 epochs, decay after 150"
+    ),
+    "crust": (
+        "rows but SOP+ are CIFAR-N's own (Wei et al. 2022): ResNet-34, 100 epochs, lr 0.1 decayed after 60, weight"
+        " decay 5e-4"
+    ),
+    "cores": (
+        "CORES* adds a second, semi-supervised phase to CORES2; this recipe is the first phase alone and cannot reach"
+        " the row"
+    ),
     "clothing lr": "lr 0.002 (table A.1; section 2.2 says 0.001)",
-    "clothing s": "with lr_u = 0.1, lr_v = 1 and a batch of 64, v cannot leave 1e-8 in ten epochs and u hardly: by the growth law "
-    "this is cross-entropy with capped gradients; method.lr_u = 'auto', lr_v = 'auto' switch s on",
+    "clothing s": (
+        "with lr_u = 0.1, lr_v = 1 and a batch of 64, v cannot leave 1e-8 in ten epochs and u hardly: by the growth law"
+        " this is cross-entropy with capped gradients; method.lr_u = 'auto', lr_v = 'auto' switch s on"
+    ),
     "figure": "the paper names the network alone; schedule and rates are table A.1's for CIFAR-10",
-    "webvision size": "images scaled to 256 on the shorter side and cut to 256 x 256 before the random 227 x 227 window",
+    "webvision size": (
+        "images scaled to 256 on the shorter side and cut to 256 x 256 before the random 227 x 227 window"
+    ),
 }
 
 #: the options of each method, for CIFAR-10 (or without a number of classes) and for CIFAR-100
@@ -103,9 +138,9 @@ def cells() -> Iterator[tuple[str, str, str]]:
         for rate in (0, 20, 40):
             name = f"fig1_cifar10_sym{rate}_{method.lower()}"
             head = (
-                f"# python -m sparseop.deep.train {name} --data-root DIR\n"
-                f"# SOP paper, figure 1: {method}, CIFAR-10, {rate} % of the labels flipped; curves only, no number is published.\n"
-                f"# Written by deep/make_recipes.py.\n"
+                f"# python -m sparseop.deep.train {name} --data-root DIR\n# SOP paper, figure 1: {method}, CIFAR-10,"
+                f" {rate} % of the labels flipped; curves only, no number is published.\n# Written by"
+                " deep/make_recipes.py.\n"
             )
             yield name, head, _fig1(method, rate)
 
@@ -276,9 +311,9 @@ def _symmetric(setting: str) -> dict[str, Any]:
 def _header(name: str, table: str, cell: Any) -> str:
     deviation = "" if pd.isna(cell.std) else f" +- {cell.std}"
     return (
-        f"# python -m sparseop.deep.train {name} --data-root DIR\n"
-        f"# SOP paper, {table.replace('table', 'table ')}: {cell.method}, {cell.dataset}, {cell.setting}; published {cell.value}{deviation} %.\n"
-        f"# Written by deep/make_recipes.py.\n"
+        f"# python -m sparseop.deep.train {name} --data-root DIR\n# SOP paper, {table.replace('table', 'table ')}:"
+        f" {cell.method}, {cell.dataset}, {cell.setting}; published {cell.value}{deviation} %.\n# Written by"
+        " deep/make_recipes.py.\n"
     )
 
 
@@ -304,7 +339,8 @@ def write() -> None:
     for name, text in without_labels.items():
         write_atomic(contrastive_recipes.FOLDER / f"{name}.toml", text.encode())
     print(
-        f"{len(made)} recipes in {RECIPES.name}/, {len(without_labels)} in {RECIPES.name}/{contrastive_recipes.FOLDER.name}/"
+        f"{len(made)} recipes in {RECIPES.name}/, {len(without_labels)} in"
+        f" {RECIPES.name}/{contrastive_recipes.FOLDER.name}/"
     )
 
 

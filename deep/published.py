@@ -1,8 +1,8 @@
 """The paper's numbers (``published.csv``) and, beside them, what this project's committed records say.
 
 A record is a folder ``deep/results/<purpose>/<run>/`` with the run's ``recipe.toml``, ``run.json``, ``metrics.csv`` and
-``summary.json``. A record belongs to a cell of the paper when its recipe's ``[source]`` names table, data set, setting and
-method; runs that differ from the cell's own recipe are listed with what differs.
+``summary.json``. A record belongs to a cell of the paper when its recipe's ``[source]`` names table, data set, setting
+and method; runs that differ from the cell's own recipe are listed with what differs.
 """
 
 import dataclasses

@@ -6,9 +6,9 @@
     python -m deep.runs --data-root DIR --task contrastive    MoCo and SANE instead: first how long a step takes, then the runs
     python -m deep.runs --plan                                print the list and what is done
 
-Each run is a process of ``sparseop.deep.train`` in ``runs/plan``; one that the time did not suffice for is resumed by the
-next call. A finished one leaves recipe, provenance, metrics and summary in ``deep/results``, to be committed. What is measured first on
-a GPU counts in the minutes; of the labels' tables it is left out where this checkout has it.
+Each run is a process of ``sparseop.deep.train`` in ``runs/plan``; one that the time did not suffice for is resumed by
+the next call. A finished one leaves recipe, provenance, metrics and summary in ``deep/results``, to be committed. What
+is measured first on a GPU counts in the minutes; of the labels' tables it is left out where this checkout has it.
 """
 
 import argparse

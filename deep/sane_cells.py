@@ -71,7 +71,8 @@ def cell(variant: str, epochs: int, seed: int, every: int) -> list[Row]:
 def train(changes: tuple[str, ...], epochs: int, seed: int, every: int) -> list[Row]:
     """Train with changes of shapes_sane on one thread; a row for each evaluated epoch, every ``every`` epochs and the last.
 
-    ``cpu_seconds`` is processor time of the training steps alone, without evaluation: it stays what it is on a busy machine.
+    ``cpu_seconds`` is processor time of the training steps alone, without evaluation: it stays what it is on a busy
+    machine.
     """
     torch.set_num_threads(1)
     recipe = recipes.read(

@@ -3,13 +3,13 @@
     python -m deep.sane_regimes             train (an hour and a quarter of one core), then draw; an interrupted run goes on
     python -m deep.sane_regimes --redraw    draw from the committed numbers, training nothing
 
-On shapes the gain over MoCo comes from mixup (``deep.sane_shapes``). Refinement can add to that only where the keys it trusts are
-of the query's class. So here: labels sharpened towards the nearest keys (tau' = 0.4), more confidence (mu up to 40), a small
-queue (256 keys, so that false negatives are repeated less and each counts more), training three times as long, three classes
-instead of ten (a third of all keys are false negatives), and 1,000 images instead of 8,000 for as many steps (every key of the
-queue is an image seen before). Within a regime, the three methods differ in nothing but the labels of the mixup term; the
-control gives every key but the own positive the same mass. One-hot labels know neither tau' nor mu, so MM is the same run in the
-first three regimes.
+On shapes the gain over MoCo comes from mixup (``deep.sane_shapes``). Refinement can add to that only where the keys it
+trusts are of the query's class. So here: labels sharpened towards the nearest keys (tau' = 0.4), more confidence (mu up
+to 40), a small queue (256 keys, so that false negatives are repeated less and each counts more), training three times
+as long, three classes instead of ten (a third of all keys are false negatives), and 1,000 images instead of 8,000 for
+as many steps (every key of the queue is an image seen before). Within a regime, the three methods differ in nothing but
+the labels of the mixup term; the control gives every key but the own positive the same mass. One-hot labels know
+neither tau' nor mu, so MM is the same run in the first three regimes.
 """
 
 import math
@@ -61,9 +61,9 @@ def tables(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
                 "own mass": show(runs["own_mass"]),
                 "same class": show(runs["same_mass"]),
                 "wrong class": show(runs["wrong_mass"]),
-                "kNN minus uniform": ""
-                if method == "uniform"
-                else f"{paired.mean():+.1f} ({', '.join(f'{d:+.1f}' for d in paired)})",
+                "kNN minus uniform": (
+                    "" if method == "uniform" else f"{paired.mean():+.1f} ({', '.join(f'{d:+.1f}' for d in paired)})"
+                ),
             }
         )
     return {"": pd.DataFrame(rows)}
@@ -104,8 +104,8 @@ def draw(table: pd.DataFrame) -> Figure:
     ax.legend(loc="best")
     plotting.caption(
         figure,
-        "Shapes, momentum mixup; points: seeds, bars: means. Control: p and q replaced by uniform smoothing of the same weight. "
-        f"Grey: one standard error of the difference of two accuracies over {TESTED:,} test images.",
+        "Shapes, momentum mixup; points: seeds, bars: means. Control: p and q replaced by uniform smoothing of the"
+        f" same weight. Grey: one standard error of the difference of two accuracies over {TESTED:,} test images.",
     )
     return figure
 

@@ -4,11 +4,12 @@
     python -m deep.sane_shapes --quick      a few of the runs, two epochs each
     python -m deep.sane_shapes --redraw     draw from the committed numbers, training nothing
 
-Everything that SANE's tables 4, 5 and 6 vary, on the set that needs no download (ten shapes, 8,000 images of 16 x 16): the
-estimates p and q and momentum mixup in all combinations, lambda, momentum against vanilla mixup with weak and strong
-augmentation; and what the paper does not show: the control in which p and q are replaced by uniform smoothing of the same
-weight, the confidence mu of its two settings, and MoCo for as long as SANE takes. Three seeds; a seed changes data, weights,
-order and views. Accuracy is that of the last epoch. ``deep.sane_time`` trains the main ones twice as long and follows them.
+Everything that SANE's tables 4, 5 and 6 vary, on the set that needs no download (ten shapes, 8,000 images of 16 x 16):
+the estimates p and q and momentum mixup in all combinations, lambda, momentum against vanilla mixup with weak and
+strong augmentation; and what the paper does not show: the control in which p and q are replaced by uniform smoothing of
+the same weight, the confidence mu of its two settings, and MoCo for as long as SANE takes. Three seeds; a seed changes
+data, weights, order and views. Accuracy is that of the last epoch. ``deep.sane_time`` trains the main ones twice as
+long and follows them.
 """
 
 import sys
@@ -44,7 +45,7 @@ def epochs_of(variant: str, epochs: int) -> int:
     return round(SLOWDOWN * epochs) if variant == "MoCo for SANE's time" else epochs
 
 
-# ---- what is shown -----------------------------------------------------------------------------------------------------------
+# ---- what is shown ---------------------------------------------------------------------------------------------------
 
 #: columns of table_*: shown name, column, digits
 COLUMNS = (

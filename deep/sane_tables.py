@@ -3,8 +3,8 @@
     python -m deep.sane_tables    write figures/tables/sane_table*.* and moco_demo.* from the committed records; trains nothing
 
 Recipes are trained with ``python -m sparseop.deep.train NAME`` and count once their run lies in ``deep/results``;
-``python -m deep.runs --task contrastive`` runs the most wanted ones, wherever a GPU is at hand. Nothing of the paper's scale
-has been run where this table says so: a processor would take months.
+``python -m deep.runs --task contrastive`` runs the most wanted ones, wherever a GPU is at hand. Nothing of the paper's
+scale has been run where this table says so: a processor would take months.
 """
 
 import sys
@@ -23,8 +23,12 @@ TABLES = ("sane_table1", "sane_table2", "sane_table3", "sane_table4", "sane_tabl
 #: how a run is judged for table 3, whose rows are those of table 2 carried to other data
 TRANSFER = {
     "VOC07": "VOC07 from frozen features: python -m sparseop.deep.voc07 RUN --data-root DIR",
-    "VOC07+12": "detection: python -m sparseop.deep.export RUN OUT --format detectron2, then detectron2's VOC configuration",
-    "COCO": "detection: python -m sparseop.deep.export RUN OUT --format detectron2, then detectron2's COCO configuration",
+    "VOC07+12": (
+        "detection: python -m sparseop.deep.export RUN OUT --format detectron2, then detectron2's VOC configuration"
+    ),
+    "COCO": (
+        "detection: python -m sparseop.deep.export RUN OUT --format detectron2, then detectron2's COCO configuration"
+    ),
 }
 
 

@@ -3,8 +3,8 @@
     python -m deep.sane_time              train (forty minutes of one core), then draw; an interrupted run goes on
     python -m deep.sane_time --redraw     draw from the committed numbers, training nothing
 
-As ``deep.sane_shapes``, twice as long. SANE's step costs about 1.7 times MoCo's, so equal epochs are not equal time; with one
-term of its loss a query ("either term") it costs as much as MoCo's.
+As ``deep.sane_shapes``, twice as long. SANE's step costs about 1.7 times MoCo's, so equal epochs are not equal time;
+with one term of its loss a query ("either term") it costs as much as MoCo's.
 """
 
 import sys

@@ -4,10 +4,10 @@
     python -m deep.sensitivity --redraw   draw from the committed records, training nothing
 
 The paper states that SOP+ "is not very sensitive to hyper-parameters lambda_C and lambda_B" (appendix A.4) and shows no
-numbers. Here: 60 % symmetric noise on digits, second views as released but for a hole of 2 pixels. lambda_B matters little
-and a small lambda_C helps, but lambda_C = 0.9 harms and 1.8 leaves accuracy at chance. That does not contradict the paper:
-the likely cause, not isolated here, is that AutoAugment's shifts of up to nine pixels, made for 32, empty many second
-views of 8 x 8 digits, to which consistency then ties the first. On CIFAR:
+numbers. Here: 60 % symmetric noise on digits, second views as released but for a hole of 2 pixels. lambda_B matters
+little and a small lambda_C helps, but lambda_C = 0.9 harms and 1.8 leaves accuracy at chance. That does not contradict
+the paper: the likely cause, not isolated here, is that AutoAugment's shifts of up to nine pixels, made for 32, empty
+many second views of 8 x 8 digits, to which consistency then ties the first. On CIFAR:
 ``python -m sparseop.deep.train table2_cifar10_sym50_sopplus --set method.lambda_C=0.3``.
 """
 
@@ -69,8 +69,9 @@ def draw(table: pd.DataFrame) -> Figure:
     figure.suptitle("SOP+ on digits, 60 % wrong labels", fontsize=12)
     plotting.caption(
         figure,
-        f"mean of {table['seed'].nunique()} seeds; the paper's values, for 32 x 32 images, are 0.9 and 0.1. "
-        "Shifts of up to\nnine pixels empty many second views of 8 x 8 digits, the likely reason for the harm of a large $\\lambda_C$",
+        f"mean of {table['seed'].nunique()} seeds; the paper's values, for 32 x 32 images, are 0.9 and 0.1. Shifts of"
+        " up to\nnine pixels empty many second views of 8 x 8 digits, the likely reason for the harm of a large"
+        " $\\lambda_C$",
     )
     return figure
 

@@ -7,8 +7,8 @@
 ``figures/tables/table1_digits.*`` holds the digits; ``table1.*`` every cell of the paper beside what this project's
 committed records of CIFAR runs say (``deep/results``), with the difference, or the reason why there is none.
 
-Noise is that of the released code, which the published numbers come from: a share r of the labels is drawn anew from all
-classes, so that only r (K - 1) / K of them are wrong.
+Noise is that of the released code, which the published numbers come from: a share r of the labels is drawn anew from
+all classes, so that only r (K - 1) / K of them are wrong.
 """
 
 import sys

@@ -2,7 +2,8 @@
 
     python -m deep.table3    write figures/tables/table3.* from the committed records; trains nothing
 
-Recipes and loaders are here; the data are not free to pass on, so rows fill up where someone has them and commits the run.
+Recipes and loaders are here; the data are not free to pass on, so rows fill up where someone has them and commits the
+run.
 """
 
 import sys

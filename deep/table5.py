@@ -6,8 +6,8 @@
 
 The paper's hours are those of one V100 and of whole runs of different lengths. What carries over is the price of a step
 against cross-entropy's, so ``--measure`` lets the methods take turns, a few batches each, in one process
-(``benchmarks.deep_epochs``) and keeps the best turn of each in ``deep/results/table5``. All methods see 128 images a step;
-SOP+ passes each through the network twice, Co-teaching+ through two networks.
+(``benchmarks.deep_epochs``) and keeps the best turn of each in ``deep/results/table5``. All methods see 128 images a
+step; SOP+ passes each through the network twice, Co-teaching+ through two networks.
 """
 
 import argparse
@@ -48,7 +48,8 @@ def measure(network: str, overrides: list[str], *, rounds: int, batches: int, de
         "rounds": rounds,
         "batches": batches,
         "seconds_per_batch": seconds,
-        # programs that wanted a core when it began: above the number of cores the machine was shared, and the times say less
+        # programs that wanted a core when it began: above the number of cores the machine was shared, and the times say
+        # less
         "load": round(os.getloadavg()[0], 1),
         "threads": torch.get_num_threads(),
         **provenance.stamp("torch", "numpy"),

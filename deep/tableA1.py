@@ -17,7 +17,8 @@ from sparseop import cli
 from sparseop.deep import recipe as recipes
 from sparseop.deep.recipe import Recipe
 
-#: the table as printed: column -> (recipe with symmetric noise or none, recipe with asymmetric noise, the printed values)
+#: the table as printed: column -> (recipe with symmetric noise or none, recipe with asymmetric noise, the printed
+#: values)
 ROWS = (
     "architecture",
     "batch size",

@@ -15,7 +15,10 @@ def theorem31(evidence: Evidence) -> Verdict:
         (
             f"largest error of θ for α < 0.9 α₀, log(1/γ) = {scale}: flow, descent",
             "small for small γ",
-            f"{sig(part['theta_limit'].max())}, {sig(part['theta_descent'].max()) if part['theta_descent'].notna().any() else 'not run'}",
+            (
+                f"{sig(part['theta_limit'].max())},"
+                f" {sig(part['theta_descent'].max()) if part['theta_descent'].notna().any() else 'not run'}"
+            ),
         )
         for scale, part in inside.groupby("log_scale")
     ]
@@ -28,7 +31,8 @@ def theorem31(evidence: Evidence) -> Verdict:
     return Verdict(
         OURS,
         claim(
-            "All links of Theorem 3.1 on the same instances: they hold up to an exact α₀ = log(1/γ)/(2λ₀), approached like 1/log(1/γ).",
+            "All links of Theorem 3.1 on the same instances: they hold up to an exact α₀ = log(1/γ)/(2λ₀), approached"
+            " like 1/log(1/γ).",
             left.iloc[len(left) // 2 :].max() < 1.1 * left.iloc[len(left) // 2 :].min(),
         ),
         beside,
@@ -75,7 +79,8 @@ def explicit(evidence: Evidence) -> Verdict:
     return Verdict(
         OURS,
         claim(
-            "Where the model could memorise (a small full-rank part, as a network has), the explicit form memorises at every weight and the implicit one does not.",
+            "Where the model could memorise (a small full-rank part, as a network has), the explicit form memorises at"
+            " every weight and the implicit one does not.",
             best["tail", "implicit"] < 0.01 and best["tail", "joint"] > 1,
         ),
         rows,
@@ -88,7 +93,8 @@ def landscape(evidence: Evidence) -> Verdict:
     n, others = int(table["critical points"].sum()), int(table["others"].sum())
     return Verdict(
         OURS,
-        f"{n:,} constructed critical points: {int(table['strict saddles'].sum()):,} strict saddles, {int(table['global minima'].sum()):,} global minima, {others} of another kind. "
+        f"{n:,} constructed critical points: {int(table['strict saddles'].sum()):,} strict saddles,"
+        f" {int(table['global minima'].sum()):,} global minima, {others} of another kind. "
         + claim(
             "Proposition 3.2 holds, and the negative eigenvalues are -2|r_i|.",
             others == 0 and table["number of negative eigenvalues = number of r_i != 0"].all(),
@@ -105,7 +111,8 @@ def small_network(evidence: Evidence) -> Verdict:
     )
     return Verdict(
         OURS,
-        f"u and v switch on where the automatic rates say: u within {share(u)} of the schedule, v within {share(v)}, in all {len(table)} settings.",
+        f"u and v switch on where the automatic rates say: u within {share(u)} of the schedule, v within {share(v)}, in"
+        f" all {len(table)} settings.",
     )
 
 
@@ -115,7 +122,8 @@ def sensitivity(evidence: Evidence) -> Verdict:
     best, worst = ("({:g}, {:g})".format(*where) for where in (mean.idxmax(), mean.idxmin()))
     return Verdict(
         OURS,
-        f"From {mean.max():.1f} % at (λ_C, λ_B) = {best} down to {mean.min():.1f} % at {worst}: on digits λ_C matters, which does not decide the paper's claim for CIFAR.",
+        f"From {mean.max():.1f} % at (λ_C, λ_B) = {best} down to {mean.min():.1f} % at {worst}: on digits λ_C matters,"
+        " which does not decide the paper's claim for CIFAR.",
     )
 
 
@@ -124,7 +132,8 @@ def coverage_full(evidence: Evidence) -> Verdict:
     row = evidence.table("fig4_full_coverage").iloc[0]
     return Verdict(
         OURS,
-        f"Every (r, k): {share(row['recovered_share'])} of the plane is recovered; condition (28) covers {share(row['covered_of_recovered'])} of that.",
+        f"Every (r, k): {share(row['recovered_share'])} of the plane is recovered; condition (28) covers"
+        f" {share(row['covered_of_recovered'])} of that.",
     )
 
 
@@ -172,8 +181,9 @@ def image_recovery(evidence: Evidence) -> Verdict:
     ]
     return Verdict(
         OURS,
-        f"With s = g∘g - h∘h the end of the run is within {lost['double']:.1f} dB of its best moment, mean over {len(runs.last().xs('double', level='method'))} runs; the other losses must be "
-        "stopped in time. The claim is stability, not that this is the best denoiser: the tables show the filters beside it.",
+        f"With s = g∘g - h∘h the end of the run is within {lost['double']:.1f} dB of its best moment, mean over"
+        f" {len(runs.last().xs('double', level='method'))} runs; the other losses must be stopped in time. The claim is"
+        " stability, not that this is the best denoiser: the tables show the filters beside it.",
         rows,
     )
 
@@ -188,15 +198,20 @@ def low_rank(evidence: Evidence) -> Verdict:
         falls[bool(error < 1e-3)].append(median.iloc[-1] / median.iloc[0])
         rows.append(
             (
-                f"rank {rank}, {share(corruption)} corrupted: relative difference of flow and program at γ = {sig(median.index[-1])} and {sig(median.index[0])}; error of the program",
+                (
+                    f"rank {rank}, {share(corruption)} corrupted: relative difference of flow and program at γ ="
+                    f" {sig(median.index[-1])} and {sig(median.index[0])}; error of the program"
+                ),
                 "",
                 f"{sig(median.iloc[-1])} and {sig(median.iloc[0])}; {sig(error)}",
             )
         )
     return Verdict(
         OURS,
-        f"Where certified robust PCA recovers the truth, in {len(falls[True])} of {len(rows)} settings, the flow on both layers approaches it as γ falls: from the largest γ to "
-        f"the smallest their difference shrinks {sig(min(falls[True], default=np.nan))}-fold and more, elsewhere {sig(max(falls[False], default=np.nan))}-fold at most.",
+        f"Where certified robust PCA recovers the truth, in {len(falls[True])} of {len(rows)} settings, the flow on"
+        " both layers approaches it as γ falls: from the largest γ to the smallest their difference shrinks"
+        f" {sig(min(falls[True], default=np.nan))}-fold and more, elsewhere"
+        f" {sig(max(falls[False], default=np.nan))}-fold at most.",
         rows,
     )
 
@@ -215,8 +230,9 @@ def shapes(evidence: Evidence) -> Verdict:
     ]
     return Verdict(
         OURS,
-        f"{len(mean)} variants, {final['seed'].nunique()} seeds each, kNN accuracy: {', '.join(f'{name} {mean[name]:.1f} %' for name in main)}; the best is "
-        f"'{mean.idxmax()}', the worst '{mean.idxmin()}'. The runs are short and small, so they decide nothing at the paper's scale.",
+        f"{len(mean)} variants, {final['seed'].nunique()} seeds each, kNN accuracy:"
+        f" {', '.join(f'{name} {mean[name]:.1f} %' for name in main)}; the best is '{mean.idxmax()}', the worst"
+        f" '{mean.idxmin()}'. The runs are short and small, so they decide nothing at the paper's scale.",
         rows,
     )
 
@@ -243,7 +259,8 @@ def regimes(evidence: Evidence) -> Verdict:
     )
     return Verdict(
         OURS,
-        f"{len(away)} regimes on painted shapes, {knn.index.get_level_values('seed').nunique()} seeds each, in which nothing differs but the labels of the mixup term. {found}",
+        f"{len(away)} regimes on painted shapes, {knn.index.get_level_values('seed').nunique()} seeds each, in which"
+        f" nothing differs but the labels of the mixup term. {found}",
         rows,
     )
 

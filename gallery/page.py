@@ -68,7 +68,8 @@ def _overview(judged: Sequence[tuple[str, str, list[tuple[Entry, Verdict]]]]) ->
     for key, _, pairs in judged:
         for entry, verdict in pairs:
             lines.append(
-                f"| [{key.upper() + ' ' if key != 'beyond' else ''}{entry.name}](#{_anchor(key, entry)}) | {MARK[verdict.kind]} {verdict.kind} | {entry.title} |"
+                f"| [{key.upper() + ' ' if key != 'beyond' else ''}{entry.name}](#{_anchor(key, entry)}) |"
+                f" {MARK[verdict.kind]} {verdict.kind} | {entry.title} |"
             )
     return "\n".join(lines) + "\n"
 
@@ -129,14 +130,17 @@ def _provenance(entry: Entry, evidence: Evidence) -> list[str]:
             hours = sum(run["summary"].get("seconds", 0) for run in runs) / 3600
             where = sorted(
                 {
-                    run["hardware"].get("device", "")
-                    if run["hardware"].get("device") != "cpu"
-                    else run["hardware"]["processor"]
+                    (
+                        run["hardware"].get("device", "")
+                        if run["hardware"].get("device") != "cpu"
+                        else run["hardware"]["processor"]
+                    )
                     for run in runs
                 }
             )
             lines.append(
-                f"[deep/results/{folder}](../deep/results/{folder}): {len(runs)} runs, {hours:.1f} hours on {', '.join(where)}"
+                f"[deep/results/{folder}](../deep/results/{folder}): {len(runs)} runs, {hours:.1f} hours on"
+                f" {', '.join(where)}"
             )
     return lines or ["from the committed records; nothing is computed"]
 

@@ -37,8 +37,8 @@ def cells(stem: str, *, on_small: Callable[[Evidence], str] | None = None) -> Ca
         changed = int((ours["remarks"] != "").sum())
         remark = f" {changed} of the runs differ from the cell's recipe, as the table says." if changed else ""
         why = (
-            f"{done} of {n} published cells have a run; {close} of {len(ours)} results lie within {TOLERANCE:g} point, the largest difference is "
-            f"{off.max():.1f}.{remark}{small}"
+            f"{done} of {n} published cells have a run; {close} of {len(ours)} results lie within {TOLERANCE:g} point,"
+            f" the largest difference is {off.max():.1f}.{remark}{small}"
         )
         return Verdict(REPRODUCED if close == len(ours) and done == n else DIFFERS, why)
 

@@ -76,8 +76,9 @@ def descent(evidence: Evidence) -> Verdict:
     return Verdict(
         DIFFERS,
         claim(
-            "The claim holds with another crop as positive, and not in the setting of the proofs: with x~ = x the refinery is descent in slow motion. Descent at its best "
-            f"({share(best['descent'])}) is as good; what the refinery removes is the need to stop. See docs/errata.md, s7 to s15.",
+            "The claim holds with another crop as positive, and not in the setting of the proofs: with x~ = x the"
+            f" refinery is descent in slow motion. Descent at its best ({share(best['descent'])}) is as good; what the"
+            " refinery removes is the need to stop. See docs/errata.md, s7 to s15.",
             end.loc["cluster", "noise_fitted"] < 0.01
             and end.loc["self", "noise_fitted"] > 0.1
             and best["descent"] > 0.99,
@@ -119,7 +120,8 @@ def worst(evidence: Evidence) -> Verdict:
     return Verdict(
         OURS,
         claim(
-            "'Any augmentation' is stronger than random ones: an adversary finds wrong crops where random ones are all right.",
+            "'Any augmentation' is stronger than random ones: an adversary finds wrong crops where random ones are all"
+            " right.",
             (at["worst_accuracy"][at["random_accuracy"] == 1] < 1).any(),
         ),
         [
@@ -138,7 +140,8 @@ def constants(evidence: Evidence) -> Verdict:
     table = evidence.data("refinery_constants")
     return Verdict(
         DIFFERS,
-        "The theorems' conditions are vacuous at realistic sizes. Of the exponents of (56), that of ε is about right and that of t is not, as the table shows.",
+        "The theorems' conditions are vacuous at realistic sizes. Of the exponents of (56), that of ε is about right"
+        " and that of t is not, as the table shows.",
         [
             (
                 "radius R over the distance travelled",
@@ -157,7 +160,8 @@ def theorem1(evidence: Evidence) -> Verdict:
     bound = table["label"] + table["deviation"]
     hot = table[table["share"] == 0]
     return compared(
-        "With the corrections of docs/errata.md (s2 to s6) the bound holds in every run, and the labels' inaccuracy is what the gap is made of.",
+        "With the corrections of docs/errata.md (s2 to s6) the bound holds in every run, and the labels' inaccuracy is"
+        " what the gap is made of.",
         [
             ("runs in which the corrected bound holds", "all", share((table["gap"] <= bound).mean())),
             ("label term over gap, one-hot labels", "at least 1", sig((hot["label"] / hot["gap"]).mean())),

@@ -58,9 +58,10 @@ def figure1(evidence: Evidence) -> Verdict:
     lost = {method: float(small.loc[method, "test, best epoch"].split()[0]) - ends[method] for method in ends}
     return Verdict(
         NEEDS_GPU,
-        f"{paper} The effect itself is there on digits, {table['seed'].nunique()} seeds: CE memorises the wrong labels, SOP stays near the share of right ones and "
-        f"loses {drop['SOP']:.1f} points at the end where CE loses {drop['CE']:.1f}. On CIFAR-10 with a small ConvNet, one run each, CE memorises {wrong['CE']:.0f} % "
-        f"of the wrong labels and loses {lost['CE']:.1f} points, SOP {wrong['SOP']:.0f} % and {lost['SOP']:.1f}.",
+        f"{paper} The effect itself is there on digits, {table['seed'].nunique()} seeds: CE memorises the wrong labels,"
+        f" SOP stays near the share of right ones and loses {drop['SOP']:.1f} points at the end where CE loses"
+        f" {drop['CE']:.1f}. On CIFAR-10 with a small ConvNet, one run each, CE memorises {wrong['CE']:.0f} % of the"
+        f" wrong labels and loses {lost['CE']:.1f} points, SOP {wrong['SOP']:.0f} % and {lost['SOP']:.1f}.",
         beside,
     )
 
@@ -88,9 +89,10 @@ def figure2(evidence: Evidence) -> Verdict:
         )
     )
     return compared(
-        "Descent and the convex program agree along the curve and nowhere else, but for the block where both recover the truth. What is left on the curve, up to "
-        f"{sig(on['theta_descent'].max())}, is the initialisation error at γ = exp(-8): the flow's exact limit shows the same {sig(on['theta_limit'].max())}, and the "
-        "decomposition below it tells step-size from initialisation error.",
+        "Descent and the convex program agree along the curve and nowhere else, but for the block where both recover"
+        f" the truth. What is left on the curve, up to {sig(on['theta_descent'].max())}, is the initialisation error at"
+        f" γ = exp(-8): the flow's exact limit shows the same {sig(on['theta_limit'].max())}, and the decomposition"
+        " below it tells step-size from initialisation error.",
         beside,
         holds=on["theta_descent"].median() < 0.05 < off["theta_descent"].median(),
     )
@@ -110,15 +112,17 @@ def figure3(evidence: Evidence) -> Verdict:
         (
             f"threshold λ₀, r = {r}, k = {k}: range over trials",
             "varies with r and k",
-            f"{sig(part['lam_0'].min())} to {sig(part['lam_0'].max())}"
-            if np.isfinite(part["lam_0"]).all()
-            else "none: no weight recovers",
+            (
+                f"{sig(part['lam_0'].min())} to {sig(part['lam_0'].max())}"
+                if np.isfinite(part["lam_0"]).all()
+                else "none: no weight recovers"
+            ),
         )
         for (r, k), part in trials.groupby(["rank", "sparsity"])
     ]
     return compared(
-        f"Each of the {len(finite)} trials that can be recovered has a sharp threshold, which a linear program gives exactly; in the other "
-        f"{len(trials) - len(finite)} no weight recovers.",
+        f"Each of the {len(finite)} trials that can be recovered has a sharp threshold, which a linear program gives"
+        f" exactly; in the other {len(trials) - len(finite)} no weight recovers.",
         beside,
         holds=above.max() < 1e-6 < below.min(),
     )
@@ -146,8 +150,8 @@ def figure4(evidence: Evidence) -> Verdict:
     small = table[(table["r"] <= 10) & (table["k"] <= 10)]["success_theta"].min()
     large = table[(table["r"] >= 70) & (table["k"] >= 70)]["success_theta"].max()
     return compared(
-        "Recovery for small r and k, failure for large ones, and a sharp line between; where it runs, a formula without free parameter predicts. "
-        f"{int(table['trials'].sum()):,} certified programs.",
+        "Recovery for small r and k, failure for large ones, and a sharp line between; where it runs, a formula"
+        f" without free parameter predicts. {int(table['trials'].sum()):,} certified programs.",
         beside,
         holds=small == 1 and large == 0,
     )
@@ -161,8 +165,10 @@ def table1_small(evidence: Evidence) -> str:
     ahead = [rate for rate in mean.columns if mean.loc["SOP", rate] >= rivals[rate].max()]
     hardest = mean.columns.max()
     return (
-        f"On digits, {table['seed'].nunique()} seeds each, SOP ends at {mean.loc['SOP', hardest]:.1f} % under {share(hardest)} noise, CE at {mean.loc['CE', hardest]:.1f} %, the best other "
-        f"method ({rivals[hardest].idxmax()}) at {rivals[hardest].max():.1f} %; SOP is first at {len(ahead)} of {len(mean.columns)} rates."
+        f"On digits, {table['seed'].nunique()} seeds each, SOP ends at {mean.loc['SOP', hardest]:.1f} % under"
+        f" {share(hardest)} noise, CE at {mean.loc['CE', hardest]:.1f} %, the best other method"
+        f" ({rivals[hardest].idxmax()}) at {rivals[hardest].max():.1f} %; SOP is first at {len(ahead)} of"
+        f" {len(mean.columns)} rates."
     )
 
 
@@ -170,7 +176,10 @@ def table4_small(evidence: Evidence) -> str:
     """Tell what the small ConvNet does with the human labels."""
     table = evidence.table("cifar10_convnet")
     human = table[table["noise"].str.startswith("human")].set_index("method")["test, last epoch"]
-    return f"A small ConvNet on the 'worst' human labels, 20 epochs, one seed: SOP {human['SOP'].split()[0]} %, ELR {human['ELR'].split()[0]} %, CE {human['CE'].split()[0]} %."
+    return (
+        f"A small ConvNet on the 'worst' human labels, 20 epochs, one seed: SOP {human['SOP'].split()[0]} %, ELR"
+        f" {human['ELR'].split()[0]} %, CE {human['CE'].split()[0]} %."
+    )
 
 
 def table5(evidence: Evidence) -> Verdict:
@@ -182,12 +191,13 @@ def table5(evidence: Evidence) -> Verdict:
         ratios = pd.to_numeric(rows["here: ratio to CE"])
         low, high = f"{ratios.min():.2f}", f"{ratios.max():.2f}"
         texts.append(
-            f"{method} {low if low == high else f'{low} to {high}'} (published: {rows['published ratio to CE'].iloc[0]})"
+            f"{method} {low if low == high else f'{low} to {high}'} (published:"
+            f" {rows['published ratio to CE'].iloc[0]})"
         )
     return Verdict(
         NEEDS_GPU,
-        f"Hours of a V100 need one. The price of a step against CE's carries over: {', '.join(texts)}. The published ratios are of whole runs of different "
-        "lengths, so they need not agree with ratios of steps.",
+        f"Hours of a V100 need one. The price of a step against CE's carries over: {', '.join(texts)}. The published"
+        " ratios are of whole runs of different lengths, so they need not agree with ratios of steps.",
     )
 
 
@@ -199,7 +209,8 @@ def table_a1(evidence: Evidence) -> Verdict:
     reasons = evidence.table("tableA1_reasons")
     return Verdict(
         REPRODUCED if not other else DIFFERS,
-        f"{len(printed) - other} of {len(printed)} printed values are those of the recipes; {other} differ, for the {len(reasons)} reasons given below.",
+        f"{len(printed) - other} of {len(printed)} printed values are those of the recipes; {other} differ, for the"
+        f" {len(reasons)} reasons given below.",
     )
 
 
@@ -207,7 +218,8 @@ ENTRIES = (
     Entry(
         "Figure 1",
         "sparse over-parameterisation prevents overfitting",
-        "Training and test accuracy of a PreActResNet18 on CIFAR-10 with 0, 20 and 40 % wrong labels: CE memorises, SOP does not, and loses nothing at the end.",
+        "Training and test accuracy of a PreActResNet18 on CIFAR-10 with 0, 20 and 40 % wrong labels: CE memorises, SOP"
+        " does not, and loses nothing at the end.",
         "python -m deep.fig1",
         figure1,
         ("fig1_digits", "fig1_cifar10"),

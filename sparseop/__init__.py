@@ -4,7 +4,8 @@
 ``sparseop.refinery``  the one-hidden-layer label refinery of the SANE paper, section 3.1 and appendix D.
 ``sparseop.deep``      trainers for deep networks with wrong labels, and for contrastive learning (needs torch).
 
-``import sparseop`` loads none of them: each part is imported where it is used, so that the theory never waits for torch.
+``import sparseop`` loads none of them: each part is imported where it is used, so that the theory never waits for
+torch.
 """
 
 __version__ = "0.1.0"

@@ -1,8 +1,8 @@
 """What a user did wrong, told in one sentence, before any work is done.
 
 Every check of an argument in the project goes through this module, so that messages read alike: the argument, the value
-it had, what is allowed. Command lines turn an ``InputError`` into one line and exit status 2 (see ``sparseop.cli``); any
-other exception is a bug of ours and keeps its traceback.
+it had, what is allowed. Command lines turn an ``InputError`` into one line and exit status 2 (see ``sparseop.cli``);
+any other exception is a bug of ours and keeps its traceback.
 """
 
 import difflib
@@ -19,7 +19,8 @@ from sparseop import memory
 FloatArray = NDArray[np.float64]
 Seed = int | np.random.SeedSequence | np.random.Generator
 
-#: sizes of data and weights whose squares and products fit into float64: beyond, a certificate could be 0/0 and say "optimal"
+#: sizes of data and weights whose squares and products fit into float64: beyond, a certificate could be 0/0 and say
+#: "optimal"
 SMALLEST, LARGEST = 1e-50, 1e50
 
 
@@ -127,8 +128,8 @@ def array(
     """Return ``value`` as a C-contiguous float64 array of the given shape with finite entries.
 
     In ``shape``, None stands for any length, and in its place for any shape; a single number is then an array of one.
-    ``what`` tells where the expected shape comes from, as in 'one entry per row of J'; ``moderate`` asks for a largest entry
-    of a size (or 0) whose squares and products stay in float64's range.
+    ``what`` tells where the expected shape comes from, as in 'one entry per row of J'; ``moderate`` asks for a largest
+    entry of a size (or 0) whose squares and products stay in float64's range.
     """
     given, result = _converted(name, value)
     if shape is not None and (
@@ -149,8 +150,8 @@ def array(
         largest = max(float(result.max()), -float(result.min()))
         if largest and not SMALLEST <= largest <= LARGEST:
             raise InputError(
-                f"{name} must have its largest entry in [{SMALLEST:g}, {LARGEST:g}], where squares fit into float64, got "
-                f"{largest:g}; measure it in other units."
+                f"{name} must have its largest entry in [{SMALLEST:g}, {LARGEST:g}], where squares fit into float64,"
+                f" got {largest:g}; measure it in other units."
             )
     return result
 

@@ -1,7 +1,7 @@
 """How much memory this process may still take. Standard library only.
 
-Sizes that can't be held are refused before the work begins: Linux grants almost any allocation and ends the process, or another one,
-when it is filled.
+Sizes that can't be held are refused before the work begins: Linux grants almost any allocation and ends the process, or
+another one, when it is filled.
 """
 
 import contextlib

@@ -1,6 +1,7 @@
 """One visual style for every figure: colour-blind safe, readable on a projector and in print, byte-identical on redraw.
 
-Every figure is drawn once, for paper. ``save`` writes it for print and screen, and once more for dark pages (``darken``).
+Every figure is drawn once, for paper. ``save`` writes it for print and screen, and once more for dark pages
+(``darken``).
 
 Colours are Paul Tol's 'bright' scheme (https://sro.sron.nl/pub-pages/tol/); maps are perceptually uniform. Every
 qualitative series also differs by line style or marker, so that a grey print still reads.

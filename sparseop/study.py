@@ -11,10 +11,10 @@ arrive, so an interrupted run goes on where it stopped; the rows, in grid order,
 ``<name>.json`` beside it; ``draw`` turns the table into ``figures/<name>.{png,pdf,svg}``, ``tables`` into
 ``figures/tables/``.
 
-A cell is a top-level function: ``cell(**parameters) -> row or list of rows``. Entries of a row whose name begins with an
-underscore (seconds, iterations) are summed into the provenance instead of the table: they may differ between runs, and
-the table must not. Randomness comes from ``generator(...)``, keyed by what the draw is for, so no cell depends on which
-others ran. A cell that raises stops the study; what was finished stays, and nothing of the failure is cached.
+A cell is a top-level function: ``cell(**parameters) -> row or list of rows``. Entries of a row whose name begins with
+an underscore (seconds, iterations) are summed into the provenance instead of the table: they may differ between runs,
+and the table must not. Randomness comes from ``generator(...)``, keyed by what the draw is for, so no cell depends on
+which others ran. A cell that raises stops the study; what was finished stays, and nothing of the failure is cached.
 """
 
 import argparse
@@ -344,7 +344,8 @@ def _run(study: Study, mode: str, folder: Path, options: argparse.Namespace) -> 
     write(study, table, record, folder, stem=stem)
     shown = os.path.relpath(folder / stem)
     print(
-        f"{study.name}: {record['cells']} cells ({record['cells_from_cache']} from the cache) in {record['seconds']} s -> {shown}.*"
+        f"{study.name}: {record['cells']} cells ({record['cells_from_cache']} from the cache) in {record['seconds']} s"
+        f" -> {shown}.*"
     )
 
 

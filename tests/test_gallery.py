@@ -134,7 +134,8 @@ def test_published_numbers_are_the_papers(text):
         part = section(text, title)
         for row in published[published.table == key].itertuples():
             assert re.search(
-                rf"\| {re.escape(row.dataset)} +\| {re.escape(row.setting)} +\| {re.escape(row.method)} +\| +{row.value:.4g}",
+                rf"\| {re.escape(row.dataset)} +\| {re.escape(row.setting)} +\| {re.escape(row.method)} +\|"
+                rf" +{row.value:.4g}",
                 part,
             ), row
 

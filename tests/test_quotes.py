@@ -55,7 +55,8 @@ def test_speed():
     small, large = (rows(stem).set_index("method")["images_per_second"] for stem in ("bench_views", "bench_views_224"))
     says(
         "docs/contrastive.md",
-        "torchvision's jitter {:,.0f} images a second, the linear one of the shapes' recipes {:,.0f}, kornia {:,.0f}, image by image in Pillow {:,.0f}.",
+        "torchvision's jitter {:,.0f} images a second, the linear one of the shapes' recipes {:,.0f}, kornia {:,.0f},"
+        " image by image in Pillow {:,.0f}.",
         *(100 * round(small[name] / 100) for name in ("sparseop, hsv", "sparseop, yiq", "kornia", "pillow")),
     )
     says(
@@ -159,7 +160,8 @@ def test_refinery():
     best = table.groupby(["method", "seed"])["test_accuracy"].max().groupby("method").mean()
     says(
         "docs/refinery.md",
-        "gradient descent is right on {:.1f} % of fresh crops at its best and on {:.0f} % after 5000 steps, having fitted {:.0f} % of the wrong labels",
+        "gradient descent is right on {:.1f} % of fresh crops at its best and on {:.0f} % after 5000 steps, having"
+        " fitted {:.0f} % of the wrong labels",
         100 * best["descent"],
         100 * end.loc["descent", "test_accuracy"],
         100 * end.loc["descent", "noise_fitted"],
@@ -214,7 +216,8 @@ def test_image_recovery():
     at = mean.loc["salt-and-pepper"]
     says(
         page,
-        "At 30 % it ends at {:.1f} dB (flower) and {:.1f} dB (china), where the absolute loss falls from {:.1f} to {:.1f} and from {:.1f} to {:.1f} dB",
+        "At 30 % it ends at {:.1f} dB (flower) and {:.1f} dB (china), where the absolute loss falls from {:.1f} to"
+        " {:.1f} and from {:.1f} to {:.1f} dB",
         at.loc[(0.3, "double", "flower"), "last"],
         at.loc[(0.3, "double", "china"), "last"],
         *at.loc[(0.3, "absolute", "flower")],
@@ -245,7 +248,8 @@ def test_image_recovery():
     fall = (at["best"] - at["last"]).loc[0.1, "absolute"]
     says(
         page,
-        "hardly begun to fall by 800 iterations (by {:.1f} and {:.1f} dB) and ends level on one image and {:.1f} dB higher on the other",
+        "hardly begun to fall by 800 iterations (by {:.1f} and {:.1f} dB) and ends level on one image and {:.1f} dB"
+        " higher on the other",
         *sorted(fall),
         (at.loc[(0.1, "absolute"), "last"] - at.loc[(0.1, "double"), "last"]).max(),
     )
@@ -266,7 +270,8 @@ def test_gamma_and_alpha_at_the_same_lam():
     alpha = np.log(1 / psnr.columns) / 0.08
     says(
         page,
-        "the best alpha runs from {:.0f} to {:.0f}, and the best lam of the grid is 0.04 every time, where the PSNR differs by {:.1f} dB",
+        "the best alpha runs from {:.0f} to {:.0f}, and the best lam of the grid is 0.04 every time, where the PSNR"
+        " differs by {:.1f} dB",
         alpha.min(),
         alpha.max(),
         np.ptp(psnr.loc[0.04]),
@@ -401,7 +406,8 @@ def test_contrastive():
     )
     says(
         page,
-        "MoCo {:.1f} %, momentum mixup {:.1f}, SANE {:.1f}, the uniform control {:.1f}; MoCo for 27 epochs, about SANE's time ({:.0f} s against {:.0f}), {:.1f}.",
+        "MoCo {:.1f} %, momentum mixup {:.1f}, SANE {:.1f}, the uniform control {:.1f}; MoCo for 27 epochs, about"
+        " SANE's time ({:.0f} s against {:.0f}), {:.1f}.",
         *later[[plain, "MM", sane, "uniform instead of p+q, MM"]],
         *took("sane_time"),
         later["MoCo for SANE's time"],
@@ -454,7 +460,8 @@ def test_regimes():
     shown = [f"{runs.mean():+.1f} ({', '.join(f'{value:+.1f}' for value in runs)})" for _, runs in off]
     says(
         "docs/contrastive.md",
-        "as above {}; tau' = 0.4 {}; mu up to 40 {}; a queue of 256 {}; three classes {}; 1,000 images for 64 epochs {}; 24 epochs {}.",
+        "as above {}; tau' = 0.4 {}; mu up to 40 {}; a queue of 256 {}; three classes {}; 1,000 images for 64 epochs"
+        " {}; 24 epochs {}.",
         *shown,
     )
     assert off.mean().abs().max() < 1.55

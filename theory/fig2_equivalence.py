@@ -4,8 +4,9 @@
     python -m theory.fig2_equivalence --quick    5 values a decade instead of 20
     python -m theory.fig2_equivalence --full     40 values a decade
 
-``fig2`` is the paper's figure: the relative difference between gradient descent (16) at (alpha, gamma) and the convex program
-(26) at lam, for theta and for s; below it the same with the exact limit of the gradient flow in the place of descent.
+``fig2`` is the paper's figure: the relative difference between gradient descent (16) at (alpha, gamma) and the convex
+program (26) at lam, for theta and for s; below it the same with the exact limit of the gradient flow in the place of
+descent.
 
 ``fig2_decomposition`` takes the difference along the curve apart, into
 
@@ -21,8 +22,9 @@ solution, S the others. A change of nu on S moves b = F^T nu only inside the nul
 
     b(gamma) - b = P F_S^T (lam sign(s) log|s|)_S / (2 L) + o(1/L).
 
-Where Z pins theta down (rank F_Z = r) P is 0 and what is left is F_Z b = y_Z - s_Z with |s_i| = gamma^(2 (1 - |nu_i|/lam)):
-a power of gamma. Its exponent is 2 (1 - m), m = min max_Z |nu_i|/lam over all dual solutions, a linear program.
+Where Z pins theta down (rank F_Z = r) P is 0 and what is left is F_Z b = y_Z - s_Z with |s_i| = gamma^(2 (1 -
+|nu_i|/lam)): a power of gamma. Its exponent is 2 (1 - m), m = min max_Z |nu_i|/lam over all dual solutions, a linear
+program.
 """
 
 import math
@@ -212,24 +214,23 @@ def draw(table: pd.DataFrame) -> Figure:
         axis.legend(loc="lower left", framealpha=0.9, frameon=True, fontsize=9)
     bar = figure.colorbar(image, ax=axes, extend="min", pad=0.02, fraction=0.04)
     bar.set_label(
-        r"relative difference to the solution of (26), $\|x_\alpha - x_\lambda\|_2 / \max(\|x_\alpha\|_2, \|x_\lambda\|_2)$"
+        r"relative difference to the solution of (26), $\|x_\alpha - x_\lambda\|_2 / \max(\|x_\alpha\|_2,"
+        r" \|x_\lambda\|_2)$"
     )
     steps = table.drop_duplicates("alpha")
     alpha_0 = float(table.alpha_0.iloc[0])
     capped = steps.alpha[steps.status == "max_iter"].max()
     plotting.caption(
         figure,
-        (
-            f"One instance, (N, p, r, k) = ({N}, {P}, {RANK}, {SPARSITY}), γ = exp({LOG_GAMMA:g}); grid of {table.alpha.nunique()} × "
-            f"{table.lam.nunique()} values of (α, λ). Descent stops at a residual of {TOL:.0e} max|y|, or after {MAX_ITER / 1e6:g} million "
-            f"steps ({(steps.status == 'max_iter').sum()} of {len(steps)} values of α, the largest {capped:.0f}); step size from "
-            f"τ = {steps.step_size.max():.1e} (α = {ALPHAS[0]:g}) to {steps.step_size.min():.1e} (α = {ALPHAS[1]:g}), chosen for 0.1 % to the "
-            f"flow's limit (what remains of it: fig2_decomposition). Dotted: the exact thresholds of recovery, λ₀ = "
-            f"{matching_lam(alpha_0, GAMMA):.3f} and α₀ = log(1/γ) / (2λ₀) = {alpha_0:.0f}. Dashed: at finite γ the weight that the "
-            f"flow puts on an entry is not λ but λ (1 + log|s| / log(1/γ²)), drawn for the geometric mean ȳ = {table.y_mean.iloc[0]:.1f} of |y|: "
-            f"there the valley lies. "
-            f"Largest relative gap of a convex solution: {table.gap.max():.0e}."
-        ),
+        f"One instance, (N, p, r, k) = ({N}, {P}, {RANK}, {SPARSITY}), γ = exp({LOG_GAMMA:g}); grid of"
+        f" {table.alpha.nunique()} × {table.lam.nunique()} values of (α, λ). Descent stops at a residual of {TOL:.0e}"
+        f" max|y|, or after {MAX_ITER / 1e6:g} million steps ({(steps.status == 'max_iter').sum()} of {len(steps)}"
+        f" values of α, the largest {capped:.0f}); step size from τ = {steps.step_size.max():.1e} (α = {ALPHAS[0]:g})"
+        f" to {steps.step_size.min():.1e} (α = {ALPHAS[1]:g}), chosen for 0.1 % to the flow's limit (what remains of"
+        f" it: fig2_decomposition). Dotted: the exact thresholds of recovery, λ₀ = {matching_lam(alpha_0, GAMMA):.3f}"
+        f" and α₀ = log(1/γ) / (2λ₀) = {alpha_0:.0f}. Dashed: at finite γ the weight that the flow puts on an entry is"
+        f" not λ but λ (1 + log|s| / log(1/γ²)), drawn for the geometric mean ȳ = {table.y_mean.iloc[0]:.1f} of |y|:"
+        f" there the valley lies. Largest relative gap of a convex solution: {table.gap.max():.0e}.",
     )
     return figure
 
@@ -289,16 +290,15 @@ def draw_parts(table: pd.DataFrame) -> Figure:
     ratio = slow.theta_initial * slow.log_scale / slow.constant
     plotting.caption(
         figure,
-        (
-            f"The instance of the maps, (N, p, r, k) = ({N}, {P}, {RANK}, {SPARSITY}). Left, middle: γ = exp({LOG_GAMMA:g}), "
-            f"{curve.value.nunique()} values of α; three step sizes, set to be accurate to 0.1, 0.01 and 0.001 by the identity that "
-            f"sparseop.linear.descent explains, and never above half the stable one, which is what all three are at small α: there the "
-            f"error is what descent still lacks where it stops (residual {TOL:.0e} max|y|, or {MAX_ITER / 1e6:g} million steps). Thin, dashed: against the convex program at "
-            f"λ (1 + log ȳ / log(1/γ²)), ȳ the geometric mean of |y|. "
-            f"Right: flow limit against convex program at α = log(1/γ) / (2λ). Dashed: the predicted c / log(1/γ), nothing fitted (measured "
-            f"over predicted at log(1/γ) = {towards.log_scale.max():.0f}: {ratio.min():.3f} to {ratio.max():.3f}); dotted: the predicted power "
-            f"of γ, its exponent from a linear program, its height fitted at one point."
-        ),
+        f"The instance of the maps, (N, p, r, k) = ({N}, {P}, {RANK}, {SPARSITY}). Left, middle: γ ="
+        f" exp({LOG_GAMMA:g}), {curve.value.nunique()} values of α; three step sizes, set to be accurate to 0.1, 0.01"
+        " and 0.001 by the identity that sparseop.linear.descent explains, and never above half the stable one, which"
+        " is what all three are at small α: there the error is what descent still lacks where it stops (residual"
+        f" {TOL:.0e} max|y|, or {MAX_ITER / 1e6:g} million steps). Thin, dashed: against the convex program at λ (1 +"
+        " log ȳ / log(1/γ²)), ȳ the geometric mean of |y|. Right: flow limit against convex program at α = log(1/γ) /"
+        " (2λ). Dashed: the predicted c / log(1/γ), nothing fitted (measured over predicted at log(1/γ) ="
+        f" {towards.log_scale.max():.0f}: {ratio.min():.3f} to {ratio.max():.3f}); dotted: the predicted power of γ,"
+        " its exponent from a linear program, its height fitted at one point.",
     )
     return figure
 

@@ -83,13 +83,11 @@ def draw(table: pd.DataFrame) -> Figure:
     above = table[table["where"] == "above"]
     plotting.caption(
         figure,
-        (
-            f"N = {N}, p = {P}. Thick: mean of {trials} trials; thin: each trial, at {table.per_decade.iloc[0]} weights a decade; errors "
-            f"below {FLOOR:.0e} are drawn there.\n"
-            f"Dots: each trial's error at 0.99 λ₀, λ₀ its exact threshold, from a linear program; at 1.01 λ₀ the largest error of θ, "
-            f"over all {len(above)} trials that have one, is {above.theta_error.max():.0e}.\n"
-            f"Diamonds: the sufficient threshold (B.25); its proof needs ρ < 1, and gives half of what is printed."
-        ),
+        f"N = {N}, p = {P}. Thick: mean of {trials} trials; thin: each trial, at {table.per_decade.iloc[0]} weights a"
+        f" decade; errors below {FLOOR:.0e} are drawn there.\nDots: each trial's error at 0.99 λ₀, λ₀ its exact"
+        f" threshold, from a linear program; at 1.01 λ₀ the largest error of θ, over all {len(above)} trials that have"
+        f" one, is {above.theta_error.max():.0e}.\nDiamonds: the sufficient threshold (B.25); its proof needs ρ < 1,"
+        " and gives half of what is printed.",
     )
     return figure
 

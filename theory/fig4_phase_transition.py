@@ -4,8 +4,8 @@
     python -m theory.fig4_phase_transition --full       # every r and k: 100 x 101 cells, 202,000 certified programs
     python -m theory.fig4_phase_transition --redraw     # draw the committed data again
 
-N = 100, p = 150, lam = 0.1; a trial succeeds where the relative error is below 0.001, for theta (left) and for s (right).
-Two curves without a free parameter go over the picture: where random subspaces cross from success to failure
+N = 100, p = 150, lam = 0.1; a trial succeeds where the relative error is below 0.001, for theta (left) and for s
+(right). Two curves without a free parameter go over the picture: where random subspaces cross from success to failure
 (``transition_sparsity``), and the largest k that the paper's sufficient condition (28), k^2 r < N / (4 mu(J)), allows.
 """
 
@@ -125,8 +125,8 @@ def draw(table: pd.DataFrame) -> Figure:
     )
     plotting.caption(
         figure,
-        f"$N={N}$, $p={P}$, $\\lambda={LAM}$; {len(ranks)} x {len(sparsities)} cells (r, k), {int(table.trials.max())} trials each, "
-        f"every program certified to a relative duality gap of {table.largest_gap.max():.0e} or less.",
+        f"$N={N}$, $p={P}$, $\\lambda={LAM}$; {len(ranks)} x {len(sparsities)} cells (r, k), {int(table.trials.max())}"
+        f" trials each, every program certified to a relative duality gap of {table.largest_gap.max():.0e} or less.",
     )
     return figure
 

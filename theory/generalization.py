@@ -3,9 +3,9 @@
     python -m theory.generalization            both studies, at most a minute on two cores
     python -m theory.generalization --quick    two seeds, fewer samples
 
-``theorem1_construction`` measures the constant c_0 of part 2 in the paper's own two-class problem. ``theorem1_run`` trains a
-small contrastive model in the setting of section 2 (keys and target network fixed) on labels between one-hot and true, and
-puts the measured gap beside every term of part 1's bound.
+``theorem1_construction`` measures the constant c_0 of part 2 in the paper's own two-class problem. ``theorem1_run``
+trains a small contrastive model in the setting of section 2 (keys and target network fixed) on labels between one-hot
+and true, and puts the measured gap beside every term of part 1's bound.
 """
 
 import sys
@@ -106,8 +106,9 @@ def draw_construction(table: pd.DataFrame) -> Figure:
     example = two_class_risks(0.4, 0.45)
     plotting.caption(
         figure,
-        f"Exact. The paper's example (y0=0.4, y0*=0.45): Q - Q~ = {example.gap:.4f}, not the printed positive value; |Q - Q~| / E|y-y*| = "
-        f"{example.constant:.3f}.\nA dot is one pair (y0, y0*); simulated through similarities at temperature {TEMPERATURE} the gaps are the same.",
+        f"Exact. The paper's example (y0=0.4, y0*=0.45): Q - Q~ = {example.gap:.4f}, not the printed positive value; |Q"
+        f" - Q~| / E|y-y*| = {example.constant:.3f}.\nA dot is one pair (y0, y0*); simulated through similarities at"
+        f" temperature {TEMPERATURE} the gaps are the same.",
     )
     return figure
 
@@ -227,9 +228,10 @@ def draw_run(table: pd.DataFrame) -> Figure:
     steep = (table.gap / table.discrepancy)[table.share == 0].mean()
     plotting.caption(
         figure,
-        f"Contrastive model with {KEYS + 1} keys, {DIM}x{DIM} weights, temperature {TEMPERATURE}; mean and standard deviation of {table.seed.nunique()} draws; "
-        f"{POPULATION} fresh pairs for Q. For one-hot labels the gap is {steep:.1f} E|y-y*|\nat every n: more samples do not help. The bound holds in all runs; for one-hot "
-        f"labels its label term is {ratio:.1f} times the gap.",
+        f"Contrastive model with {KEYS + 1} keys, {DIM}x{DIM} weights, temperature {TEMPERATURE}; mean and standard"
+        f" deviation of {table.seed.nunique()} draws; {POPULATION} fresh pairs for Q. For one-hot labels the gap is"
+        f" {steep:.1f} E|y-y*|\nat every n: more samples do not help. The bound holds in all runs; for one-hot labels"
+        f" its label term is {ratio:.1f} times the gap.",
     )
     return figure
 

@@ -3,8 +3,8 @@
     python -m theory.incoherence            at most two minutes on two cores
     python -m theory.incoherence --quick    2 trials, 3 ranks, 5 sparsities
 
-The proof is a chain: incoherence (28) => null-space constant rho < 1 (Lemma B.5) => recovery for lam above (B.25) (Lemma
-B.4). On Gaussian instances each link is compared with the exact quantity that it bounds.
+The proof is a chain: incoherence (28) => null-space constant rho < 1 (Lemma B.5) => recovery for lam above (B.25)
+(Lemma B.4). On Gaussian instances each link is compared with the exact quantity that it bounds.
 """
 
 import sys
@@ -98,15 +98,13 @@ def draw(table: pd.DataFrame) -> Figure:
     bounded = table[np.isfinite(table.bound)]
     plotting.caption(
         figure,
-        (
-            f"N = {N}, p = {P}, Gaussian instances, {table.trial.nunique()} trials for each of {table['rank'].nunique()} ranks and "
-            f"{table.sparsity.nunique()} sparsities. Of the {len(recovered)} of {len(table)} instances that some λ recovers, (28) covers "
-            f"{recovered.holds.mean():.1%}, 2kr<N/μ covers {recovered.weaker_holds.mean():.1%}, and ρ < 1 is certified for "
-            f"{(recovered.rho_high < 1).mean():.1%}. (B.25), by its proof, is finite in {len(bounded)} instances and never below the exact "
-            f"threshold: {(bounded.bound / bounded.lam_0).median():.1f} times it in the median.\n(b): sparsities tried: "
-            f"{', '.join(map(str, sorted(table.sparsity.unique())))}; the lines take the median μ of each rank. (c): supports whose sign "
-            f"patterns were all settled."
-        ),
+        f"N = {N}, p = {P}, Gaussian instances, {table.trial.nunique()} trials for each of {table['rank'].nunique()}"
+        f" ranks and {table.sparsity.nunique()} sparsities. Of the {len(recovered)} of {len(table)} instances that some"
+        f" λ recovers, (28) covers {recovered.holds.mean():.1%}, 2kr<N/μ covers {recovered.weaker_holds.mean():.1%},"
+        f" and ρ < 1 is certified for {(recovered.rho_high < 1).mean():.1%}. (B.25), by its proof, is finite in"
+        f" {len(bounded)} instances and never below the exact threshold: {(bounded.bound / bounded.lam_0).median():.1f}"
+        f" times it in the median.\n(b): sparsities tried: {', '.join(map(str, sorted(table.sparsity.unique())))}; the"
+        " lines take the median μ of each rank. (c): supports whose sign patterns were all settled.",
     )
     return figure
 

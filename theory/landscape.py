@@ -4,10 +4,11 @@
     python -m theory.landscape --quick    fewer points
     python -m theory.landscape --full     more
 
-Critical points are constructed, not searched for: switch off a set Z of samples (u_i = v_i = 0), fit theta to y on Z by least
-squares, add any vector that J_Z does not see, and let u and v fit every other sample exactly (a one-parameter family each).
-Every critical point arises so, by Lemma B.1. The Hessian's eigenvalues are then computed in full and compared with what
-sparseop.linear.landscape derives, sharper than the proposition: the negative ones are exactly -2|r_i|, one for each r_i != 0.
+Critical points are constructed, not searched for: switch off a set Z of samples (u_i = v_i = 0), fit theta to y on Z by
+least squares, add any vector that J_Z does not see, and let u and v fit every other sample exactly (a one-parameter
+family each). Every critical point arises so, by Lemma B.1. The Hessian's eigenvalues are then computed in full and
+compared with what sparseop.linear.landscape derives, sharper than the proposition: the negative ones are exactly
+-2|r_i|, one for each r_i != 0.
 """
 
 import sys
@@ -116,12 +117,11 @@ def draw(table: pd.DataFrame) -> Figure:
     axes[1].legend(loc="center left", bbox_to_anchor=(0, 0.6), fontsize=9)
     plotting.caption(
         figure,
-        (
-            f"{len(table)} constructed critical points, {table.trial.nunique()} instances of each size, one point for every number of samples "
-            f"switched off: {len(saddles)} strict saddles, {(table.kind == 'global minimum').sum()} global minima, "
-            f"{(~table.kind.isin(['strict saddle', 'global minimum'])).sum()} others. All negative eigenvalues equal -2|r_i|, one for each "
-            f"r_i ≠ 0: largest deviation {saddles.spectrum_error.max():.0e} of the largest eigenvalue. Right: the others are global minima; curves are set apart by 0.015."
-        ),
+        f"{len(table)} constructed critical points, {table.trial.nunique()} instances of each size, one point for every"
+        f" number of samples switched off: {len(saddles)} strict saddles, {(table.kind == 'global minimum').sum()}"
+        f" global minima, {(~table.kind.isin(['strict saddle', 'global minimum'])).sum()} others. All negative"
+        f" eigenvalues equal -2|r_i|, one for each r_i ≠ 0: largest deviation {saddles.spectrum_error.max():.0e} of the"
+        " largest eigenvalue. Right: the others are global minima; curves are set apart by 0.015.",
     )
     return figure
 
@@ -144,9 +144,9 @@ def table(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
                 "global minima": int((group.kind == "global minimum").sum()),
                 "others": int((~group.kind.isin(["strict saddle", "global minimum"])).sum()),
                 "number of negative eigenvalues = number of r_i != 0": bool((group.negative == group.residuals).all()),
-                "largest |eigenvalue + 2|r_i|| / largest eigenvalue": f"{saddles.spectrum_error.max():.0e}"
-                if len(saddles)
-                else "no saddle",
+                "largest |eigenvalue + 2|r_i|| / largest eigenvalue": (
+                    f"{saddles.spectrum_error.max():.0e}" if len(saddles) else "no saddle"
+                ),
                 "largest gradient": group.gradient.max(),
             }
         )

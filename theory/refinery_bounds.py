@@ -3,8 +3,8 @@
     python -m theory.refinery_bounds            four studies, at most four minutes on two cores
     python -m theory.refinery_bounds --quick    two seeds, coarse grids
 
-A bound with a free constant always holds. So: the constants that the proofs write out are used, the exponents measured, and
-for each lemma the smallest constant that holds is reported.
+A bound with a free constant always holds. So: the constants that the proofs write out are used, the exponents measured,
+and for each lemma the smallest constant that holds is reported.
 """
 
 import sys
@@ -116,9 +116,11 @@ def draw_worst(table: pd.DataFrame) -> Figure:
     constants, exponents = table_worst(table)
     plotting.caption(
         figure,
-        f"rho=0.3 on the left, tanh, width {WIDTH}; worst crops by projected ascent; mean and standard deviation of {table.seed.nunique()} draws. The spread "
-        f"grows like eps^{exponents['refinery']:.2f} (refinery), eps^{exponents['descent']:.2f} (descent);\nTheorem 5 holds in all draws with "
-        f"C = {constants.max():.2f}. With rho=0.3 every crop found is right, in all draws, up to eps = {table_all_right(table, 0.3):g}; random crops still are at {table_all_right(table, 0.3, 'random_accuracy'):g}.",
+        f"rho=0.3 on the left, tanh, width {WIDTH}; worst crops by projected ascent; mean and standard deviation of"
+        f" {table.seed.nunique()} draws. The spread grows like eps^{exponents['refinery']:.2f} (refinery),"
+        f" eps^{exponents['descent']:.2f} (descent);\nTheorem 5 holds in all draws with C = {constants.max():.2f}. With"
+        f" rho=0.3 every crop found is right, in all draws, up to eps = {table_all_right(table, 0.3):g}; random crops"
+        f" still are at {table_all_right(table, 0.3, 'random_accuracy'):g}.",
     )
     return figure
 
@@ -228,9 +230,10 @@ def draw_labels(table: pd.DataFrame) -> Figure:
     )
     plotting.caption(
         figure,
-        f"Two classes, eps=0.3, width {WIDTH}; mean and range of {table.seed.nunique()} draws. With x~ = x, the setting of the proof, the bound with zeta = 4 rho "
-        f"holds for a while only:\nat rho={table.rho.min():g} the discrepancy ends at {low.discrepancy['self']:.2f}, above {low.bound['self']:.2f}. "
-        f"With another crop it ends at {low.discrepancy['cluster']:.2f} and stays.",
+        f"Two classes, eps=0.3, width {WIDTH}; mean and range of {table.seed.nunique()} draws. With x~ = x, the setting"
+        f" of the proof, the bound with zeta = 4 rho holds for a while only:\nat rho={table.rho.min():g} the"
+        f" discrepancy ends at {low.discrepancy['self']:.2f}, above {low.bound['self']:.2f}. With another crop it ends"
+        f" at {low.discrepancy['cluster']:.2f} and stays.",
     )
     return figure
 
@@ -280,9 +283,10 @@ def draw_paths(table: pd.DataFrame) -> Figure:
     start = table[(table.step == 0) & (table.width == WIDTH) & (table.crops == CROPS)]
     plotting.caption(
         figure,
-        f"Same W_0, gradient descent on the crops and on their centres; rho=0.3, width {WIDTH}; mean and standard deviation of {table.seed.nunique()} draws. "
-        f"(56) holds from step 1 on, {ratio:.1g} times too large at step {PATH_STEPS};\nat t = 0 it says 0 while the outputs differ by "
-        f"{start[start.eps == 0.3].p.mean():.2f} (eps=0.3): the induction has no base. Exponents: figures/tables/refinery_paths.md.",
+        f"Same W_0, gradient descent on the crops and on their centres; rho=0.3, width {WIDTH}; mean and standard"
+        f" deviation of {table.seed.nunique()} draws. (56) holds from step 1 on, {ratio:.1g} times too large at step"
+        f" {PATH_STEPS};\nat t = 0 it says 0 while the outputs differ by {start[start.eps == 0.3].p.mean():.2f}"
+        " (eps=0.3): the induction has no base. Exponents: figures/tables/refinery_paths.md.",
     )
     return figure
 
@@ -305,7 +309,8 @@ def table_paths(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
         ("t, steps 1 to 10", table[early & base[0] & base[1] & base[2]], "step", (1.0, 2.0)),
         ("t, steps 30 to 200", table[late & base[0] & base[1] & base[2]], "step", (1.0, 2.0)),
         ("k", table[base[0] & base[2] & end], "width", (0.0, 0.0)),
-        # with eta proportional to 1/n and t fixed, (56) has p and d proportional to sqrt(n) r0 sqrt(n) / n and sqrt(n) r0 / n
+        # with eta proportional to 1/n and t fixed, (56) has p and d proportional to sqrt(n) r0 sqrt(n) / n and sqrt(n)
+        # r0 / n
         ("n, eta proportional to 1/n", sized[base[0] & base[1] & end], "n", (0.5, 0.0)),
     ):
         row = {"in": quantity}

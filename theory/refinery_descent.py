@@ -4,8 +4,8 @@
     python -m theory.refinery_descent --quick    two seeds, 1000 steps
 
 Gradient descent first learns what the clusters agree on, then every wrong label. With x~ = x, as in the paper's proofs,
-the refinery is gradient descent with step eta (1 - alpha_t): the same curve, walked more slowly, unless alpha_t -> 1 stops
-it. With x~ another crop it is more: gradient descent plus a pull of the cluster's crops towards one another.
+the refinery is gradient descent with step eta (1 - alpha_t): the same curve, walked more slowly, unless alpha_t -> 1
+stops it. With x~ another crop it is more: gradient descent plus a pull of the cluster's crops towards one another.
 """
 
 import sys
@@ -31,7 +31,8 @@ METHODS = {
     "partner": ({"alpha": ALPHA, "positive_from": "partner"}, r"refinery, $\tilde x$ a fixed partner"),
     "cluster": ({"alpha": ALPHA, "positive_from": "cluster"}, r"refinery, $\tilde x$ another crop, redrawn"),
     "fresh": ({"alpha": ALPHA, "positive_from": "fresh"}, r"refinery, $\tilde x$ a fresh crop"),
-    # on S+ a step acts as eta (1 - alpha), so it may be 1 / (1 - alpha) times longer: descent's effective time in as many steps
+    # on S+ a step acts as eta (1 - alpha), so it may be 1 / (1 - alpha) times longer: descent's effective time in as
+    # many steps
     "long": (
         {"alpha": ALPHA, "positive_from": "cluster", "longer": 1 / (1 - ALPHA)},
         r"refinery, another crop, step $\eta/(1-\alpha)$",
@@ -124,11 +125,12 @@ def draw_caption(table: pd.DataFrame) -> str:
     last = table[table.step == table.step.max()].groupby("method").mean(numeric_only=True)
     best = table[table.method == "descent"].groupby("seed").test_accuracy.max().mean()
     return (
-        f"{CENTRES} centres of {CROPS} crops, two classes, rho={RHO}, eps={EPS}, width {WIDTH}, tanh, alpha={ALPHA}; mean and range of "
-        f"{table.seed.nunique()} draws. Gradient descent: {best:.3f} at its best, {last.test_accuracy['descent']:.3f} after "
-        f"{int(table.step.max())} steps\nwith {last.noise_fitted['descent']:.0%} of the wrong labels fitted. The refinery with another "
-        f"crop ends at {last.test_accuracy['cluster']:.3f} with {last.noise_fitted['cluster']:.0%} fitted and needs no stopping time; "
-        f"with x~ = x it overfits too, later."
+        f"{CENTRES} centres of {CROPS} crops, two classes, rho={RHO}, eps={EPS}, width {WIDTH}, tanh, alpha={ALPHA};"
+        f" mean and range of {table.seed.nunique()} draws. Gradient descent: {best:.3f} at its best,"
+        f" {last.test_accuracy['descent']:.3f} after {int(table.step.max())} steps\nwith"
+        f" {last.noise_fitted['descent']:.0%} of the wrong labels fitted. The refinery with another crop ends at"
+        f" {last.test_accuracy['cluster']:.3f} with {last.noise_fitted['cluster']:.0%} fitted and needs no stopping"
+        " time; with x~ = x it overfits too, later."
     )
 
 
@@ -161,9 +163,11 @@ def draw_time(table: pd.DataFrame) -> Figure:
     right.legend(loc="lower left", fontsize=8.6)
     plotting.caption(
         figure,
-        f"The same runs. From descent's tenth step on, gradient descent and the refinery with x~ = x fall on one curve (test accuracies at equal "
-        f"effective time differ by at most {table_collapse(table):.3f});\nalpha only sets how far along it a run gets, and alpha -> 1 "
-        f"stops it there. With another crop {1 - last.fit_minus:.0%} of the noise is fitted in the end, near linear theory's {1 - ALPHA:.0%}, and the accuracy stays {last.test_accuracy:.3f}.",
+        "The same runs. From descent's tenth step on, gradient descent and the refinery with x~ = x fall on one curve"
+        f" (test accuracies at equal effective time differ by at most {table_collapse(table):.3f});\nalpha only sets"
+        f" how far along it a run gets, and alpha -> 1 stops it there. With another crop {1 - last.fit_minus:.0%} of"
+        f" the noise is fitted in the end, near linear theory's {1 - ALPHA:.0%}, and the accuracy stays"
+        f" {last.test_accuracy:.3f}.",
     )
     return figure
 

@@ -175,11 +175,11 @@ def draw_caption(table: pd.DataFrame) -> str:
     mean = base.groupby("eps").mean(numeric_only=True)
     slope = np.polyfit(np.log(mean.index), np.log(mean.minus_max), 1)[0]
     return (
-        f"tanh, {CENTRES} centres of {CROPS} crops each, d={DIM}, width {WIDTH}; mean and standard deviation of "
-        f"{base.seed.nunique()} draws. On S- the largest singular value grows like eps^{slope:.2f};\nat eps={EPS} it is "
-        f"{mean.minus_max[EPS] / mean.plus_min[EPS]:.2f} of the smallest on S+. Dotted: the theory's bounds, "
-        f"{mean.beta_bound[EPS] / mean.plus_max[EPS]:.1f} (beta), {mean.plus_min[EPS] / mean.alpha_prime[EPS]:.1f} (alpha) and "
-        f"{mean.minus_bound[EPS] / mean.minus_max[EPS]:.1f} (S-) times too loose there."
+        f"tanh, {CENTRES} centres of {CROPS} crops each, d={DIM}, width {WIDTH}; mean and standard deviation of"
+        f" {base.seed.nunique()} draws. On S- the largest singular value grows like eps^{slope:.2f};\nat eps={EPS} it"
+        f" is {mean.minus_max[EPS] / mean.plus_min[EPS]:.2f} of the smallest on S+. Dotted: the theory's bounds,"
+        f" {mean.beta_bound[EPS] / mean.plus_max[EPS]:.1f} (beta), {mean.plus_min[EPS] / mean.alpha_prime[EPS]:.1f}"
+        f" (alpha) and {mean.minus_bound[EPS] / mean.minus_max[EPS]:.1f} (S-) times too loose there."
     )
 
 
@@ -231,15 +231,17 @@ def table_projection(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     )
     grouped = some[np.isfinite(some.loose8)].groupby(["corruption", "classes", "sizes"], sort=False)
     return {
-        "": grouped.agg(
-            **{
-                "2 rho / measured, min": ("loose8", "min"),
-                "2 rho / measured, mean": ("loose8", "mean"),
-                "Lemma 4 / measured, min": ("loose4", "min"),
-                "Lemma 4 / measured, mean": ("loose4", "mean"),
-                "draws violating the |e|_inf version": ("fails", "mean"),
-            }
-        ).reset_index()
+        "": (
+            grouped.agg(
+                **{
+                    "2 rho / measured, min": ("loose8", "min"),
+                    "2 rho / measured, mean": ("loose8", "mean"),
+                    "Lemma 4 / measured, min": ("loose4", "min"),
+                    "Lemma 4 / measured, mean": ("loose4", "mean"),
+                    "draws violating the |e|_inf version": ("fails", "mean"),
+                }
+            ).reset_index()
+        )
     }
 
 

@@ -3,8 +3,8 @@
     python -m theory.refinery_recovery            four studies, at most five minutes on two cores
     python -m theory.refinery_recovery --quick    two seeds, coarse grids
 
-Linear theory of the refinery with x~ another crop (docs/refinery.md): on S+ the network learns the cluster means P_S+ y,
-on S- the share 1 - alpha of the rest. So predictions are right while |P_S+ e|_inf < delta / 2, and with two classes
+Linear theory of the refinery with x~ another crop (docs/refinery.md): on S+ the network learns the cluster means P_S+
+y, on S- the share 1 - alpha of the rest. So predictions are right while |P_S+ e|_inf < delta / 2, and with two classes
 refined labels are right while alpha > 1 / (2 - 2 rho). The theorem asks for rho <= delta / 32.
 """
 
@@ -165,9 +165,10 @@ def draw_diagram(table: pd.DataFrame) -> Figure:
     covered, inside, outside = table_counts(table)
     plotting.caption(
         figure,
-        f"Refinery with another crop, alpha=0.95, eps=0.2, {CENTRES} centres of {CROPS} crops, width {WIDTH}, {table.seed.nunique()} draws a "
-        f"cell, {EFFECTIVE} effective steps. Of the draws with |P e| < 0.7 delta/2, {inside:.0%} end with every test crop right; of those "
-        f"beyond 1.1 delta/2, {outside:.0%}. The theorem's rho <= delta/32 covers {covered:.1%} of the successful draws.",
+        f"Refinery with another crop, alpha=0.95, eps=0.2, {CENTRES} centres of {CROPS} crops, width {WIDTH},"
+        f" {table.seed.nunique()} draws a cell, {EFFECTIVE} effective steps. Of the draws with |P e| < 0.7 delta/2,"
+        f" {inside:.0%} end with every test crop right; of those beyond 1.1 delta/2, {outside:.0%}. The theorem's rho"
+        f" <= delta/32 covers {covered:.1%} of the successful draws.",
     )
     return figure
 
@@ -208,8 +209,9 @@ def draw_eps(table: pd.DataFrame) -> Figure:
         table,
         "eps",
         r"radius of the crops $\varepsilon$",
-        f"rho=0.3, two classes, alpha=0.9, {EFFECTIVE} effective steps, width {WIDTH}; mean and standard deviation of {{draws}} draws. "
-        "Without a stopping time the refinery is as good as descent stopped by an oracle, or better; the worst crop is another matter.",
+        f"rho=0.3, two classes, alpha=0.9, {EFFECTIVE} effective steps, width {WIDTH}; mean and standard deviation of"
+        " {draws} draws. Without a stopping time the refinery is as good as descent stopped by an oracle, or better;"
+        " the worst crop is another matter.",
     )
 
 
@@ -219,8 +221,9 @@ def draw_width(table: pd.DataFrame) -> Figure:
         table,
         "width",
         "width $k$",
-        f"rho=0.3, eps=0.3, two classes, alpha=0.9, {EFFECTIVE} effective steps; mean and standard deviation of {{draws}} draws. On random crops the refinery "
-        "is right at every width from 10 on; the theorem's sufficient width is beyond any network (figures/tables/refinery_constants.md).",
+        f"rho=0.3, eps=0.3, two classes, alpha=0.9, {EFFECTIVE} effective steps; mean and standard deviation of"
+        " {draws} draws. On random crops the refinery is right at every width from 10 on; the theorem's sufficient"
+        " width is beyond any network (figures/tables/refinery_constants.md).",
     )
 
 
@@ -248,8 +251,9 @@ def draw_alpha(table: pd.DataFrame) -> Figure:
     axis.legend(loc="upper left")
     plotting.caption(
         figure,
-        f"Two classes (delta=2), eps=0.1, {EFFECTIVE} effective steps; mean and standard deviation of {table.seed.nunique()} draws. The paper asks for "
-        f"alpha >= 1 - 3 delta/4 = -0.5, which every alpha meets; what its proof supports is alpha > 0.67 with rho <= 1/16.",
+        f"Two classes (delta=2), eps=0.1, {EFFECTIVE} effective steps; mean and standard deviation of"
+        f" {table.seed.nunique()} draws. The paper asks for alpha >= 1 - 3 delta/4 = -0.5, which every alpha meets;"
+        " what its proof supports is alpha > 0.67 with rho <= 1/16.",
     )
     return figure
 

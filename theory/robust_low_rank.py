@@ -11,7 +11,8 @@ low_rank_match    Figure 2 for matrices: relative difference over alpha and lam,
 low_rank_phase    Figure 4 for matrices: recovery over rank and corruption, by the convex program and by the flow.
 low_rank_width    what if U is far wider than the rank, or narrower; and what U U^T does without g and h.
 
-The convex side is ``solve_robust_pca``, certified to a relative duality gap of 1e-8; the flow is followed until it fits Y to 1e-5.
+The convex side is ``solve_robust_pca``, certified to a relative duality gap of 1e-8; the flow is followed until it fits
+Y to 1e-5.
 """
 
 import sys
@@ -134,7 +135,7 @@ def width_cell(width: int, sparse: bool, trial: int) -> study.Row:
     }
 
 
-# ---- figures -------------------------------------------------------------------------------------------------------------
+# ---- figures ---------------------------------------------------------------------------------------------------------
 
 
 def draw_gamma(table: pd.DataFrame) -> Figure:
@@ -192,11 +193,11 @@ def draw_gamma(table: pd.DataFrame) -> Figure:
     )
     plotting.caption(
         figure,
-        (
-            f"n = {SIZE}, U of width n, α = √n, λ = 1/α; {table['trial'].nunique()} trials each, median and range. Convex programs certified to "
-            f"{table['gap_convex'].max():.0e}; the flow fits Y to {TOL:.0e} max|Y|. Where (P) recovers the truth, the flow approaches it like a power of γ, down to "
-            "the tolerance. Where it does not, the flow's limit is another matrix, not the convex program's, and need not approach it: the proof is for commuting matrices."
-        ),
+        f"n = {SIZE}, U of width n, α = √n, λ = 1/α; {table['trial'].nunique()} trials each, median and range. Convex"
+        f" programs certified to {table['gap_convex'].max():.0e}; the flow fits Y to {TOL:.0e} max|Y|. Where (P)"
+        " recovers the truth, the flow approaches it like a power of γ, down to the tolerance. Where it does not, the"
+        " flow's limit is another matrix, not the convex program's, and need not approach it: the proof is for"
+        " commuting matrices.",
     )
     return figure
 
@@ -221,10 +222,9 @@ def draw_match(table: pd.DataFrame) -> Figure:
     figure.colorbar(mesh, label=r"$\log_{10}\ \|X_{\rm flow} - X_{\rm convex}\|_F\,/\,\|X_\star\|_F$")
     plotting.caption(
         figure,
-        (
-            f"n = {MATCH_SIZE}, rank {MATCH_RANK}, {100 * MATCH_CORRUPTION:g} % corrupted, γ = 1e-6, median of {table['trial'].nunique()} trials. "
-            "In the dark block both are the truth, at any λ and α there; outside it, agreement follows the line."
-        ),
+        f"n = {MATCH_SIZE}, rank {MATCH_RANK}, {100 * MATCH_CORRUPTION:g} % corrupted, γ = 1e-6, median of"
+        f" {table['trial'].nunique()} trials. In the dark block both are the truth, at any λ and α there; outside it,"
+        " agreement follows the line.",
     )
     return figure
 
@@ -270,11 +270,10 @@ def draw_phase(table: pd.DataFrame) -> Figure:
     differ = (table["convex"] - table["flow"]).abs().mean()
     plotting.caption(
         figure,
-        (
-            f"n = {PHASE_SIZE}, corruption uniform in (-10, 10), λ = 1/√n and α = √n, U of width n; convex programs certified to "
-            f"{table['largest_gap'].max():.0e}, {100 * table['converged'].mean():.1f} % of the flows fit Y to 1e-4 max|Y|. Over the grid the two success rates "
-            f"differ by {100 * differ:.1f} points on average; the flow recovers {100 * (table['flow'] - table['convex']).mean():+.1f} points more."
-        ),
+        f"n = {PHASE_SIZE}, corruption uniform in (-10, 10), λ = 1/√n and α = √n, U of width n; convex programs"
+        f" certified to {table['largest_gap'].max():.0e}, {100 * table['converged'].mean():.1f} % of the flows fit Y to"
+        f" 1e-4 max|Y|. Over the grid the two success rates differ by {100 * differ:.1f} points on average; the flow"
+        f" recovers {100 * (table['flow'] - table['convex']).mean():+.1f} points more.",
     )
     return figure
 
@@ -305,10 +304,9 @@ def draw_width(table: pd.DataFrame) -> Figure:
     wide = table[(table["width"] > WIDTH_RANK) & table["sparse"]]
     plotting.caption(
         figure,
-        (
-            f"n = {SIZE}, rank {WIDTH_RANK}, {100 * WIDTH_CORRUPTION:g} % corrupted, γ = {GAMMA:g}, {table['trial'].nunique()} trials, median and range. "
-            f"With g and h, a wider U costs nothing: rank found {wide['rank'].min()} to {wide['rank'].max()} (eigenvalues above 1e-3 of the largest)."
-        ),
+        f"n = {SIZE}, rank {WIDTH_RANK}, {100 * WIDTH_CORRUPTION:g} % corrupted, γ = {GAMMA:g},"
+        f" {table['trial'].nunique()} trials, median and range. With g and h, a wider U costs nothing: rank found"
+        f" {wide['rank'].min()} to {wide['rank'].max()} (eigenvalues above 1e-3 of the largest).",
     )
     return figure
 

@@ -4,13 +4,14 @@
     python -m theory.theorem31 --quick    3 trials, 4 values a decade
     python -m theory.theorem31 --full     20 trials, 20 values a decade
 
-The paper's main claim has three links, and no figure of it shows the whole chain: for small alpha, gradient descent (16)
-converges to the ground truth. Here all three links solve the same instances: descent and the exact limit of the flow at
-(alpha, gamma), the convex program (26) at lam = log(1/gamma) / (2 alpha). The exact threshold lam_0 of (26), a linear
-program, gives the exact alpha_0 = log(1/gamma) / (2 lam_0) of the theorem's "proper choice of alpha" in the limit of small
-gamma; curves of all trials are drawn against alpha/alpha_0, where they must break at 1. The last panel locates, by bisection,
-the alpha up to which the flow really recovers at finite gamma: entries of s that should be 0 are of the order
-gamma^(2 (1 - |nu_i|/lam)), so a given accuracy is lost where 1 - alpha/alpha_0 is of the order 1/log(1/gamma).
+The paper's main claim has three links, and no figure of it shows the whole chain: for small alpha, gradient descent
+(16) converges to the ground truth. Here all three links solve the same instances: descent and the exact limit of the
+flow at (alpha, gamma), the convex program (26) at lam = log(1/gamma) / (2 alpha). The exact threshold lam_0 of (26), a
+linear program, gives the exact alpha_0 = log(1/gamma) / (2 lam_0) of the theorem's "proper choice of alpha" in the
+limit of small gamma; curves of all trials are drawn against alpha/alpha_0, where they must break at 1. The last panel
+locates, by bisection, the alpha up to which the flow really recovers at finite gamma: entries of s that should be 0 are
+of the order gamma^(2 (1 - |nu_i|/lam)), so a given accuracy is lost where 1 - alpha/alpha_0 is of the order
+1/log(1/gamma).
 """
 
 import math
@@ -144,15 +145,14 @@ def draw(table: pd.DataFrame) -> Figure:
     below, above = table[table.relative < 1], table[table.relative > 1]
     plotting.caption(
         figure,
-        (
-            f"(N, p, r, k) = ({N}, {P}, {RANK}, {SPARSITY}), {trials} trials, {table.relative.nunique()} values of α each. Thick: median; thin: "
-            f"each trial; errors below {FLOOR:.0e} are drawn there. α₀ = log(1/γ) / (2λ₀) with each trial's exact threshold λ₀ (from a linear "
-            f"program; between {table.lam_0.min():.2g} and {table.lam_0.max():.2g}). Convex program: θ error at most "
-            f"{below.theta_convex.max():.0e} for α < α₀, at least {above.theta_convex.min():.0e} for α > α₀. Descent: step size "
-            f"{run.step_size.min():.0e} to {run.step_size.max():.0e}, chosen for 1 % accuracy; stopped at a residual of {TOL:.0e} max|y| or after "
-            f"{MAX_ITER:,} steps. Right: by bisection, the largest α up to which the flow's "
-            f"limit recovers θ to the given error; 1: nowhere down to α₀/256."
-        ),
+        f"(N, p, r, k) = ({N}, {P}, {RANK}, {SPARSITY}), {trials} trials, {table.relative.nunique()} values of α each."
+        f" Thick: median; thin: each trial; errors below {FLOOR:.0e} are drawn there. α₀ = log(1/γ) / (2λ₀) with each"
+        f" trial's exact threshold λ₀ (from a linear program; between {table.lam_0.min():.2g} and"
+        f" {table.lam_0.max():.2g}). Convex program: θ error at most {below.theta_convex.max():.0e} for α < α₀, at"
+        f" least {above.theta_convex.min():.0e} for α > α₀. Descent: step size {run.step_size.min():.0e} to"
+        f" {run.step_size.max():.0e}, chosen for 1 % accuracy; stopped at a residual of {TOL:.0e} max|y| or after"
+        f" {MAX_ITER:,} steps. Right: by bisection, the largest α up to which the flow's limit recovers θ to the given"
+        " error; 1: nowhere down to α₀/256.",
     )
     return figure
 

@@ -3,10 +3,10 @@
     python -m theory.why_not_explicit            at most a minute on two cores
     python -m theory.why_not_explicit --quick    2 trials, 2 weights a decade
 
-The explicit form adds a variable and a penalty, ``min 1/2 |J theta + s - y|^2 + lam |s|_1`` over (theta, s); s can be eliminated,
-which leaves Huber's loss of the residual with threshold lam (and the l1 loss as lam -> 0). The implicit form is the
-gradient flow on s = u*u - v*v, whose limit is the convex program (26). Three kinds of J tell them apart: exactly low rank,
-low rank plus a small full-rank part (the model of a network that can fit any labels), and full rank.
+The explicit form adds a variable and a penalty, ``min 1/2 |J theta + s - y|^2 + lam |s|_1`` over (theta, s); s can be
+eliminated, which leaves Huber's loss of the residual with threshold lam (and the l1 loss as lam -> 0). The implicit
+form is the gradient flow on s = u*u - v*v, whose limit is the convex program (26). Three kinds of J tell them apart:
+exactly low rank, low rank plus a small full-rank part (the model of a network that can fit any labels), and full rank.
 """
 
 import sys
@@ -182,15 +182,14 @@ def draw(table: pd.DataFrame) -> Figure:
     trials = int(table.trial.nunique())
     plotting.caption(
         figure,
-        (
-            f"N = {N}, p = {P}, {SPARSITY} corrupted entries; median of {trials} trials, band: 10 % to 90 %; {table.per_decade.iloc[0]} "
-            f"weights a decade; errors below {FLOOR:.0e} are drawn there. Implicit: exact gradient flow, γ = e⁻¹⁶.\n"
-            f"Left: the explicit forms are as good (ℓ₁ loss: exact) or nearly so, and need no small initialisation. Right: no form beats "
-            f"least squares.\nMiddle (rank {RANK} plus {TAIL:g} times a Gaussian matrix): the explicit minimum is 0, at s = 0, "
-            f"whatever λ is: trained to the end, error {tail['last']['joint']:.2g}, that of least squares; stopped at the best moment, which "
-            f"nobody knows, {tail['min']['joint']:.2g}. Implicit: {tail['last']['implicit']:.2g}, and it stays there. The explicit form that does "
-            f"as well is (26): it fits exactly and penalises θ too."
-        ),
+        f"N = {N}, p = {P}, {SPARSITY} corrupted entries; median of {trials} trials, band: 10 % to 90 %;"
+        f" {table.per_decade.iloc[0]} weights a decade; errors below {FLOOR:.0e} are drawn there. Implicit: exact"
+        " gradient flow, γ = e⁻¹⁶.\nLeft: the explicit forms are as good (ℓ₁ loss: exact) or nearly so, and need no"
+        f" small initialisation. Right: no form beats least squares.\nMiddle (rank {RANK} plus {TAIL:g} times a"
+        " Gaussian matrix): the explicit minimum is 0, at s = 0, whatever λ is: trained to the end, error"
+        f" {tail['last']['joint']:.2g}, that of least squares; stopped at the best moment, which nobody knows,"
+        f" {tail['min']['joint']:.2g}. Implicit: {tail['last']['implicit']:.2g}, and it stays there. The explicit form"
+        " that does as well is (26): it fits exactly and penalises θ too.",
     )
     return figure
 

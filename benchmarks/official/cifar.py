@@ -16,8 +16,8 @@ def write(root: Path, images: Tensor, labels: Tensor, classes: tuple[str, ...]) 
 
     Returns
     -------
-    The attributes of torchvision's ``CIFAR10`` that name these files and their MD5 sums: its checks are made as ever, on
-    these files in place of the official ones.
+    The attributes of torchvision's ``CIFAR10`` that name these files and their MD5 sums: its checks are made as ever,
+    on these files in place of the official ones.
     """
     folder = root / FOLDER
     folder.mkdir(parents=True)

@@ -1,11 +1,13 @@
 """The released code's own training epochs, in a process of its own, which must do nothing else.
 
-Its ``train.main`` sets all up (data, network, loss, optimisers), from its own configuration with changes of values. What is not
-as released:
+Its ``train.main`` sets all up (data, network, loss, optimisers), from its own configuration with changes of values.
+What is not as released:
 
-- ``Trainer.train`` hands the trainer over, and ``_train_epoch`` is called from here; validation and test are switched off;
+- ``Trainer.train`` hands the trainer over, and ``_train_epoch`` is called from here; validation and test are switched
+  off;
 - torchvision's ``CIFAR10`` expects the checksums of the files that it is given;
-- ``comet_ml`` is a stand-in, so that nothing is reported to anyone; so is what is imported, never called, and not installed;
+- ``comet_ml`` is a stand-in, so that nothing is reported to anyone; so is what is imported, never called, and not
+  installed;
 - two configurations in one process: its one instance of ``ConfigParser`` is forgotten between them;
 - on a CPU ``Tensor.cuda`` returns the tensor.
 """
@@ -193,7 +195,8 @@ def _blamed() -> Iterator[None]:
             raise
         where = f"{Path(places[-1].filename).relative_to(checkout)} line {places[-1].lineno}"
         raise InputError(
-            f"the code in '{checkout}' does not run here: {where}: {type(error).__name__}: {(str(error) or '-').splitlines()[0]}"
+            f"the code in '{checkout}' does not run here: {where}: {type(error).__name__}:"
+            f" {(str(error) or '-').splitlines()[0]}"
         ) from None
 
 

@@ -14,8 +14,8 @@ _declared: list[str] = []
 def load(package: str) -> ModuleType:
     """Return a package.
 
-    Compiled operators of a torchvision made for another torch do not load, and its import stops at the fake versions of two of
-    them, for object detection, which nothing here calls. Declared, it goes on.
+    Compiled operators of a torchvision made for another torch do not load, and its import stops at the fake versions of
+    two of them, for object detection, which nothing here calls. Declared, it goes on.
 
     Raises
     ------

@@ -41,14 +41,16 @@ def require_room(device: torch.device, n_bytes: int, what: str) -> None:
     free, _ = torch.cuda.mem_get_info(device)
     if n_bytes > free:
         raise InputError(
-            f"{what} take {n_bytes / 2**30:.1f} GiB, and {torch.cuda.get_device_name(device)} has {free / 2**30:.1f} GiB free."
+            f"{what} take {n_bytes / 2**30:.1f} GiB, and {torch.cuda.get_device_name(device)} has {free / 2**30:.1f}"
+            " GiB free."
         )
 
 
 def prepare(device: torch.device, *, deterministic: bool, threads: int = 0) -> None:
     """Choose between the fastest kernels and those that give the same bits every time, and the number of CPU threads.
 
-    Either way, convolutions of float32 on CUDA multiply with ten bits of mantissa (TF32), as torch does unless told otherwise.
+    Either way, convolutions of float32 on CUDA multiply with ten bits of mantissa (TF32), as torch does unless told
+    otherwise.
     """
     if threads > 0:
         torch.set_num_threads(threads)
@@ -67,10 +69,10 @@ def prepare(device: torch.device, *, deterministic: bool, threads: int = 0) -> N
 def keep_freed_memory() -> bool:
     """Let memory that is freed stay with this process for its next step, and return whether it does; glibc only.
 
-    By itself glibc gives every block above 32 MiB back when it is freed, and gets it again page by page, cleared by the kernel,
-    in every step whose activations are that large. Here nothing is mapped by itself (M_MMAP_MAX = 0) and nothing given back
-    (M_TRIM_THRESHOLD = -1); the process keeps what it had at its peak. The first steps may still take fresh pages, until
-    glibc's small leftovers of aligned blocks have all found their places.
+    By itself glibc gives every block above 32 MiB back when it is freed, and gets it again page by page, cleared by the
+    kernel, in every step whose activations are that large. Here nothing is mapped by itself (M_MMAP_MAX = 0) and
+    nothing given back (M_TRIM_THRESHOLD = -1); the process keeps what it had at its peak. The first steps may still
+    take fresh pages, until glibc's small leftovers of aligned blocks have all found their places.
     """
     if platform.libc_ver()[0] != "glibc":
         return False

@@ -103,7 +103,8 @@ def average_precision(score: Tensor, positive: Tensor) -> float:
 def interpolated_precision(score: Tensor, positive: Tensor, points: int = 11) -> float:
     """Return the mean over recalls r = 0, 0.1, ..., 1 of the largest precision at a recall >= r; nan without positives.
 
-    The average precision of the PASCAL VOC challenge of 2007 (Everingham et al. 2010, section 4.2). Equal scores fall together.
+    The average precision of the PASCAL VOC challenge of 2007 (Everingham et al. 2010, section 4.2). Equal scores fall
+    together.
     """
     _same_length("score", score, "positive", positive)
     hits, seen = _found(score, positive)

@@ -54,7 +54,8 @@ class Examiner:
     def measure(self, predicted: Tensor) -> Row:
         """Return what an epoch says about the training labels, in percent.
 
-        ``predicted`` (N,) is the class that the network in training gave each sample when it was last seen, -1 for none.
+        ``predicted`` (N,) is the class that the network in training gave each sample when it was last seen, -1 for
+        none.
         """
         seen = predicted >= 0
         given, true, predicted = self.given[seen], self.true[seen], predicted[seen]
@@ -85,8 +86,8 @@ class Examiner:
         suspicion = 1 - p_given if score is None else score.cpu()[train]
         if not bool(p.isfinite().all() & p_test.isfinite().all() & suspicion.isfinite().all()):
             raise InputError(
-                "after the last epoch what the network or the method says of a sample is not finite; a lower training.lr or "
-                "lower rates of the method may help."
+                "after the last epoch what the network or the method says of a sample is not finite; a lower"
+                " training.lr or lower rates of the method may help."
             )
         proposal = predicted if proposed is None else proposed.cpu()[train]
 

@@ -4,8 +4,8 @@
     python -m sparseop.deep.export RUN OUT --format detectron2       the one of detectron2's ResNet backbones
     python -m sparseop.deep.export RUN OUT --network momentum        the momentum network of a contrastive run
 
-OUT is a .pth file of tensors alone, so ``torch.load(OUT, weights_only=True)`` reads it; beside it, OUT.json says where it
-comes from, how its images were normalised, and how to load it. ResNet-18, -34 and -50 have a counterpart there.
+OUT is a .pth file of tensors alone, so ``torch.load(OUT, weights_only=True)`` reads it; beside it, OUT.json says where
+it comes from, how its images were normalised, and how to load it. ResNet-18, -34 and -50 have a counterpart there.
 """
 
 import argparse
@@ -56,7 +56,8 @@ def torchvision_names(network: nn.Module) -> dict[str, str]:
         if "layer1.0.conv1.weight" in own:  # torchvision's network itself
             return {name: name for name in own}
         raise InputError(
-            f"torchvision and detectron2 have no counterpart of a {type(network).__name__}; ResNet-18, -34 and -50 they have."
+            f"torchvision and detectron2 have no counterpart of a {type(network).__name__}; ResNet-18, -34 and -50 they"
+            " have."
         )
     stages = _stages(network)
     first = network.body[0]
@@ -124,7 +125,8 @@ def from_torchvision(network: nn.Module, state: dict[str, Tensor]) -> None:
     if strangers or missing:
         what, which = ("lacks", missing) if missing else ("holds", strangers)
         raise InputError(
-            f"the state {what} {which[0]!r}, which the network {'has' if missing else 'does not have'} ({len(which)} such entries)."
+            f"the state {what} {which[0]!r}, which the network {'has' if missing else 'does not have'} ({len(which)}"
+            " such entries)."
         )
     for name, theirs in names.items():
         if state[theirs].shape != own[name].shape:
@@ -208,9 +210,11 @@ def _how(kind: str, found: trained.Trained, name: str) -> list[str]:
             else lines
         )
     lines = [
-        f"model = torchvision.models.resnet{depth(found.network)}(num_classes={len(found.last['bias'])})"
-        if found.last
-        else f"model = torchvision.models.resnet{depth(found.network)}()"
+        (
+            f"model = torchvision.models.resnet{depth(found.network)}(num_classes={len(found.last['bias'])})"
+            if found.last
+            else f"model = torchvision.models.resnet{depth(found.network)}()"
+        )
     ]
     if small:
         lines += [

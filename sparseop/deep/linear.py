@@ -14,8 +14,8 @@ sane-imagenet  SGD, rate 10, cosine over 100 epochs, no decay, on random crops a
 =============  =====================================================================================================
 
 The backbone's batch normalisation keeps its running statistics. Accuracies are those after the last epoch; they are
-printed and written to RUN/linear-PROTOCOL.json (of other data, network or features, with their names behind). An interrupted evaluation
-goes on where it stopped when the same command is given again.
+printed and written to RUN/linear-PROTOCOL.json (of other data, network or features, with their names behind). An
+interrupted evaluation goes on where it stopped when the same command is given again.
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """What every trainer's loop does: epochs, records, checkpoints, several processes, and what goes wrong on the way.
 
-Within an epoch nothing waits for the device: losses are summed there, and read once an epoch. All randomness of an epoch
-comes from generators seeded by (seed, epoch), and the learning rate is a function of the place in the run, so a run that was
-killed goes on bit by bit as if it had not been.
+Within an epoch nothing waits for the device: losses are summed there, and read once an epoch. All randomness of an
+epoch comes from generators seeded by (seed, epoch), and the learning rate is a function of the place in the run, so a
+run that was killed goes on bit by bit as if it had not been.
 """
 
 import time
@@ -69,7 +69,7 @@ class Loop(ABC):
             devices.require_room(device, images.nbytes, f"the training images of {samples.dataset.name}")
         self.train_feed = Feed(images, device)
 
-    # ---- a run, from its beginning or from its last checkpoint -----------------------------------------------------------
+    # ---- a run, from its beginning or from its last checkpoint -------------------------------------------------------
 
     @classmethod
     def train(
@@ -230,8 +230,9 @@ class Loop(ABC):
         seconds = time.perf_counter() - started  # after the reads above, so the device has finished
         if bad < len(order):
             raise InputError(
-                f"the loss was not finite at step {bad + 1} of {len(order)} in epoch {epoch + 1}; the run stops and keeps its "
-                f"last good checkpoint ({f'epoch {epoch}' if epoch else 'none yet'}). A lower training.lr or training.clip > 0 may help."
+                f"the loss was not finite at step {bad + 1} of {len(order)} in epoch {epoch + 1}; the run stops and"
+                f" keeps its last good checkpoint ({f'epoch {epoch}' if epoch else 'none yet'}). A lower training.lr or"
+                " training.clip > 0 may help."
             )
         row: Row = {
             "loss": float(losses),
@@ -274,8 +275,8 @@ class Loop(ABC):
 def weakly(method: Callable[..., T]) -> Callable[..., T]:
     """Return a bound method as a function that does not keep its object alive.
 
-    A part of a run that calls the run back would make a cycle, and networks and data of a finished run would stay in memory,
-    the device's too, until Python happens to look for cycles.
+    A part of a run that calls the run back would make a cycle, and networks and data of a finished run would stay in
+    memory, the device's too, until Python happens to look for cycles.
     """
     weak = weakref.WeakMethod(method)
 
@@ -302,7 +303,8 @@ def require_no_run(folder: Path) -> None:
     if (folder / "recipe.toml").exists():
         if not (folder / CHECKPOINT).exists():
             raise InputError(
-                f"'{folder}' holds a run that has no checkpoint yet; if it goes on no more, remove it, or choose another folder."
+                f"'{folder}' holds a run that has no checkpoint yet; if it goes on no more, remove it, or choose"
+                " another folder."
             )
         raise InputError(f"'{folder}' already holds a run; go on with it by --resume, or choose another folder.")
 

@@ -2,9 +2,11 @@ r"""Label noise: ``corrupt(labels, n_classes, kind, rate, seed=...)`` gives nois
 
 With K classes, N labels y and noise rate r (numbers of flips are exact, not only their mean, except for "instance"):
 
-======================  ===================================================================================================
+======================
+===================================================================================================
 kind                    what happens
-======================  ===================================================================================================
+======================
+===================================================================================================
 none                    nothing
 symmetric               round(rN) labels move to one of the K - 1 other classes, uniformly
 symmetric_inclusive     ceil(rN) labels are drawn anew from all K classes, the true one included, so that r (K-1)/K of them
@@ -21,7 +23,8 @@ pairflip                class i moves to i + 1 mod K (Han et al. 2018)
 instance                the flip depends on the image (Xia et al. 2020, algorithm 2): q_i ~ N(r, 0.1^2) cut to [0, 1], the target
                         drawn from softmax(x_i' W_{y_i}) with a standard normal W; needs ``images``
 file                    the labels of a file (.npy, .npz with 'given', .txt, .csv), such as another project's
-======================  ===================================================================================================
+======================
+===================================================================================================
 """
 
 import math
@@ -41,7 +44,8 @@ from sparseop.deep.datasets.base import check_labels
 from sparseop.errors import InputError, between, choice, integer
 
 Labels = NDArray[np.int64]
-#: Patrini et al. (2017): truck -> automobile, bird -> airplane, cat <-> dog, deer -> horse, in the released loop's order
+#: Patrini et al. (2017): truck -> automobile, bird -> airplane, cat <-> dog, deer -> horse, in the released loop's
+#: order
 CIFAR10_MAP = {2: 0, 3: 5, 4: 7, 5: 3, 9: 1}
 BLOCK = 5
 

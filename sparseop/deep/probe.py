@@ -1,7 +1,8 @@
 r"""What frozen features are worth: nearest neighbours, and a linear classifier on top of them.
 
-Features are (N, D) of any floating type and on any device, labels int64 (N,) beside them; results are shares of the test
-samples in [0, 1]. Nothing here trains a backbone or draws an augmentation: ``sparseop.deep.linear`` does both for a run.
+Features are (N, D) of any floating type and on any device, labels int64 (N,) beside them; results are shares of the
+test samples in [0, 1]. Nothing here trains a backbone or draws an augmentation: ``sparseop.deep.linear`` does both for
+a run.
 """
 
 from collections.abc import Callable, Iterator
@@ -51,7 +52,8 @@ def knn(
     _check(test_features, test_labels, "test", classes)
     if train_features.shape[1] != test_features.shape[1]:
         raise InputError(
-            f"train and test features must have the same width, got {train_features.shape[1]} and {test_features.shape[1]}."
+            f"train and test features must have the same width, got {train_features.shape[1]} and"
+            f" {test_features.shape[1]}."
         )
     integer("k", k, 1, len(train_features), why="number of training samples")
     positive("temperature", temperature)
@@ -136,9 +138,9 @@ def linear_probe(
 def ridge(features: Tensor, targets: Tensor, penalty: float = 0.01) -> tuple[Tensor, Tensor]:
     r"""Return W (D, K) and b (K,), float64, of ridge regression on standardised features, for features as they are.
 
-    With Z the features (n, D), each column centred and divided by its standard deviation s (constant columns are left out),
-    and Y the centred targets: V = (Z^T Z + n penalty I)^-1 Z^T Y = Z^T (Z Z^T + n penalty I)^-1 Y, whichever system is
-    smaller; W = V / s and b = mean(Y) - mean(X) W.
+    With Z the features (n, D), each column centred and divided by its standard deviation s (constant columns are left
+    out), and Y the centred targets: V = (Z^T Z + n penalty I)^-1 Z^T Y = Z^T (Z Z^T + n penalty I)^-1 Y, whichever
+    system is smaller; W = V / s and b = mean(Y) - mean(X) W.
     """
     nonnegative("penalty", penalty)
     n, width = features.shape
@@ -174,8 +176,8 @@ def train_head(
     """Return a linear layer trained on ``batches(epoch)``, epochs counted from 0: features (B, width) and what ``loss`` compares with.
 
     Weights begin as N(0, 0.01^2), offsets as 0, as in MoCo, from a generator of fixed seed. Rates change once an epoch.
-    ``after`` each epoch is told its number, its mean loss and the state to go on from, which ``begun`` takes. Other options
-    are those of ``linear_probe``.
+    ``after`` each epoch is told its number, its mean loss and the state to go on from, which ``begun`` takes. Other
+    options are those of ``linear_probe``.
 
     Raises
     ------
@@ -213,7 +215,8 @@ def train_head(
             total, count = total + value.detach(), count + 1
         if not all(bool(torch.isfinite(p).all()) for p in head.parameters()):
             raise InputError(
-                f"the linear classifier's weights are not finite after epoch {epoch + 1}; a smaller lr than {first:g} is needed."
+                f"the linear classifier's weights are not finite after epoch {epoch + 1}; a smaller lr than {first:g}"
+                " is needed."
             )
         if after is not None:
             after(
@@ -228,7 +231,8 @@ def _check(features: Tensor, labels: Tensor, part: str, classes: int) -> None:
     integer("classes", classes, 2)
     if features.ndim != 2 or not features.dtype.is_floating_point or not len(features):
         raise InputError(
-            f"{part} features must be floating point of shape (N, D) with N > 0, got {features.dtype} {tuple(features.shape)}."
+            f"{part} features must be floating point of shape (N, D) with N > 0, got {features.dtype}"
+            f" {tuple(features.shape)}."
         )
     if labels.shape != features.shape[:1] or labels.dtype != torch.int64:
         raise InputError(

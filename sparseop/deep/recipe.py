@@ -1,7 +1,7 @@
 """Recipes: everything that decides a run, in one TOML file; the dataclasses below are its schema and its defaults.
 
-A recipe has the tables ``[data]``, ``[noise]``, ``[network]``, ``[method]``, ``[training]``, ``[engine]`` and ``[source]``.
-The first four name a component and carry that component's own options beside the name::
+A recipe has the tables ``[data]``, ``[noise]``, ``[network]``, ``[method]``, ``[training]``, ``[engine]`` and
+``[source]``. The first four name a component and carry that component's own options beside the name::
 
     title = "SOP on CIFAR-10, 40 % symmetric noise"
 
@@ -15,8 +15,8 @@ The first four name a component and carry that component's own options beside th
     lr_u = 10.0
 
 ``read`` checks every key and type against the schema and against the component's signature before anything runs; an
-unknown key is refused with the nearest known one. ``override`` applies ``--set method.lr_u=1`` in the same way. ``text``
-writes the resolved recipe, every default spelt out, which reads back as the same recipe.
+unknown key is refused with the nearest known one. ``override`` applies ``--set method.lr_u=1`` in the same way.
+``text`` writes the resolved recipe, every default spelt out, which reads back as the same recipe.
 """
 
 from dataclasses import dataclass, field
@@ -55,13 +55,14 @@ class Training:
     batch_size : the global batch, over all processes.
     lr : the first learning rate tau of the network; ``lr_u`` and ``lr_v`` of SOP belong to its method.
     momentum, nesterov, weight_decay : of SGD; decay on all parameters of the network.
-    schedule : "constant", "step": times ``gamma`` at each of ``milestones``, or "cosine": down to ``eta_min``; changes once
-        an epoch.
+    schedule : "constant", "step": times ``gamma`` at each of ``milestones``, or "cosine": down to ``eta_min``; changes
+        once an epoch.
     milestones : epochs, counted from 1: the rate is lower from the epoch after each.
     gamma : factor of "step".
     eta_min : last rate of "cosine", reached one epoch after the last.
     augment : the first view: "none", "flip", "weak" (crop and flip), "strong" (AutoAugment, crop, flip, Cutout).
-    pad, crop, hole : pixels of border for the crop; side of its window, 0 for that of the image; side of Cutout's square.
+    pad, crop, hole : pixels of border for the crop; side of its window, 0 for that of the image; side of Cutout's
+        square.
     drop_last : leave out the last, smaller batch of each epoch.
     validation : training samples held out, with their given labels, to choose an epoch by.
     clip : largest norm of the gradient; 0: any.
@@ -92,8 +93,8 @@ class Engine:
 
     Attributes
     ----------
-    precision : "float32" (on CUDA convolutions multiply with ten bits of mantissa, TF32, as torch does unless told otherwise), or
-        "bfloat16": autocast of the network; losses and per-sample variables stay float32.
+    precision : "float32" (on CUDA convolutions multiply with ten bits of mantissa, TF32, as torch does unless told
+        otherwise), or "bfloat16": autocast of the network; losses and per-sample variables stay float32.
     channels_last : memory layout of images and weights.
     compile : torch.compile the network; shapes are static.
     deterministic : only deterministic kernels (slower on a GPU); runs on a CPU are deterministic anyway.

@@ -1,8 +1,8 @@
 """Recipes of any kind as frozen dataclasses: read from TOML, every key and type checked, and written back in full.
 
 A field of a recipe's dataclass is a plain value, a dataclass (a TOML table with fixed keys) or a ``Component``: a table
-that names a part, such as a network, and carries the options of that part's own function. Messages name the key, the value
-and what is allowed.
+that names a part, such as a network, and carries the options of that part's own function. Messages name the key, the
+value and what is allowed.
 """
 
 import dataclasses
@@ -245,7 +245,8 @@ def _require_single(what: str, value: Any) -> None:
     if isinstance(value, float):
         if value != 0 and math.isfinite(value) and not SINGLE[0] <= abs(value) <= SINGLE[1]:
             raise InputError(
-                f"{what} must be 0, or from {SINGLE[0]:g} to {SINGLE[1]:g} in size, as single precision holds it, got {value!r}."
+                f"{what} must be 0, or from {SINGLE[0]:g} to {SINGLE[1]:g} in size, as single precision holds it, got"
+                f" {value!r}."
             )
         return
     parts: dict[str, Any] = {}
@@ -273,7 +274,8 @@ def _require_file_name(what: str, value: Any) -> None:
         value in ("", ".", "..") or not value.isprintable() or any(mark in value for mark in "/\\") or len(value) > 100
     ):
         raise InputError(
-            f"{what} must do as the name of a folder, printable, of at most 100 characters and without slashes, got {value[:120]!r}."
+            f"{what} must do as the name of a folder, printable, of at most 100 characters and without slashes, got"
+            f" {value[:120]!r}."
         )
 
 

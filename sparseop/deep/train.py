@@ -10,8 +10,8 @@
     python -m sparseop.deep.train --resume RUN                 go on with an interrupted run
     torchrun --nproc-per-node 2 -m sparseop.deep.train RECIPE  on two devices
 
-A run writes its folder (default: runs/RECIPE/TIME-seedS): recipe, provenance, metrics, checkpoint, and for each training
-sample how suspicious its label is.
+A run writes its folder (default: runs/RECIPE/TIME-seedS): recipe, provenance, metrics, checkpoint, and for each
+training sample how suspicious its label is.
 
 "sane" trains MoCo, then SANE for as many epochs, then MoCo again for as long as SANE took, and compares their features.
 """
@@ -44,8 +44,8 @@ from sparseop.files import write_atomic
 
 #: what the command without arguments trains, in this order
 SHOWCASE = ("digits_sym40_ce", "digits_sym40_sop")
-#: tasks that end in pictures rather than columns of accuracies have a module of their own, imported when asked for, with
-#: ``train(path, folder, options)``, ``resume(folder, options)`` and ``listed()``
+#: tasks that end in pictures rather than columns of accuracies have a module of their own, imported when asked for,
+#: with ``train(path, folder, options)``, ``resume(folder, options)`` and ``listed()``
 TASKS = {"image-recovery": "sparseop.deep.image_prior.command"}
 #: what it calls the comparison of contrastive methods
 CONTRAST = "sane"
@@ -137,7 +137,8 @@ def _contrast(options: argparse.Namespace, stamp: str) -> None:
     """Train MoCo, SANE, and MoCo for SANE's time, or go on where that stopped."""
     if any(item.startswith("method.name=") for item in options.overrides):
         raise InputError(
-            f"--set method.name cannot be changed here: {CONTRAST!r} trains {report.BASELINE!r} and {report.METHOD!r}; run one by its name."
+            f"--set method.name cannot be changed here: {CONTRAST!r} trains {report.BASELINE!r} and {report.METHOD!r};"
+            " run one by its name."
         )
     sane = contrastive_recipes.read(contrastive_recipes.find(report.METHOD), options.overrides)
     shared = [item for item in options.overrides if not _of_sane_alone(item)]

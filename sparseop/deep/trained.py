@@ -28,8 +28,8 @@ class Trained:
     ----------
     recipe : the run's.
     epoch : how many epochs it has trained.
-    network : maps normalised images to features (B, width), those of the head with unit length; in evaluation mode, without
-        gradients.
+    network : maps normalised images to features (B, width), those of the head with unit length; in evaluation mode,
+        without gradients.
     width : number of features.
     last : weight (K, width) and bias (K,) of the classifier it was trained with; empty for a contrastive run.
     mean, std : what images are normalised with.

@@ -3,14 +3,14 @@
     python -m sparseop.deep.voc07 RUN --data-root DIR                    a linear support vector machine a class
     python -m sparseop.deep.voc07 RUN --data-root DIR --classifier sgd   one linear layer, as SANE's appendix B describes
 
-"svm" (needs scikit-learn) is the protocol that most published rows stand for (Goyal et al. 2019, arXiv:1905.01235): features
-of unit length, present classes weigh twice, the cost of each class chosen by the average precision of a three-fold
-cross-validation on trainval. "sgd": 100 epochs of cross-entropy for each class, rate 0.05, momentum 0.9, batches of 256, no
-decay of either. Neither trains nor tests a class on an image in which it is only difficult to see.
+"svm" (needs scikit-learn) is the protocol that most published rows stand for (Goyal et al. 2019, arXiv:1905.01235):
+features of unit length, present classes weigh twice, the cost of each class chosen by the average precision of a
+three-fold cross-validation on trainval. "sgd": 100 epochs of cross-entropy for each class, rate 0.05, momentum 0.9,
+batches of 256, no decay of either. Neither trains nor tests a class on an image in which it is only difficult to see.
 
 Printed and written to RUN/voc07-CLASSIFIER.json: the mean over the classes of the 11-point average precision (the
-challenge's of 2007), of the average precision without interpolation, and the share of images whose highest score belongs to
-a class that is present. SANE's table 3 says "accuracy" and not which; the field's usual number is the first.
+challenge's of 2007), of the average precision without interpolation, and the share of images whose highest score
+belongs to a class that is present. SANE's table 3 says "accuracy" and not which; the field's usual number is the first.
 """
 
 import argparse
@@ -52,7 +52,8 @@ def svm_scores(
 ) -> Scores:
     """Return the scores (N, K) of the test features by one linear support vector machine a class, and the costs chosen.
 
-    ``labels`` (N, K) holds 1, -1 and 0. ``after`` each class is told what has been found, which ``kept`` takes to go on.
+    ``labels`` (N, K) holds 1, -1 and 0. ``after`` each class is told what has been found, which ``kept`` takes to go
+    on.
 
     Raises
     ------

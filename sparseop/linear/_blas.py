@@ -1,8 +1,8 @@
 """BLAS and LAPACK inside compiled code: the in-place factors and triangular solves that NumPy's interface lacks there.
 
-SciPy publishes the addresses of its Fortran routines (``scipy.linalg.cython_blas``, ``cython_lapack``). They are entered
-under a name in LLVM's symbol table and compiled functions refer to the name, so that Numba can cache them on disk: an
-address compiled in would be wrong in the next process.
+SciPy publishes the addresses of its Fortran routines (``scipy.linalg.cython_blas``, ``cython_lapack``). They are
+entered under a name in LLVM's symbol table and compiled functions refer to the name, so that Numba can cache them on
+disk: an address compiled in would be wrong in the next process.
 
 Fortran sees the transpose of a C-contiguous array, so ``uplo = 'U'`` there is the lower triangle of the array here.
 ``ints`` and ``chars`` are the argument blocks Fortran wants by reference: make them once with ``workspace()``.
@@ -22,9 +22,9 @@ Work = tuple[NDArray[np.int32], NDArray[np.int8], FloatArray]
 
 _int, _double, _char = (types.CPointer(t) for t in (types.int32, types.float64, types.int8))  # type: ignore[no-untyped-call]
 
-# Up to these sizes OpenBLAS spends more on preparing than on computing: a full dgemm then costs less than dsyrk's half, and
-# ``_small_cholesky`` less than dpotrf. ``benchmarks.cholesky`` measures it on one thread, where ours wins well beyond 160;
-# the library is called from there on because it can use more than one.
+# Up to these sizes OpenBLAS spends more on preparing than on computing: a full dgemm then costs less than dsyrk's half,
+# and ``_small_cholesky`` less than dpotrf. ``benchmarks.cholesky`` measures it on one thread, where ours wins well
+# beyond 160; the library is called from there on because it can use more than one.
 SMALL_GRAM, SMALL_CHOLESKY = 64, 160
 
 
@@ -138,7 +138,8 @@ def times_both(F: FloatArray, b: FloatArray, F_b: FloatArray, w: FloatArray, Ft_
 def weighted_gram(F: FloatArray, weight: FloatArray, out: FloatArray, buffer: FloatArray, work: Work) -> None:
     """Write the lower triangle of F^T diag(weight) F, weight >= 0, into ``out`` for C-contiguous F (n, m).
 
-    Rows are scaled and multiplied ``len(buffer)`` at a time, so that a scaled row is still in cache when it is multiplied.
+    Rows are scaled and multiplied ``len(buffer)`` at a time, so that a scaled row is still in cache when it is
+    multiplied.
     """
     ints, chars, doubles = work
     n, m = F.shape

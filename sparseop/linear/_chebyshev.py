@@ -1,9 +1,9 @@
 """Explicit integration of stiff gradient flows: the second-order Runge-Kutta-Chebyshev method.
 
-With s evaluations a step may be about 0.65 s^2 over the largest rate of the flow, where Euler's (gradient descent) has s * 2
-over it: a hundred evaluations go as far as three thousand steps. Made for real, negative spectra, which gradient flows have
-near their limit; no matrix of the size of the state is formed. Sommeijer, Shampine and Verwer, J. Comput. Appl. Math. 88
-(1998) 315-326, doi:10.1016/S0377-0427(97)00219-7, equations (2.1) to (2.9).
+With s evaluations a step may be about 0.65 s^2 over the largest rate of the flow, where Euler's (gradient descent) has
+s * 2 over it: a hundred evaluations go as far as three thousand steps. Made for real, negative spectra, which gradient
+flows have near their limit; no matrix of the size of the state is formed. Sommeijer, Shampine and Verwer, J. Comput.
+Appl. Math. 88 (1998) 315-326, doi:10.1016/S0377-0427(97)00219-7, equations (2.1) to (2.9).
 """
 
 import math

@@ -11,9 +11,9 @@ Every iteration solves the linearised system, complementarity relaxed to a shrin
 one r x r Cholesky factor; where r is close to N, (D + lam F F^T) dw = g + F r_b is N x N and saves the product.
 The slacks a = 1 - w and c = 1 + w are iterated on their own: near a bound, 1 - w computed from w has no digits left.
 
-The finish. Once the method knows which entries of s are zero (set Z) and the signs of the others, the solution is that of
-a linear system, F_Z b = y_Z and b = lam (F_Z^T w_Z + F_S^T sign). Solving it ends at rounding level instead of at the
-tolerance and replaces the last one to three iterations; a wrong guess shows in the duality gap and costs half an
+The finish. Once the method knows which entries of s are zero (set Z) and the signs of the others, the solution is that
+of a linear system, F_Z b = y_Z and b = lam (F_Z^T w_Z + F_S^T sign). Solving it ends at rounding level instead of at
+the tolerance and replaces the last one to three iterations; a wrong guess shows in the duality gap and costs half an
 iteration. Along a path of lam, the support of the last solution is the first guess.
 
 References: Mehrotra, SIAM J. Optim. 2 (1992), doi:10.1137/0802028; Portnoy and Koenker, Statist. Sci. 12 (1997),
@@ -195,8 +195,8 @@ def interior_point(
                 best_w[:] = finish_w
                 break
 
-    # 7) where rounding stopped the method (lam so large that p and q sink below the rounding of y - F b), its last guess
-    #    of the support may still be right, or that of a corruption-free problem
+    # 7) where rounding stopped the method (lam so large that p and q sink below the rounding of y - F b), its last
+    # guess    of the support may still be right, or that of a corruption-free problem
     for attempt in range(2):
         if best_gap > tol:
             b[:] = best_b
@@ -275,8 +275,8 @@ def _finish(
     """Solve for (b, w) on the support ``sign``; return the relative gap, inf where the support is wrong."""
     n, r = F.shape
     s, g, F_db, norm, db, r_b = np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(r), np.empty(r)
-    # I/lam + weight F_Z^T F_Z: proximal steps on the linear system, which converge at any rank of F_Z; the weight is large
-    # beside the ridge term, and beside 1 = max |y_i|, which a change of w by one may move by 1/weight only
+    # I/lam + weight F_Z^T F_Z: proximal steps on the linear system, which converge at any rank of F_Z; the weight is
+    # large beside the ridge term, and beside 1 = max |y_i|, which a change of w by one may move by 1/weight only
     total = 0.0
     for i in range(n):
         norm[i] = 0.0
@@ -345,8 +345,8 @@ def certify(
 ) -> tuple[FloatArray, FloatArray, float, float, float]:
     """Return (s, nu, primal, gap, residual): the primal value at b, and its distance to the dual value at nu.
 
-    nu is lam w clipped to the box, and primal - dual = 1/2 |b - F^T nu|^2 + sum_i (lam |s_i| - s_i nu_i). An entry of y - F b
-    below its own rounding error is an exact zero that the arithmetic cannot show, and is returned as zero.
+    nu is lam w clipped to the box, and primal - dual = 1/2 |b - F^T nu|^2 + sum_i (lam |s_i| - s_i nu_i). An entry of y
+    - F b below its own rounding error is an exact zero that the arithmetic cannot show, and is returned as zero.
     """
     n, r = F.shape
     s, nu = np.empty(n), np.empty(n)

@@ -10,12 +10,13 @@ below the rounding of y, and G^T x cancels once alpha is small. So x and beta ar
 method. One step:
 
 1. Newton's linear system for (*), eliminated to an r x r Cholesky factor of I + G^T D^{-1} G, D = diag(ds/dx).
-2. Newton's point (x + dx, s + D dx) lies beside the curve s = 2 gamma^2 sinh(x). Each entry goes back to it along the line
+2. Newton's point (x + dx, s + D dx) lies beside the curve s = 2 gamma^2 sinh(x). Each entry goes back to it along the
+  line
    of slope -m_i, where m_i is how strongly all other entries, seen as linear, answer to entry i. Where entries do not
    interact this is exact in one step, and it never overflows: the exponential makes neither x nor s overshoot.
 
-Globalisation: the same problem for larger gamma with alpha in proportion, so that lam = log(1/gamma)/(2 alpha), and with it
-the solution, hardly moves; log(1/gamma) grows by a factor that adapts to how the steps fare.
+Globalisation: the same problem for larger gamma with alpha in proportion, so that lam = log(1/gamma)/(2 alpha), and
+with it the solution, hardly moves; log(1/gamma) grows by a factor that adapts to how the steps fare.
 """
 
 from dataclasses import dataclass
@@ -122,8 +123,8 @@ class _Stage:
                 return True, step
             if not np.isfinite(error) or (limit < 100 and step == limit) or since > 40:
                 break
-            # Below the floor D is lost in the rounding of y and (*) fixes these x only jointly: a proximal step stands in
-            # for Newton's. It shrinks while progress is slow, which is when an entry below it does matter.
+            # Below the floor D is lost in the rounding of y and (*) fixes these x only jointly: a proximal step stands
+            # in for Newton's. It shrinks while progress is slow, which is when an entry below it does matter.
             floor = max(min(floor, 1e-3 * fit_error + 1e-12) * (0.1 if since >= 2 else 1.0), 1e-17)
             g1 = np.where(
                 np.abs(g1) > 3 * EPS * scale, g1, 0.0
@@ -167,8 +168,8 @@ class _Stage:
 def _graded_factor(G: FloatArray, D: FloatArray) -> tuple[FloatArray, FloatArray, NDArray[np.intp]]:
     """Return G with its columns reordered, the lower Cholesky factor of I + G^T D^{-1} G in that order, and the order.
 
-    By QR with rows sorted and columns pivoted, which is stable row by row (Cox and Higham, 1998): where the rows of J differ by
-    many orders of magnitude, forming the matrix would lose the small ones.
+    By QR with rows sorted and columns pivoted, which is stable row by row (Cox and Higham, 1998): where the rows of J
+    differ by many orders of magnitude, forming the matrix would lose the small ones.
     """
     stacked = np.vstack([G / np.sqrt(D)[:, None], np.eye(G.shape[1])])
     stacked = stacked[np.argsort(-np.abs(stacked).max(axis=1), kind="stable")]

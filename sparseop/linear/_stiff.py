@@ -1,8 +1,9 @@
 """The stiff ODE of the closed form (20), d nu/dt = y - F b - 2 gamma^2 sinh(4 alpha nu) with b = F^T nu, to high order.
 
-Extrapolated linearly implicit Euler (Deuflhard 1985; Hairer and Wanner, Solving ODEs II, section IV.9). Its substeps solve
-with I + h (F F^T + diag), which costs one r x r Cholesky factor, so that no N x N matrix appears at any N; each is L-stable, and
-for h -> infinity one substep is Newton's step on the potential, so that the steps may grow without bound near the limit.
+Extrapolated linearly implicit Euler (Deuflhard 1985; Hairer and Wanner, Solving ODEs II, section IV.9). Its substeps
+solve with I + h (F F^T + diag), which costs one r x r Cholesky factor, so that no N x N matrix appears at any N; each
+is L-stable, and for h -> infinity one substep is Newton's step on the potential, so that the steps may grow without
+bound near the limit.
 """
 
 import numpy as np
@@ -36,8 +37,8 @@ class Flow:
         while self.t < t and self.unit > 0:
             if self.steps - begun >= MOST_TRIALS:
                 raise InputError(
-                    f"times must be reachable in {MOST_TRIALS} steps, and t = {t:g} is not: rounding held the flow at {self.t:.3g}; "
-                    "bring J, y and alpha nearer to one scale, or ask for flow_limit."
+                    f"times must be reachable in {MOST_TRIALS} steps, and t = {t:g} is not: rounding held the flow at"
+                    f" {self.t:.3g}; bring J, y and alpha nearer to one scale, or ask for flow_limit."
                 )
             left = t - self.t
             landing = self.h >= left

@@ -40,12 +40,14 @@ class ConvexSolution:
     Attributes
     ----------
     theta, s : (p,), (N,), the minimiser; entries of s that are zero are exactly zero.
-    nu : (N,), feasible dual point, |nu_i| <= lam; at the optimum theta = J^T nu and nu_i = lam sign(s_i) where s_i != 0.
+    nu : (N,), feasible dual point, |nu_i| <= lam; at the optimum theta = J^T nu and nu_i = lam sign(s_i) where s_i !=
+        0.
     gap : (primal - dual) / max(primal, tiny), from nu and (theta, s) alone.
     objective : the primal value 1/2 |theta|^2 + lam |s|_1.
     residual : max_i |y - J theta - s|, zero up to the rounding of that difference.
     iterations : of the solver; 0 where the solution is in closed form, or a warm start was right.
-    status : a key of ``STATUSES``; "optimal" only where gap <= tol, and the rounding in it, 1/2 (eps |J|_F |nu|_2)^2, is no larger.
+    status : a key of ``STATUSES``; "optimal" only where gap <= tol, and the rounding in it, 1/2 (eps |J|_F |nu|_2)^2,
+        is no larger.
     lam : the weight.
     solver : who solved it, e.g. "interior-point" or "ECOS 2.0.14".
     """

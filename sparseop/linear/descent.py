@@ -3,19 +3,21 @@
     r_k = J theta_k + u_k*u_k - v_k*v_k - y
     theta_{k+1} = theta_k - tau J^T r_k,   u_{k+1} = u_k - 2 alpha tau u_k*r_k,   v_{k+1} = v_k + 2 alpha tau v_k*r_k
 
-from theta = 0, u = v = gamma. theta never leaves the row space of J, so the iteration runs on its coordinates b (theta = V b,
-F = J V): b_{k+1} = b_k - tau F^T r_k, the same numbers at r instead of p entries.
+from theta = 0, u = v = gamma. theta never leaves the row space of J, so the iteration runs on its coordinates b (theta
+= V b, F = J V): b_{k+1} = b_k - tau F^T r_k, the same numbers at r instead of p entries.
 
 THE STEP SIZE. Descent does not conserve u*v as the flow does: u_k v_k = gamma^2 prod(1 - 4 alpha^2 tau^2 r^2), entry by
 entry, so entry i ends where the flow would end from the smaller scale gamma^2 exp(-delta_i), delta_i ~ 4 alpha^2 tau
-(integral of r_i^2 dt). Since the flow of nu is a gradient flow of Phi, sum_i integral r_i^2 dt = Phi(0) - min Phi, which is by
-duality the minimum P of 1/2 |theta|^2 + lam sum h_gamma(s), lam = log(1/gamma)/(2 alpha). Hence, exactly to first order in tau,
+(integral of r_i^2 dt). Since the flow of nu is a gradient flow of Phi, sum_i integral r_i^2 dt = Phi(0) - min Phi,
+which is by duality the minimum P of 1/2 |theta|^2 + lam sum h_gamma(s), lam = log(1/gamma)/(2 alpha). Hence, exactly to
+first order in tau,
 
     mean_i delta_i = 4 alpha^2 tau P / N,
 
-and since an active entry has nu_i = (log(s_i/gamma^2) + delta_i)/(4 alpha), a drift delta moves nu, and with it theta, by about
-delta / (2 log(1/gamma)), relative. The default step makes this ``ACCURACY``: tau = ACCURACY N lam / (alpha P), or the largest
-safely stable step, 1/2 of 1/(|J|^2 + 4 alpha max|y|), where that is smaller. A stable step alone can be off by 15 %.
+and since an active entry has nu_i = (log(s_i/gamma^2) + delta_i)/(4 alpha), a drift delta moves nu, and with it theta,
+by about delta / (2 log(1/gamma)), relative. The default step makes this ``ACCURACY``: tau = ACCURACY N lam / (alpha P),
+or the largest safely stable step, 1/2 of 1/(|J|^2 + 4 alpha max|y|), where that is smaller. A stable step alone can be
+off by 15 %.
 """
 
 import math
@@ -65,7 +67,8 @@ class DescentResult:
     residual : max |J theta + s - y|, in units of y.
     iterations : steps taken.
     converged : whether residual < tol max|y|.
-    status : "converged", "max_iter", or "diverged": the step is too large, and this is the last iterate before the blow-up.
+    status : "converged", "max_iter", or "diverged": the step is too large, and this is the last iterate before the
+        blow-up.
     step_size : tau.
     trajectory : on request.
     """

@@ -8,8 +8,8 @@ and nu_t follows d nu/dt = -grad Phi(nu), nu_0 = 0, with the strictly convex pot
 
     Phi(nu) = 1/2 |J^T nu|^2 - y^T nu + (gamma^2 / (2 alpha)) sum_i cosh(4 alpha nu_i).
 
-So the limit t -> infinity, whose existence Proposition 3.3 of the paper assumes, always exists: it is the one minimiser of
-Phi, and |nu_t - nu_inf| <= exp(-8 alpha gamma^2 t) |nu_inf|. By duality it is also the solution of
+So the limit t -> infinity, whose existence Proposition 3.3 of the paper assumes, always exists: it is the one minimiser
+of Phi, and |nu_t - nu_inf| <= exp(-8 alpha gamma^2 t) |nu_inf|. By duality it is also the solution of
 
     min 1/2 |theta|^2 + lam sum_i h_gamma(s_i)  s.t.  y = J theta + s,      lam = -log(gamma) / (2 alpha),
 
@@ -38,13 +38,15 @@ class FlowLimit:
     ----------
     theta : (p,) theta = J^T nu.
     s, u, v : (N,) s = u*u - v*v with u*v = gamma^2; an entry of u or v below the range of float64 is 0.
-    nu : (N,) multipliers. Where entries of s are below the rounding of y, y no longer determines their nu one by one; then nu
-        is one vector that satisfies the equations to rounding, and theta, s and residual are as accurate as ever.
+    nu : (N,) multipliers. Where entries of s are below the rounding of y, y no longer determines their nu one by one;
+        then nu is one vector that satisfies the equations to rounding, and theta, s and residual are as accurate as
+        ever.
     residual : max |J theta + s - y|, in units of y.
     mismatch : |theta - J^T nu| relative to |J| |nu|, the rounding left in the closed form.
     value : 1/2 |theta|^2 + lam sum h_gamma(s), the minimum of the program above.
     iterations : Newton steps (each one factorisation of an r x r matrix).
-    status : "converged", or "stalled" where a relative error above 1e-9 remains (then residual and mismatch say how much).
+    status : "converged", or "stalled" where a relative error above 1e-9 remains (then residual and mismatch say how
+        much).
     """
 
     theta: FloatArray
@@ -70,7 +72,8 @@ class GradientFlow:
     u, v, s, nu : (m, N); u*v = gamma^2 at all times.
     residual : (m,) max |J theta + s - y|, in units of y.
     steps : integration steps taken.
-    step_error : largest error of a step taken, relative as ``rtol`` is; above ``rtol`` only where rounding prevents better.
+    step_error : largest error of a step taken, relative as ``rtol`` is; above ``rtol`` only where rounding prevents
+        better.
     """
 
     times: FloatArray
@@ -127,8 +130,8 @@ def gradient_flow(
 ) -> GradientFlow:
     """Return the gradient flow (17) at the given times, through the closed form (20).
 
-    Integrates d nu/dt = -grad Phi(nu) with an L-stable extrapolation method of order 8, N-dimensional and stiff: rates run
-    from 8 alpha gamma^2 to |J|^2 + 4 alpha max|y|. u*v = gamma^2 holds by construction. Beyond the time where
+    Integrates d nu/dt = -grad Phi(nu) with an L-stable extrapolation method of order 8, N-dimensional and stiff: rates
+    run from 8 alpha gamma^2 to |J|^2 + 4 alpha max|y|. u*v = gamma^2 holds by construction. Beyond the time where
     exp(-8 alpha gamma^2 t) is below rounding, the limit itself is returned, so times may be as large as 1e50.
 
     Parameters
@@ -136,13 +139,14 @@ def gradient_flow(
     problem : the data (J, y); a ground truth is ignored.
     alpha, gamma : learning-rate ratio in [1e-50, 1e50] and initial scale in (0, 1).
     times : (m,) from 0 to 1e50, in increasing order; 0 gives the initial point.
-    rtol : error of one step relative to the largest entry of nu, of s and of theta's coordinates; the flow contracts, so
-        errors of steps do not grow.
+    rtol : error of one step relative to the largest entry of nu, of s and of theta's coordinates; the flow contracts,
+        so errors of steps do not grow.
 
     Raises
     ------
     InputError
-        for an argument outside its range, or a time that rounding keeps the integration from reaching, as where J and y are 1e18 apart.
+        for an argument outside its range, or a time that rounding keeps the integration from reaching, as where J and y
+        are 1e18 apart.
     """
     instance("problem", problem, LinearProblem)
     alpha, log_gamma = moderate("alpha", alpha), math.log(between("gamma", gamma, 0, 1))

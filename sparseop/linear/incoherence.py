@@ -52,8 +52,8 @@ def coherence(problem: LinearProblem) -> float:
 def incoherence_condition(problem: LinearProblem, sparsity: int) -> IncoherenceCondition:
     """Return both sides of condition (28), k^2 r < N / (4 mu(J)), for k = ``sparsity``.
 
-    Beside it stands k r < N / (2 mu(J)), which is implied by (28), as r mu/N <= 1, and is sufficient as well: the proof of
-    Lemma B.5 bounds |x|_1 >= |x|_2 for x = U a; but |x|_2^2 <= |x|_1 |x|_inf and |x|_inf <= sqrt(r mu/N) |a|_2 give
+    Beside it stands k r < N / (2 mu(J)), which is implied by (28), as r mu/N <= 1, and is sufficient as well: the proof
+    of Lemma B.5 bounds |x|_1 >= |x|_2 for x = U a; but |x|_2^2 <= |x|_1 |x|_inf and |x|_inf <= sqrt(r mu/N) |a|_2 give
     |x|_1 >= sqrt(N/(r mu)) |a|_2, hence |x_S|_1 <= k (r mu/N) |x|_1 and rho <= eta/(1 - eta) with eta = k r mu/N. Both
     conditions say eta < 1/2, (28) with eta = k sqrt(r mu/N).
 

@@ -6,11 +6,11 @@ Derivatives, with z = (theta, u, v) in R^(p + 2N) and the (N, p + 2N) matrix B =
 
     grad h = B^T r,      Hess h = B^T B + diag(0, 2 r, -2 r)
 
-(the block matrix printed in the paper above (B.2) is garbled; (B.2) itself agrees with this one). At a critical point an entry
-with r_i != 0 has u_i = v_i = 0 (Lemma B.1), so its two columns of B vanish and e_{u_i}, e_{v_i} are eigenvectors with
-eigenvalues 2 r_i and -2 r_i, while on all other coordinates the Hessian is positive semidefinite. So more is true than the
-proposition says: the smallest eigenvalue of the Hessian at a critical point that is not a global minimum is EXACTLY
--2 max|r|.
+(the block matrix printed in the paper above (B.2) is garbled; (B.2) itself agrees with this one). At a critical point
+an entry with r_i != 0 has u_i = v_i = 0 (Lemma B.1), so its two columns of B vanish and e_{u_i}, e_{v_i} are
+eigenvectors with eigenvalues 2 r_i and -2 r_i, while on all other coordinates the Hessian is positive semidefinite. So
+more is true than the proposition says: the smallest eigenvalue of the Hessian at a critical point that is not a global
+minimum is EXACTLY -2 max|r|.
 """
 
 from dataclasses import dataclass
@@ -31,8 +31,8 @@ class CriticalPoint:
     kind : "global minimum", "strict saddle", or "not critical".
     residual : (N,) r.
     gradient_norm : max |grad h|, absolute.
-    curvature : smallest eigenvalue of the Hessian, -2 max|r|, where the point is a strict saddle; 0 at a global minimum; nan
-        where it is not critical.
+    curvature : smallest eigenvalue of the Hessian, -2 max|r|, where the point is a strict saddle; 0 at a global
+        minimum; nan where it is not critical.
     direction : (p + 2N,) unit vector with that curvature, at a strict saddle; otherwise None.
     """
 
@@ -94,8 +94,8 @@ def classify_critical_point(problem: LinearProblem, theta: Any, u: Any, v: Any, 
     ----------
     problem : the data (J, y).
     theta, u, v : (p,), (N,), (N,).
-    tol : with scale = max(|y|, |J theta|, u*u, v*v): the residual counts as zero up to tol scale, and the gradient up to
-        tol times its own scale (|J| scale for theta, scale^(3/2) for u and v).
+    tol : with scale = max(|y|, |J theta|, u*u, v*v): the residual counts as zero up to tol scale, and the gradient up
+        to tol times its own scale (|J| scale for theta, scale^(3/2) for u and v).
 
     Raises
     ------

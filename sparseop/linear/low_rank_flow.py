@@ -1,6 +1,7 @@
 """Gradient flow on Y = U U^T + g*g - h*h: robust PCA without a penalty (the matrix case of double over-parameterisation).
 
-From U = gamma I (or gamma times orthonormal columns), g = h = gamma, with R = U U^T + g*g - h*h - Y, the flow of 1/2 |R|_F^2 is
+From U = gamma I (or gamma times orthonormal columns), g = h = gamma, with R = U U^T + g*g - h*h - Y, the flow of 1/2
+|R|_F^2 is
 
     dU/dt = -(R + R^T) U,    dg/dt = -2 alpha R*g,    dh/dt = 2 alpha R*h.
 
@@ -8,17 +9,19 @@ With N = -integral of R the sparse part is in closed form, g = gamma exp(2 alpha
 
     S = 2 gamma^2 sinh(4 alpha N),    dN/dt = -R,
 
-and this is what is integrated: g*h = gamma^2 holds by construction, and nothing underflows. Let L = log(1/gamma). An eigenvalue of
-X of order 1 has grown from gamma^2 as exp(4 eig(sym N)), an entry of S of order 1 as exp(4 alpha N_ij), so that
+and this is what is integrated: g*h = gamma^2 holds by construction, and nothing underflows. Let L = log(1/gamma). An
+eigenvalue of X of order 1 has grown from gamma^2 as exp(4 eig(sym N)), an entry of S of order 1 as exp(4 alpha N_ij),
+so that
 
     M = (2/L) N    has    eig(sym M) -> 1 where X lives,    |M_ij| -> 1/alpha where S lives, and no more elsewhere:
 
-the optimality conditions of robust PCA (``robust_low_rank``) at **lam = 1/alpha**, with M as the flow's own certificate. (With
-scales gamma_U and gamma_S of their own, lam = log(1/gamma_S) / (alpha log(1/gamma_U)).)
+the optimality conditions of robust PCA (``robust_low_rank``) at **lam = 1/alpha**, with M as the flow's own
+certificate. (With scales gamma_U and gamma_S of their own, lam = log(1/gamma_S) / (alpha log(1/gamma_U)).)
 
-This is a proof only where the integrals of R at all times commute, since U is a time-ordered exponential. Measured in general
-(``theory/robust_low_rank.py``): where robust PCA recovers the truth, the flow's limit approaches it like a power of gamma; where it
-does not, the two stay apart by several percent, and a smaller gamma can take them further apart.
+This is a proof only where the integrals of R at all times commute, since U is a time-ordered exponential. Measured in
+general (``theory/robust_low_rank.py``): where robust PCA recovers the truth, the flow's limit approaches it like a
+power of gamma; where it does not, the two stay apart by several percent, and a smaller gamma can take them further
+apart.
 """
 
 import math
@@ -49,8 +52,8 @@ class LowRankFlow:
     U : (n, width).
     N : (n, n), minus the integral of the residual.
     residual : max |X + S - Y|, in units of Y.
-    gap : relative duality gap of X for robust PCA at ``lam``, by the flow's own M = (2/L) N; falls like 1/L even where X is right,
-        because |M_ij| depends on log |S_ij| at finite gamma.
+    gap : relative duality gap of X for robust PCA at ``lam``, by the flow's own M = (2/L) N; falls like 1/L even where
+        X is right, because |M_ij| depends on log |S_ij| at finite gamma.
     lam : 1/alpha.
     time : of the flow.
     steps, evaluations : of the integrator.
@@ -91,8 +94,9 @@ def low_rank_flow(
     gamma : scale of the start, in [1e-12, 1): below, the small parts of U would be those of rounding.
     width : columns of U; default n, which presumes nothing about the rank. Fewer: a random orthonormal frame.
     sparse : False leaves S at zero: U U^T alone, by the squared loss.
-    tol : stop at max |R| <= tol max |Y|; without S, since no U may fit, at max |dU/dt| <= tol max |Y|^(3/2) with the eigenvalues of
-        X within tol max |Y| of the best X's (of sym Y: the largest, as many as U has columns, those below 0 cut off).
+    tol : stop at max |R| <= tol max |Y|; without S, since no U may fit, at max |dU/dt| <= tol max |Y|^(3/2) with the
+        eigenvalues of X within tol max |Y| of the best X's (of sym Y: the largest, as many as U has columns, those
+        below 0 cut off).
     rtol : error of one step, relative to |U|_F and to L/(2 alpha), the size of N.
     max_steps : steps at most.
     seed : of the frame.
@@ -145,14 +149,15 @@ class _Integration:
         self.n, self.unit = len(Y), float(np.abs(Y).max()) or 1.0
         self.t, self.steps, self.evaluations = 0.0, 0, 0
         self.y = np.empty(0)
-        # of U U^T alone, every other critical point has fewer of these eigenvalues and is a saddle, where the flow may linger
+        # of U U^T alone, every other critical point has fewer of these eigenvalues and is a saddle, where the flow may
+        # linger
         self.best = np.maximum(np.linalg.eigvalsh((Y + Y.T) / 2)[-width:], 0)
 
     def parts(self, y: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return U and N of a state; N = 0 where there is none."""
         cut = self.n * self.width
-        return y[:cut].reshape(self.n, self.width), y[cut:].reshape(self.n, self.n) if self.sparse else np.zeros_like(
-            self.Y
+        return y[:cut].reshape(self.n, self.width), (
+            y[cut:].reshape(self.n, self.n) if self.sparse else np.zeros_like(self.Y)
         )
 
     def sparse_part(self, N: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -43,19 +43,20 @@ def null_space_constant(
     """Return the null-space constant relative to a support, exactly where ``max_programs`` linear programs suffice.
 
     rho(S) is a convex maximum, ``max_sigma h(sigma)`` over the sign patterns sigma of v_S, and each ``h(sigma) =
-    min {|w|_inf : U_C^T w = U_S^T sigma}`` (C the complement of S) is one linear program. Patterns are ruled out unsolved:
+    min {|w|_inf : U_C^T w = U_S^T sigma}`` (C the complement of S) is one linear program. Patterns are ruled out
+    unsolved:
 
     1. lower bound: alternating maximisation, sigma <- sign(v_S) of the program's solution, from random starts;
     2. upper bound for every pattern at once: any Y with U_C^T Y = U_S^T makes w = Y sigma feasible, so h(sigma) <=
        |Y sigma|_inf and rho <= max_j |Y_j|_1; the Y with the smallest such bound is one larger linear program (the
        relaxation of Juditsky and Nemirovski, Math. Program. 2011, doi:10.1007/s10107-010-0417-z, for one support);
-    3. patterns with |Y sigma|_inf above the lower bound are solved, the largest first, until none is left or the budget is
-       spent; what is left unsolved bounds rho from above.
+    3. patterns with |Y sigma|_inf above the lower bound are solved, the largest first, until none is left or the
+       budget is spent; what is left unsolved bounds rho from above.
 
-    With |S| > 20 the patterns are not enumerated, and the bracket is that of steps 1 and 2. For a large problem Y is the
-    least-squares solution (and from 200,000 entries of C on, v its counterpart: no program is solved), and the bound of
-    Lemma B.5, sharpened, counts where it is smaller: ``rho <= eta/(1 - eta), eta = sum_{i in S} |U_i| max_j |U_j|`` (see
-    ``incoherence_condition``).
+    With |S| > 20 the patterns are not enumerated, and the bracket is that of steps 1 and 2. For a large problem Y is
+    the least-squares solution (and from 200,000 entries of C on, v its counterpart: no program is solved), and the
+    bound of Lemma B.5, sharpened, counts where it is smaller: ``rho <= eta/(1 - eta), eta = sum_{i in S} |U_i| max_j
+    |U_j|`` (see ``incoherence_condition``).
 
     Parameters
     ----------
@@ -216,7 +217,8 @@ def _mask(problem: LinearProblem, support: Any) -> np.ndarray[Any, np.dtype[np.b
         return np.zeros(n, dtype=bool)
     if given.ndim != 1 or given.dtype.kind not in "biu":
         raise InputError(
-            f"support must be a list of indices or a boolean mask of {n} entries, got {given.dtype} of shape {given.shape}."
+            f"support must be a list of indices or a boolean mask of {n} entries, got {given.dtype} of shape"
+            f" {given.shape}."
         )
     if given.dtype.kind == "b":
         if len(given) != n:

@@ -64,8 +64,9 @@ class LinearProblem:
 
     Parameters
     ----------
-    J : (N, p) real matrix, any rank; p < N is fine. It counts as known up to the rounding of its largest singular value, as for
-        any solver that factors it: of rows that are more than 1e16 times smaller than others nothing is left.
+    J : (N, p) real matrix, any rank; p < N is fine. It counts as known up to the rounding of its largest singular
+        value, as for any solver that factors it: of rows that are more than 1e16 times smaller than others nothing is
+        left.
     y : (N,).
     theta_star, s_star : (p,) and (N,), the ground truth where it is known. Solvers ignore both; the functions of
         ``sparseop.linear.recovery`` need them, and refuse a theta_star that is not the minimum-norm one of eq. (14).
@@ -73,8 +74,8 @@ class LinearProblem:
     Raises
     ------
     InputError
-        for a wrong shape, an empty array, NaN or infinity, or a largest entry of J or y (A, B) that is not 0 and outside
-        [1e-50, 1e50]: beyond, squares leave float64's range, and a certificate would be 0/0.
+        for a wrong shape, an empty array, NaN or infinity, or a largest entry of J or y (A, B) that is not 0 and
+        outside [1e-50, 1e50]: beyond, squares leave float64's range, and a certificate would be 0/0.
     """
 
     y: FloatArray
@@ -167,9 +168,9 @@ class LinearProblem:
 def gaussian_problem(n_samples: int, n_params: int, rank: int, sparsity: int, *, seed: Seed) -> LinearProblem:
     """Draw a random instance as in section 3.2 of the SOP paper.
 
-    J = A B with A (N, r), B (r, p) standard Gaussian; s_star has ``sparsity`` entries, chosen at random, i.i.d. standard
-    Gaussian, the others zero; theta standard Gaussian, y = J theta + s_star, and theta_star the projection of theta onto
-    the row space of J, which is the minimum-norm solution of eq. (14).
+    J = A B with A (N, r), B (r, p) standard Gaussian; s_star has ``sparsity`` entries, chosen at random, i.i.d.
+    standard Gaussian, the others zero; theta standard Gaussian, y = J theta + s_star, and theta_star the projection of
+    theta onto the row space of J, which is the minimum-norm solution of eq. (14).
 
     Parameters
     ----------
@@ -237,8 +238,8 @@ def ground_truth(problem: LinearProblem) -> tuple[FloatArray, FloatArray]:
     beyond = float(np.linalg.norm(problem.theta_star - problem.factor.lift(b_star)))
     if beyond > 1e-8 * size:
         raise InputError(
-            f"theta_star must be the minimum-norm solution of eq. (14), in the row space of J; its part outside has norm "
-            f"{beyond:.3g} of {size:.3g}."
+            "theta_star must be the minimum-norm solution of eq. (14), in the row space of J; its part outside has"
+            f" norm {beyond:.3g} of {size:.3g}."
         )
     fit = problem.F @ b_star + problem.s_star - problem.y
     scale = float(np.linalg.norm(problem.y) + np.linalg.norm(problem.s_star))

@@ -65,8 +65,8 @@ class ThresholdBound:
 def recovery_threshold(problem: LinearProblem) -> float:
     """Return the smallest lam > 0 at which (26) recovers the ground truth; inf if there is none, 0 if all small ones do.
 
-    The exact counterpart of lambda_0 in Proposition 3.5. See ``recovery_interval`` for the upper end, which is finite in
-    a few per cent of the instances near the phase transition.
+    The exact counterpart of lambda_0 in Proposition 3.5. See ``recovery_interval`` for the upper end, which is finite
+    in a few per cent of the instances near the phase transition.
 
     Raises
     ------
@@ -113,9 +113,9 @@ def _aligned(problem: LinearProblem) -> tuple[FloatArray, FloatArray]:
     b_star, s_star = ground_truth(problem)
     U = problem.U
     R = np.triu(U.T @ problem.F)
-    return U @ scipy.linalg.solve_triangular(
-        R, b_star, trans="T", check_finite=False
-    ) if problem.rank else s_star * 0, s_star
+    return (
+        U @ scipy.linalg.solve_triangular(R, b_star, trans="T", check_finite=False) if problem.rank else s_star * 0
+    ), s_star
 
 
 def _interval(problem: LinearProblem, *, both: bool) -> RecoveryInterval:

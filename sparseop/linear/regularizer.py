@@ -39,8 +39,8 @@ def implicit_regularizer(s: Any, gamma: float) -> FloatArray:
 
         h_gamma(s) = [ s asinh(s / (2 gamma^2)) - sqrt(s^2 + 4 gamma^4) + 2 gamma^2 ] / (2 log(1/gamma)),
 
-    because its derivative, asinh(s / (2 gamma^2)) / (2 log(1/gamma)), is nu/lam along the closed form (20). As gamma -> 0,
-    h_gamma(s) -> |s|: the l1 norm of (26). Near 0 it is the parabola s^2 / (8 gamma^2 log(1/gamma)).
+    because its derivative, asinh(s / (2 gamma^2)) / (2 log(1/gamma)), is nu/lam along the closed form (20). As gamma ->
+    0, h_gamma(s) -> |s|: the l1 norm of (26). Near 0 it is the parabola s^2 / (8 gamma^2 log(1/gamma)).
 
     Parameters
     ----------

@@ -1,13 +1,14 @@
 """Robust low-rank matrices: a positive semidefinite X of low rank under sparse corruption, Y = X + S.
 
-The convex program is robust PCA with the constraint that X be positive semidefinite, where the nuclear norm is the trace:
+The convex program is robust PCA with the constraint that X be positive semidefinite, where the nuclear norm is the
+trace:
 
     min over X, S of  tr X + lam |S|_1     subject to   X + S = Y,  X positive semidefinite                  (P)
     max over M of     <Y, M>               subject to   |M_ij| <= lam,  (M + M^T)/2 <= I                      (D)
 
-``solve_robust_pca`` solves it by the alternating direction method of multipliers and certifies the answer by (D): whatever M
-was found is scaled until it is feasible, and the gap between (P) at X and (D) at M bounds how far X is from optimal.
-``low_rank_flow`` is the implicit counterpart: gradient flow on X = U U^T, S = g*g - h*h without any penalty.
+``solve_robust_pca`` solves it by the alternating direction method of multipliers and certifies the answer by (D):
+whatever M was found is scaled until it is feasible, and the gap between (P) at X and (D) at M bounds how far X is from
+optimal. ``low_rank_flow`` is the implicit counterpart: gradient flow on X = U U^T, S = g*g - h*h without any penalty.
 """
 
 import math
@@ -112,7 +113,8 @@ def gaussian_low_rank(
     Parameters
     ----------
     size, rank : n and r, 1 <= r <= n.
-    corruption : share of the n^2 entries that are corrupted, in [0, 1]; exactly round(corruption n^2) of them, anywhere.
+    corruption : share of the n^2 entries that are corrupted, in [0, 1]; exactly round(corruption n^2) of them,
+        anywhere.
     amplitude : > 0.
     seed : whatever ``numpy.random.default_rng`` takes.
 
@@ -193,7 +195,8 @@ def robust_pca_gap(problem: LowRankProblem, X: FloatArray, M: FloatArray, lam: f
 
     Raises
     ------
-    InputError : X that is not symmetric and positive semidefinite up to 1e-9 of its norm; a wrong shape, NaN, infinity; lam <= 0.
+    InputError : X that is not symmetric and positive semidefinite up to 1e-9 of its norm; a wrong shape, NaN, infinity;
+        lam <= 0.
     """
     instance("problem", problem, LowRankProblem)
     lam = moderate("lam", lam)

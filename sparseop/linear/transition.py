@@ -1,8 +1,8 @@
 """Where exact recovery breaks down for a Gaussian J: the phase transition, without a free parameter.
 
 The column space of a Gaussian J is a uniformly random r-dimensional subspace of R^N. As lam grows, (26) recovers s_star
-exactly when basis pursuit ``min |s|_1 s.t. A s = A s_star`` does, A annihilating J, that is, when this subspace meets the
-cone of directions in which |s|_1 does not rise at s_star only at 0. A random subspace of dimension r does so with
+exactly when basis pursuit ``min |s|_1 s.t. A s = A s_star`` does, A annihilating J, that is, when this subspace meets
+the cone of directions in which |s|_1 does not rise at s_star only at 0. A random subspace of dimension r does so with
 probability about 1 or about 0 as r + delta is below or above N, delta the statistical dimension of the cone (Amelunxen,
 Lotz, McCoy and Tropp, Information and Inference 2014, doi:10.1093/imaiai/iau005), in a window of width O(sqrt(N)).
 """
@@ -19,8 +19,9 @@ def transition_sparsity(n_samples: int, rank: float) -> float:
     """Return the sparsity k (a real number) at which half of the Gaussian instances of this rank are recovered.
 
     With q = k/N, Q and phi the Gaussian tail and density, the statistical dimension of the descent cone is
-    ``delta/N = min_t [q (1 + t^2) + (1 - q) 2 ((1 + t^2) Q(t) - t phi(t))]`` (their section 4.3, up to O(1) rows). At the minimum
-    ``q/(1 - q) = 2 (phi(t)/t - Q(t))`` and ``delta/N = q + (1 - q) 2 Q(t)``, so the curve delta = N - r is explicit in t::
+    ``delta/N = min_t [q (1 + t^2) + (1 - q) 2 ((1 + t^2) Q(t) - t phi(t))]`` (their section 4.3, up to O(1) rows). At
+    the minimum ``q/(1 - q) = 2 (phi(t)/t - Q(t))`` and ``delta/N = q + (1 - q) 2 Q(t)``, so the curve delta = N - r is
+    explicit in t::
 
         k/N = 1 - 1/(1 + 2 (phi(t)/t - Q(t))),      r/N = (1 - k/N) erf(t / sqrt 2),      0 < t < infinity
 

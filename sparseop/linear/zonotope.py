@@ -5,9 +5,10 @@ For C (m, r), c (r,) and d (r,) != 0::
     maximise tau   subject to   C^T w + c = tau d,   |w_i| <= 1                                    (primal)
     minimise |C a|_1 + <c, a>   subject to   <a, d> = 1                                            (dual)
 
-Both the recovery threshold and the null-space constant are of this form, with C the rows of U outside a support, so both
-are answered here, and certified: any a with <a, d> = 1 bounds tau from above, and the w found shows that tau is reached.
-Library code calls it on rows of a matrix with orthonormal columns, where the program is well scaled whatever J is.
+Both the recovery threshold and the null-space constant are of this form, with C the rows of U outside a support, so
+both are answered here, and certified: any a with <a, d> = 1 bounds tau from above, and the w found shows that tau is
+reached. Library code calls it on rows of a matrix with orthonormal columns, where the program is well scaled whatever J
+is.
 """
 
 from dataclasses import dataclass
@@ -91,8 +92,8 @@ def _best(C: FloatArray, c: FloatArray, d: FloatArray) -> Reach | None:
 def _certify(C: FloatArray, c: FloatArray, d: FloatArray, x: FloatArray, a: FloatArray) -> Reach:
     """Move a solver's answer onto the vertex it points to, and measure what remains with exact bounds.
 
-    A solver stops at its own tolerances; the set of w at their bounds is right long before the last digits are, so the free
-    ones and tau are solved for again, and a likewise from C_free a = 0, <a, d> = 1.
+    A solver stops at its own tolerances; the set of w at their bounds is right long before the last digits are, so the
+    free ones and tau are solved for again, and a likewise from C_free a = 0, <a, d> = 1.
     """
     w = np.clip(x[:-1], -1.0, 1.0)
     free = np.abs(w) < 1 - 1e-7

@@ -1,7 +1,7 @@
 """The constants of the SANE paper's Theorems 2, 6, 7 and 8: as defined in the proofs, beside what is measured.
 
-Everything the proofs write out is used with their numbers: alpha' and beta (Theorem 4, D.2.6), R (D.2.6), t_0 (Theorem 6),
-the conditions (55) and the bounds (56). What they leave inside O(.) is not invented here.
+Everything the proofs write out is used with their numbers: alpha' and beta (Theorem 4, D.2.6), R (D.2.6), t_0 (Theorem
+6), the conditions (55) and the bounds (56). What they leave inside O(.) is not invented here.
 
 Effective time is the sum of eta (1 - alpha_s): with x~ = x the refinery is gradient descent in it, so t_0 holds for the
 refinery when counted in it, and not when counted in steps (docs/errata.md).
@@ -23,7 +23,8 @@ from sparseop.refinery.schedules import discounted_variation, schedule, variatio
 class Spectrum:
     """Singular values of the Jacobian on the support subspace and on its complement, decreasing (Assumption 3).
 
-    ``plus`` has K values: alpha is the last, beta the first. ``minus`` has n - K values: the first is Assumption 3's epsilon.
+    ``plus`` has K values: alpha is the last, beta the first. ``minus`` has n - K values: the first is Assumption 3's
+    epsilon.
     """
 
     plus: FloatArray
@@ -42,7 +43,8 @@ class TheoryConstants:
     beta : sqrt(c_up n / K) Gamma |C|.
     L : Gamma |C| sqrt(c_up n / (k K)), Lipschitz constant of the Jacobian.
     r0 : |f(W_0, X) - y|_2, Theta in (55) and (56).
-    psi_1, psi_2, psi : 2 sqrt(n) sum |d alpha_t| / r0, the same discounted / r0^2, and psi' = 1 + psi_1/2 + sqrt(psi_2).
+    psi_1, psi_2, psi : 2 sqrt(n) sum |d alpha_t| / r0, the same discounted / r0^2, and psi' = 1 + psi_1/2 +
+        sqrt(psi_2).
     R : 4 (1 + psi_1) r0 / alpha.
     eta_max : min(1, alpha beta / (L r0)) / (2 beta^2) (Theorem 6).
     time_0 : 5 / alpha^2 log(r0 / (2 rho)), the effective time after which Theorem 6 promises |f - y*|_inf <= 4 rho.
@@ -53,7 +55,8 @@ class TheoryConstants:
     alpha_measured, beta_measured : smallest and largest singular value of J(W_0, X~) on S+, X~ the centres.
     noise_measured : largest singular value of J(W_0, X) on S-, Assumption 3's epsilon.
     distance_measured : largest |W_t - W_0|_F of the run (to compare with R).
-    time_measured : effective time after which the run kept |f - y*|_inf <= 4 rho (NaN if it never did, or without a run).
+    time_measured : effective time after which the run kept |f - y*|_inf <= 4 rho (NaN if it never did, or without a
+        run).
     zeta_measured : |f(W_t, X) - y*|_2 / sqrt(n) at the run's end.
     """
 
@@ -183,8 +186,8 @@ def theory_constants(
 def trajectory_bounds(data: CorruptedDataset, network: OneHiddenLayer, time: Any, psi: float = 1.0) -> tuple[Any, Any]:
     """Return the bounds (56) on |f(W_t, X) - f(W~_t, X~)|_2 and |W_t - W~_t|_F at the given effective times.
 
-    p = 8 time (1 + psi') Gamma sqrt(n) eps r0 beta and d = 2 time Gamma sqrt(n) eps r0 (psi' + 8 time beta^2), where the
-    paper's t_0 in d is t itself, the sharpest choice.
+    p = 8 time (1 + psi') Gamma sqrt(n) eps r0 beta and d = 2 time Gamma sqrt(n) eps r0 (psi' + 8 time beta^2), where
+    the paper's t_0 in d is t itself, the sharpest choice.
     """
     beta = (
         float(np.sqrt(data.c_up * data.n / data.n_centres)) * network.phi.Gamma * float(np.linalg.norm(data.centres, 2))

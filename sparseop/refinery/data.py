@@ -204,8 +204,8 @@ def corrupted_dataset(
     Raises
     ------
     InputError
-        for a size that memory can't hold, a delta that does not fit Kbar labels into [-1, 1], a rho outside [0, 1/2), centres nearer than 2 eps, or an
-        eps for which no such centres were found.
+        for a size that memory can't hold, a delta that does not fit Kbar labels into [-1, 1], a rho outside [0, 1/2),
+        centres nearer than 2 eps, or an eps for which no such centres were found.
     """
     K = integer("n_centres", n_centres, 1)
     d = integer("dim", dim, 2)
@@ -246,7 +246,8 @@ def corrupted_dataset(
 def crop(centres: Any, eps: float, rng: np.random.Generator) -> Any:
     """Return one random crop of each row: x = cos(a) c + sin(a) u with a random unit u orthogonal to c, |x - c| <= eps.
 
-    The chord |x - c| = 2 sin(a / 2) is eps U^(1/(d - 1)), the law of a uniform point of a flat cap. Computed in the precision of ``centres``.
+    The chord |x - c| = 2 sin(a / 2) is eps U^(1/(d - 1)), the law of a uniform point of a flat cap. Computed in the
+    precision of ``centres``.
     """
     m, d = centres.shape
     u = rng.standard_normal((m, d), dtype=centres.dtype)
@@ -261,7 +262,8 @@ def crop(centres: Any, eps: float, rng: np.random.Generator) -> Any:
 def _fitting(delta: float, classes: int, widest: float) -> float:
     if not 0 < nonnegative("delta", delta) <= widest * (1 + 1e-12):
         raise InputError(
-            f"delta must lie in (0, {widest:g}] for n_classes={classes}, so that the labels fit into [-1, 1], got {delta!r}."
+            f"delta must lie in (0, {widest:g}] for n_classes={classes}, so that the labels fit into [-1, 1], got"
+            f" {delta!r}."
         )
     return min(float(delta), widest)
 
@@ -292,7 +294,7 @@ def _centres(K: int, d: int, eps: float, rng: np.random.Generator) -> FloatArray
                 return np.array(chosen)
     raise InputError(
         f"eps={eps:g} is too large for n_centres={K} in dim={d}: no {K} centres at distance 2 eps = {2 * eps:g} found; "
-        f"take a smaller eps, fewer centres or a larger dim."
+        "take a smaller eps, fewer centres or a larger dim."
     )
 
 
@@ -302,6 +304,7 @@ def _own_centres(centres: Any, K: int, d: int, eps: float) -> FloatArray:
     i, j = (int(v) for v in np.unravel_index(np.argmin(distance), distance.shape))
     if distance[i, j] < 2 * eps * (1 - 1e-12):
         raise InputError(
-            f"centres must be 2 eps = {2 * eps:g} apart (Definition 1), rows {i} and {j} are {distance[i, j]:.4g} apart."
+            f"centres must be 2 eps = {2 * eps:g} apart (Definition 1), rows {i} and {j} are {distance[i, j]:.4g}"
+            " apart."
         )
     return C

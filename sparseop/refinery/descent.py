@@ -15,9 +15,9 @@ Plain gradient descent is alpha = 0. Where x~ comes from is the choice that matt
 W' is W itself, or with ``teacher=m`` its moving average W'_{t+1} = m W'_t + (1 - m) W_{t+1}, m -> 1 the slower.
 
 A step is two products with the (n, d) data, 4 n d k operations, and n k activations. The arrays of n k numbers stay in
-the second-level cache; both products have an inner dimension of d, and that and tanh bound the speed. ``precision="single"``
-computes them in float32 and keeps the weights and all records in float64: the weights then differ by 1e-5 relative
-after thousands of steps (tested), at 2.5 times the speed.
+the second-level cache; both products have an inner dimension of d, and that and tanh bound the speed.
+``precision="single"`` computes them in float32 and keeps the weights and all records in float64: the weights then
+differ by 1e-5 relative after thousands of steps (tested), at 2.5 times the speed.
 """
 
 from dataclasses import dataclass

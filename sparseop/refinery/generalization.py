@@ -6,8 +6,8 @@ Part 2, appendix C: queries x_1 and x_2, half of the samples each, keys {x_i, x_
 label is (y0, y0, 1 - 2 y0) up to order, one number. A model that fits the training labels has risks in closed form.
 
 Part 1: |Q - Q~| <= L_y (mean |y_i - y_i*|) + deviation. The deviation here is Maurer and Pontil's empirical Bernstein
-bound (arXiv 0907.3740, Theorem 4) with a union bound over a finite class; the paper's has the range of the loss to a wrong power and one side only
-(docs/errata.md).
+bound (arXiv 0907.3740, Theorem 4) with a union bound over a finite class; the paper's has the range of the loss to a
+wrong power and one side only (docs/errata.md).
 """
 
 from dataclasses import dataclass
@@ -111,9 +111,9 @@ class BoundTerms:
 def label_lipschitz(log_h: Any) -> tuple[float, float]:
     """Return L_y of cross entropy over the given predictions (n, m): as the paper has it, and sharp.
 
-    The gradient of -<y, log h> in y is -log h, so L_y = max_i |log h_i|_2. But y and y* both sum to 1, and only the part
-    of log h orthogonal to 1 meets y - y*: max_i |log h_i - mean(log h_i)|_2 is the Lipschitz constant on the simplex. For
-    similarities softmax(cos / tau) that is at most sqrt(m) / tau, however many keys share the probability.
+    The gradient of -<y, log h> in y is -log h, so L_y = max_i |log h_i|_2. But y and y* both sum to 1, and only the
+    part of log h orthogonal to 1 meets y - y*: max_i |log h_i - mean(log h_i)|_2 is the Lipschitz constant on the
+    simplex. For similarities softmax(cos / tau) that is at most sqrt(m) / tau, however many keys share the probability.
     """
     log_h = array("log_h", log_h, (None, None), moderate=True)
     centred = log_h - log_h.mean(axis=1, keepdims=True)

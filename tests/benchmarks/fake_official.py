@@ -6,7 +6,8 @@ Each training epoch adds a line to the file that the environment variable FAKE_L
 import json
 
 FILES = {
-    "train.py": """
+    "train.py": (
+        """
 import comet_ml
 import requests
 import torch
@@ -20,8 +21,10 @@ def main(config):
     loader = getattr(module_data, config["data_loader"]["type"])(config)
     model = getattr(module_arch, config["arch"]["type"])(**config["arch"]["args"])
     Trainer(config, loader, model, module_loss.overparametrization_loss(len(loader.dataset), **config["train_loss"]["args"])).train()
-""",
-    "parse_config.py": """
+"""
+    ),
+    "parse_config.py": (
+        """
 import json
 
 class ConfigParser:
@@ -36,9 +39,11 @@ class ConfigParser:
 
     def __getitem__(self, name):
         return self.values[name]
-""",
+"""
+    ),
     "trainer/__init__.py": "from .trainer import *\n",
-    "trainer/trainer.py": """
+    "trainer/trainer.py": (
+        """
 import multiprocessing
 import os
 import torch
@@ -62,15 +67,19 @@ class Trainer:
         with open(os.environ["FAKE_LOG"], "a") as log:
             name, ratio = self.config["name"], self.config["train_loss"]["args"]["ratio_consistency"]
             print(epoch, name, ratio, seen, self.data_loader.checksum, torch.get_num_threads(), multiprocessing.get_start_method(), file=log)
-""",
+"""
+    ),
     "model/__init__.py": "",
-    "model/model.py": """
+    "model/model.py": (
+        """
 import torch
 
 def Tiny(num_classes):
     return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3072, num_classes))
-""",
-    "model/loss.py": """
+"""
+    ),
+    "model/loss.py": (
+        """
 import torch
 
 class overparametrization_loss(torch.nn.Module):
@@ -79,9 +88,11 @@ class overparametrization_loss(torch.nn.Module):
 
     def forward(self, output, label):
         return torch.nn.functional.cross_entropy(output, label)
-""",
+"""
+    ),
     "data_loader/__init__.py": "",
-    "data_loader/data_loaders.py": """
+    "data_loader/data_loaders.py": (
+        """
 import torch
 import torchvision
 from sklearn.metrics.pairwise import cosine_similarity
@@ -93,9 +104,11 @@ class CIFAR10DataLoader(torch.utils.data.DataLoader):
         self.checksum = int(images.sum())
         options = {name: config["data_loader"]["args"][name] for name in ("batch_size", "num_workers", "pin_memory")}
         super().__init__([(x, x, y, i) for i, (x, y) in enumerate(zip(images, labels))], **options)
-""",
+"""
+    ),
     "torchvision/__init__.py": "from . import datasets\n",
-    "torchvision/datasets.py": """
+    "torchvision/datasets.py": (
+        """
 import hashlib, os, pickle
 import numpy
 
@@ -111,7 +124,8 @@ class CIFAR10:
             self.data.append(entry["data"])
             self.targets += entry["labels"]
         self.data = numpy.concatenate(self.data)
-""",
+"""
+    ),
     "config_cifar100.json": json.dumps(
         {
             "name": "",

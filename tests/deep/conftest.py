@@ -29,7 +29,10 @@ def contrastive_run():
 
     def write(folder, network, name="resnet18", **options):
         """Write what the contrastive trainer leaves behind, with ``network`` as its backbone."""
-        text = f'name = "tiny"\ntask = "contrastive"\n[data]\nname = "shapes"\n[network]\nname = "{name}"\n[views]\nname = "weak"\nsize = 16\n'
+        text = (
+            f'name = "tiny"\ntask = "contrastive"\n[data]\nname = "shapes"\n[network]\nname = "{name}"\n[views]\nname ='
+            ' "weak"\nsize = 16\n'
+        )
         whole = contrastive_recipes.text(
             contrastive_recipes.parse(text, name="tiny", overrides=[f"network.{k}={v}" for k, v in options.items()])
         )

@@ -1,8 +1,8 @@
 """A CUDA device where there is none: its tensors have a type and a shape, and no content.
 
-torch's ``FakeTensorMode`` computes types, shapes and devices and nothing else, so a program stops where it needs a number, or a
-shape that depends on one: where the host of a real device would wait. ``Stream`` sees every operation, and notes what a real
-device would wait for or refuse and ``FakeTensorMode`` lets pass.
+torch's ``FakeTensorMode`` computes types, shapes and devices and nothing else, so a program stops where it needs a
+number, or a shape that depends on one: where the host of a real device would wait. ``Stream`` sees every operation, and
+notes what a real device would wait for or refuse and ``FakeTensorMode`` lets pass.
 """
 
 import contextlib
@@ -20,8 +20,8 @@ from torch.utils._pytree import tree_leaves
 from sparseop.deep.augment import autoaugment, clsa, colour
 
 CUDA = torch.device("cuda:0")
-#: what torch.use_deterministic_algorithms turns into an error on CUDA, as its documentation lists it (and cumsum of floats): the
-#: operation itself, and the derivative of others
+#: what torch.use_deterministic_algorithms turns into an error on CUDA, as its documentation lists it (and cumsum of
+#: floats): the operation itself, and the derivative of others
 REFUSED = re.compile(r"nll_loss2d_forward|max_unpool2d|put_?|histc|median|kthvalue")
 REFUSED_BACKWARD = re.compile(
     r"(Adaptive(Avg|Max)Pool2D|Upsample\w*(Linear|Cubic)\w*|ReflectionPad\dD|GridSampler2D)Backward\d"
@@ -54,7 +54,8 @@ class Stream(TorchDispatchMode):
 
     def _judge(self, name, given, made):
         tensors, made = ([leaf for leaf in leaves if isinstance(leaf, Tensor)] for leaves in (given, tree_leaves(made)))
-        # a tensor of one number on the host goes along with the operation, but not as a copy; from pinned memory a copy goes on behind
+        # a tensor of one number on the host goes along with the operation, but not as a copy; from pinned memory a copy
+        # goes on behind
         devices = {tensor.device.type for tensor in tensors + made if tensor.ndim or tensor.is_cuda or name in COPIES}
         if len(devices) > 1 and not getattr(tensors[0], "pinned", False):
             yield f"{name}: {' and '.join(sorted(devices))}"

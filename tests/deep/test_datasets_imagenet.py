@@ -118,8 +118,9 @@ def test_a_contrastive_run_on_decoding_processes_ends_cleanly(tmp_path):
     write(tmp_path / "data", train=16, val=4)
     recipe = tmp_path / "tiny.toml"
     recipe.write_text(
-        'task = "contrastive"\n[data]\nname = "imagenet"\nsize = 40\nworkers = 2\n[network]\nname = "resnet8"\n[views]\nname = "weak"\nsize = 32\n'
-        '[method]\nname = "moco"\nqueue = 16\n[training]\nepochs = 2\nbatch_size = 16\n[evaluation]\nneighbours = [5]\ntemperatures = [0.1]\n'
+        'task = "contrastive"\n[data]\nname = "imagenet"\nsize = 40\nworkers = 2\n[network]\nname ='
+        ' "resnet8"\n[views]\nname = "weak"\nsize = 32\n[method]\nname = "moco"\nqueue = 16\n[training]\nepochs ='
+        " 2\nbatch_size = 16\n[evaluation]\nneighbours = [5]\ntemperatures = [0.1]\n"
     )
     done = subprocess.run(
         [

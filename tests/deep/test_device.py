@@ -30,8 +30,9 @@ print(without, max(kept[-8:]))
 def test_freed_memory_stays_with_the_process():
     done = subprocess.run([sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True)
     without, kept = map(int, done.stdout.split())
-    # Settled: an aligned block leaves a few bytes behind it, which glibc before 2.38 holds back (up to seven of each size),
-    # so that the hole is just too small for the next block and a fresh one is taken: twelve times at most in what was seen.
+    # Settled: an aligned block leaves a few bytes behind it, which glibc before 2.38 holds back (up to seven of each
+    # size), so that the hole is just too small for the next block and a fresh one is taken: twelve times at most in
+    # what was seen.
     assert kept < without / 2
 
 

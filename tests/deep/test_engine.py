@@ -48,7 +48,7 @@ def tiny(*overrides, base="digits_sym40_sop"):
     return recipes.read(recipes.find(base), [*TINY, *overrides])
 
 
-# ---- the loop itself ----------------------------------------------------------------------------------------------------
+# ---- the loop itself -------------------------------------------------------------------------------------------------
 
 
 def test_it_is_plain_sgd(tmp_path):
@@ -199,7 +199,7 @@ def test_tensorboard_when_it_is_installed(tmp_path):
     assert list((tmp_path / "run" / "tensorboard").iterdir())
 
 
-# ---- batches ----------------------------------------------------------------------------------------------------------
+# ---- batches ---------------------------------------------------------------------------------------------------------
 
 
 class Lazy:
@@ -243,7 +243,7 @@ def test_shares_of_an_epoch():
     assert len(passes[0]) == len(passes[1])
 
 
-# ---- stopping and going on ------------------------------------------------------------------------------------------------
+# ---- stopping and going on -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -294,7 +294,7 @@ def test_a_finished_run_leaves_no_networks_behind(tmp_path):
     assert_nothing_left(engine, lambda: engine.train(tiny("training.epochs=1"), tmp_path / "second"))
 
 
-# ---- what goes wrong ------------------------------------------------------------------------------------------------------
+# ---- what goes wrong -------------------------------------------------------------------------------------------------
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_epoch(tmp_path):

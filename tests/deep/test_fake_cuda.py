@@ -55,7 +55,7 @@ class Lazy:
         return torch.zeros((len(index), *self.shape[1:]), dtype=self.dtype)
 
 
-# ---- the trainers --------------------------------------------------------------------------------------------------------
+# ---- the trainers ----------------------------------------------------------------------------------------------------
 
 
 def labels_run(*changes):
@@ -129,7 +129,7 @@ def test_networks_have_deterministic_gradients(monkeypatch, name, large_packages
         assert all(parameter.grad is not None for parameter in network.parameters())
 
 
-# ---- what finds faults finds them, and nothing else ------------------------------------------------------------------------
+# ---- what finds faults finds them, and nothing else ------------------------------------------------------------------
 
 
 def test_faults_are_noted(monkeypatch):

@@ -96,7 +96,8 @@ def test_instance_noise_depends_on_the_image(rate):
     z = rate / 0.1
     mean = rate + 0.1 * math.exp(-z * z / 2) / math.sqrt(2 * math.pi) / (0.5 * (1 + math.erf(z / math.sqrt(2))))
     assert noisy.realised_rate == pytest.approx(mean, abs=4 * math.sqrt(rate / 20_000))
-    # one image of one class flips mostly to the same class; symmetric noise would give each of the four others a quarter
+    # one image of one class flips mostly to the same class; symmetric noise would give each of the four others a
+    # quarter
     wrong = noisy.given[noisy.corrupted & (labels == 2) & (torch.arange(20_000) % 4 == 1)]
     assert torch.bincount(wrong, minlength=5).max() > 0.5 * len(wrong)
 

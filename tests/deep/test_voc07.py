@@ -116,7 +116,8 @@ def test_eleven_point_precision():
         positive[0] = True
         found = interpolated_precision(torch.tensor(score), torch.tensor(positive))
         assert found == pytest.approx(eleven_points(score, positive), abs=1e-12)
-    # by hand: the best and the worst of four positives among ten; precision 1 to recall 1/4, 4/10 beyond: (3 + 8 x 0.4) / 11
+    # by hand: the best and the worst of four positives among ten; precision 1 to recall 1/4, 4/10 beyond: (3 + 8 x 0.4)
+    # / 11
     score = torch.arange(10.0, 0, -1)
     assert interpolated_precision(score, torch.tensor([1, 0, 0, 0, 0, 0, 0, 1, 1, 1]) == 1) == pytest.approx(
         (3 + 8 * 0.4) / 11

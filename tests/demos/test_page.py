@@ -138,8 +138,10 @@ def test_it_fits_the_screen_in_light_and_dark(page, scheme, width):
         box["height"] >= 30
         for box in (page.locator(f"#{name}").bounding_box() for name in ("alpha", "gamma", "k", "another"))
     )  # a thumb's width
-    colors = page.evaluate("""['body', '#lam', '#alpha-value', 'aside li'].map(name => document.querySelector(name)).map(element =>
-        [getComputedStyle(element).color, getComputedStyle(document.body).backgroundColor])""")
+    colors = page.evaluate(
+        """['body', '#lam', '#alpha-value', 'aside li'].map(name => document.querySelector(name)).map(element =>
+        [getComputedStyle(element).color, getComputedStyle(document.body).backgroundColor])"""
+    )
     for ink, paper in colors:
         assert contrast(ink, paper) > 4.5, (ink, paper)  # WCAG AA
 

@@ -267,8 +267,9 @@ def test_bound_of_theorem_1_on_real_runs():
 # ---- what the package promises -------------------------------------------------------------------------------------
 def test_the_refinery_needs_neither_torch_nor_cvxpy_nor_the_linear_part():
     code = (
-        "import sys, sparseop.refinery, sparseop.refinery.descent, sparseop.refinery.constants, sparseop.refinery.worst_case, "
-        "sparseop.refinery.generalization; print([m for m in sys.modules if m.split('.')[0] in ('torch', 'cvxpy') or m.startswith('sparseop.linear')])"
+        "import sys, sparseop.refinery, sparseop.refinery.descent, sparseop.refinery.constants,"
+        " sparseop.refinery.worst_case, sparseop.refinery.generalization; print([m for m in sys.modules if"
+        " m.split('.')[0] in ('torch', 'cvxpy') or m.startswith('sparseop.linear')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"

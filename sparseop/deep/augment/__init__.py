@@ -44,7 +44,8 @@ def build(
     ----------
     mean, std : of each channel, in [0, 1] units.
     pad : pixels of black border for "weak" and "strong", from which a random window is cut.
-    hole : side of Cutout's square, in pixels; at twice the side of the images nothing would be left of them, and it is refused.
+    hole : side of Cutout's square, in pixels; at twice the side of the images nothing would be left of them, and it is
+        refused.
     crop : side of the window; 0: as large as the image. "none" and "flip" cut the central window.
     """
     choice("augment", name, NAMES)

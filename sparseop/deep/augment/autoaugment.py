@@ -92,8 +92,9 @@ def apply_policy(images: Tensor, generator: Generator) -> Tensor:
 def transform(images: Tensor, kind: Tensor, value: Tensor) -> Tensor:
     """Apply operation ``kind`` (B,) of strength ``value`` (B,) to each image.
 
-    A processor sorts the images by operation and computes what is asked for; a device, whose host must not wait to learn
-    how many there are of each, computes all of it for all images and takes what is asked for. The results are the same.
+    A processor sorts the images by operation and computes what is asked for; a device, whose host must not wait to
+    learn how many there are of each, computes all of it for all images and takes what is asked for. The results are the
+    same.
     """
     return _sorted(images, kind, value) if images.device.type == "cpu" else _masked(images, kind, value)
 

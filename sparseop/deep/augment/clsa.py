@@ -2,8 +2,9 @@
 
 Each image draws, five times and with replacement, one operation, a level m of 1 to 9, and happens to get it with
 probability 1/2, as in the released code. A level means: 0.05 + 0.09 m for the four enhancements (which so only ever
-weaken: 0.14 to 0.86), 4 + int(0.4 m) bits, rotation by 3 m degrees, shear 0.03 m, translation by int(0.03 m side) pixels,
-solarize from 256 - int(25.6 m) on; what has a direction goes either way with equal chance. The fourteenth is the identity.
+weaken: 0.14 to 0.86), 4 + int(0.4 m) bits, rotation by 3 m degrees, shear 0.03 m, translation by int(0.03 m side)
+pixels, solarize from 256 - int(25.6 m) on; what has a direction goes either way with equal chance. The fourteenth is
+the identity.
 """
 
 from functools import lru_cache

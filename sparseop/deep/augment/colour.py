@@ -1,9 +1,9 @@
 """Colour jitter, loss of colour and blur of a batch of float images (B, C, H, W) in [0, 1], one draw a sample.
 
-``jitter`` is torchvision's ColorJitter: brightness, contrast and saturation by a factor, hue by a turn of the HSV circle,
-in an order of its own for each sample, cut off to [0, 1] after each step. ``linear_jitter`` is its cheap relative: hue
-turns in the plane of constant luminance (YIQ), and nothing is cut off before the end; then the four operations commute
-and are one 3 x 3 matrix and one offset an image.
+``jitter`` is torchvision's ColorJitter: brightness, contrast and saturation by a factor, hue by a turn of the HSV
+circle, in an order of its own for each sample, cut off to [0, 1] after each step. ``linear_jitter`` is its cheap
+relative: hue turns in the plane of constant luminance (YIQ), and nothing is cut off before the end; then the four
+operations commute and are one 3 x 3 matrix and one offset an image.
 """
 
 import math

@@ -21,9 +21,9 @@ def draw_windows(
 ) -> Tensor:
     """Return (4, B) float: left, top, width and height of a window in whole pixels.
 
-    The window's area is uniform in ``area`` times the image's, the logarithm of width / height uniform in log ``ratio``;
-    of ``TRIES`` such draws the first that fits is taken, at a uniform place. Where none fits: the largest central window
-    of a ratio within the bounds. (torchvision's RandomResizedCrop, a fixed number of draws a batch.)
+    The window's area is uniform in ``area`` times the image's, the logarithm of width / height uniform in log
+    ``ratio``; of ``TRIES`` such draws the first that fits is taken, at a uniform place. Where none fits: the largest
+    central window of a ratio within the bounds. (torchvision's RandomResizedCrop, a fixed number of draws a batch.)
     """
     draws = torch.rand((4, TRIES, batch), generator=generator, device=device)
     size = height * width * (area[0] + (area[1] - area[0]) * draws[0])
@@ -56,8 +56,8 @@ def _largest(height: int, width: int, ratio: tuple[float, float]) -> tuple[int, 
 def resize(images: Tensor, windows: Tensor, flipped: Tensor, side: int) -> Tensor:
     """Cut each window out of images (B, C, H, W), scale it to side x side, mirror it where ``flipped`` (B,); float32.
 
-    Pillow's bilinear resampling, antialiased where a window shrinks: a row of the result is a weighted mean of rows of the
-    window, with weights that fall linearly with the distance, so the whole is two matrix products.
+    Pillow's bilinear resampling, antialiased where a window shrinks: a row of the result is a weighted mean of rows of
+    the window, with weights that fall linearly with the distance, so the whole is two matrix products.
     """
     left, top, wide, tall = windows
     rows = _weights(top, tall, images.shape[2], side, torch.zeros_like(flipped))

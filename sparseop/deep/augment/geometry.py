@@ -53,7 +53,8 @@ def cutout(images: Tensor, generator: Generator, side: int) -> Tensor:
     batch, _, height, width = images.shape
     if side // 2 >= max(height, width):
         raise InputError(
-            f"hole must be less than twice the side of the images, {2 * max(height, width)}, or nothing of them is left, got {side}."
+            f"hole must be less than twice the side of the images, {2 * max(height, width)}, or nothing of them is"
+            f" left, got {side}."
         )
     low = torch.rand((2, batch), generator=generator, device=images.device)
     hole = [_span(low[i], size, side) for i, size in enumerate((height, width))]

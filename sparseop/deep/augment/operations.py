@@ -1,8 +1,9 @@
 """AutoAugment's operations on a batch, each sample with its own strength, equal to pillow's to the last bit.
 
 Every function takes uint8 images (B, C, H, W) with one or three channels and values (B,), and returns new uint8 images.
-The seven operations that map pixel values (invert, solarize, ...) share one table of 256 entries a channel; the four that
-move pixels share one affine map in pillow's 16.16 fixed point, sampled at the nearest pixel, with black where no pixel is.
+The seven operations that map pixel values (invert, solarize, ...) share one table of 256 entries a channel; the four
+that move pixels share one affine map in pillow's 16.16 fixed point, sampled at the nearest pixel, with black where no
+pixel is.
 """
 
 from collections.abc import Callable
@@ -127,7 +128,7 @@ def sharpness(images: Tensor, values: Tensor) -> Tensor:
     return _blend(smooth, images, values[:, None, None, None])
 
 
-# ---- geometry: pixel (x, y) of the result shows pixel (a x + b y + c, d x + e y + f) of the image ----------------------
+# ---- geometry: pixel (x, y) of the result shows pixel (a x + b y + c, d x + e y + f) of the image --------------------
 def affine_matrix(kind: str, values: Tensor, height: int, width: int) -> Tensor:
     """Return (B, 6), the coefficients a..f in float64.
 

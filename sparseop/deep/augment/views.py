@@ -1,9 +1,9 @@
 """Random views of a batch for contrastive learning: on the device, every sample with its own draws.
 
-A weak view is that of MoCo v2 and SimCLR: random resized crop, mirror, colour jitter, loss of colour, blur. A strong view
-is a weak one followed by five of CLSA's 14 operations (``clsa.py``). The order is that of the released codes; mirroring,
-which commutes with all that follows, happens in the crop. All randomness comes from the generator given, a fixed number of
-draws a batch whatever the images show, so a run can be resumed bit-exactly.
+A weak view is that of MoCo v2 and SimCLR: random resized crop, mirror, colour jitter, loss of colour, blur. A strong
+view is a weak one followed by five of CLSA's 14 operations (``clsa.py``). The order is that of the released codes;
+mirroring, which commutes with all that follows, happens in the crop. All randomness comes from the generator given, a
+fixed number of draws a batch whatever the images show, so a run can be resumed bit-exactly.
 """
 
 from collections.abc import Sequence
@@ -30,11 +30,11 @@ class Views:
     mean, std : of each channel, in [0, 1] units: one or three.
     strength : of the full views, "weak" or "strong".
     count : number of full views.
-    crops : sides of the small crops, as (96,) of SANE-Single and (224, 192, 160, 128, 96) of SANE-Multi; an entry may be
-        repeated.
+    crops : sides of the small crops, as (96,) of SANE-Single and (224, 192, 160, 128, 96) of SANE-Multi; an entry may
+        be repeated.
     crop_strength : of the small crops; "": that of the full views.
-    crop_area : share of the image that the window of a full view covers, uniform in these bounds; a small crop of side s
-        has both bounds times s / size, as in CLSA, whose bounds for 96 of 224 pixels are 0.086 and 0.429.
+    crop_area : share of the image that the window of a full view covers, uniform in these bounds; a small crop of side
+        s has both bounds times s / size, as in CLSA, whose bounds for 96 of 224 pixels are 0.086 and 0.429.
     crop_ratio : bounds of width / height, uniform in the logarithm.
     rotation : a window is turned by up to so many degrees either way. Turned windows are not antialiased.
     flip : chance to mirror left to right.
@@ -42,10 +42,11 @@ class Views:
     jitter_chance, grey_chance, blur_chance : how often colours are jittered, taken away, and the image blurred.
     blur_sigma : bounds of the Gaussian's standard deviation, in pixels.
     colour_space : "hsv": torchvision's jitter, four operations in random order, each cut off to [0, 1]; "yiq": the same
-        factors as one linear map an image, hue turning at constant luminance (see ``colour.py``), at a fraction of the cost (``python -m benchmarks.views``).
+        factors as one linear map an image, hue turning at constant luminance (see ``colour.py``), at a fraction of the
+        cost (``python -m benchmarks.views``).
 
-    The defaults are MoCo's for CIFAR-10 with the crop of the paper (0.2 to 1; its notebook leaves torchvision's 0.08) and
-    no blur, which is for large images: chance 0.5.
+    The defaults are MoCo's for CIFAR-10 with the crop of the paper (0.2 to 1; its notebook leaves torchvision's 0.08)
+    and no blur, which is for large images: chance 0.5.
 
     Raises
     ------

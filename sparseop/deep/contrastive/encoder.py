@@ -86,8 +86,8 @@ def split_batch_norm(network: nn.Module, groups: int) -> nn.Module:
 class SplitBatchNorm(_BatchNorm):
     """Batch normalisation of G groups apart, as several devices would do: sample n belongs to group n mod G.
 
-    Without it a query could tell its positive by the statistics of their batch. Running statistics, used in evaluation, are
-    the groups' means.
+    Without it a query could tell its positive by the statistics of their batch. Running statistics, used in evaluation,
+    are the groups' means.
     """
 
     def __init__(self, other: _BatchNorm, groups: int) -> None:

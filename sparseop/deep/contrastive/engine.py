@@ -1,7 +1,8 @@
 """The contrastive training loop: ``train(recipe, folder)`` and ``resume(folder)``.
 
-A run is a folder, as for the trainers with labels (``sparseop.deep.engine``): recipe.toml, run.json, labels.npz (the true
-classes, which only judge), metrics.csv (loss, kNN, and what the labels over keys look like), last.pt, summary.json.
+A run is a folder, as for the trainers with labels (``sparseop.deep.engine``): recipe.toml, run.json, labels.npz (the
+true classes, which only judge), metrics.csv (loss, kNN, and what the labels over keys look like), last.pt,
+summary.json.
 """
 
 import copy
@@ -214,8 +215,8 @@ class _Run(Loop):
     def _keys(self, images: Tensor, draw: torch.Generator) -> Tensor:
         """Return the momentum network's unit features (s W, D) of the global batch, in its order.
 
-        With batch normalisation in groups the samples change places first, so that the statistics of a query's group tell
-        nothing of its positive's.
+        With batch normalisation in groups the samples change places first, so that the statistics of a query's group
+        tell nothing of its positive's.
         """
         world, rank = distributed.world(), distributed.rank()
         order = None

@@ -1,9 +1,10 @@
 r"""Mixup of queries: momentum mixup (SANE, section 3.2) and the vanilla one it is compared with.
 
-Equation (8): x'_i = theta x_i + (1 - theta) x~_k and y'_i = theta ybar_i + (1 - theta) ybar_k, theta ~ Beta(kappa, kappa). Momentum mixup takes
-the partner x~_k among the views that the momentum network encodes, vanilla mixup among the queries x_k. All labels live on
-the same columns, so labels are mixed row by row. The paper leaves open whether theta belongs to a sample or a batch and how
-k is drawn; see ``draw``. Mixing commutes with normalising, so images are mixed as the network gets them.
+Equation (8): x'_i = theta x_i + (1 - theta) x~_k and y'_i = theta ybar_i + (1 - theta) ybar_k, theta ~ Beta(kappa,
+kappa). Momentum mixup takes the partner x~_k among the views that the momentum network encodes, vanilla mixup among the
+queries x_k. All labels live on the same columns, so labels are mixed row by row. The paper leaves open whether theta
+belongs to a sample or a batch and how k is drawn; see ``draw``. Mixing commutes with normalising, so images are mixed
+as the network gets them.
 """
 
 import torch

@@ -2,9 +2,9 @@ r"""MoCo v2 (K. He et al., CVPR 2020; X. Chen et al., arXiv:2003.04297): a query
 
     L = -(1/s) sum_i log exp(<f(x_i), g(x~_i)> / tau) / sum_k exp(<f(x_i), k> / tau)
 
-over the keys k: the own positive and the queue (``keys="own"``, equation 1 of SANE's paper and MoCo's code), or the positives
-of the whole batch and the queue (``keys="batch"``, its equation 4). g follows f: xi = m xi + (1 - m) w before every step, which is
-the same as after it. The keys are added to the queue after the loss.
+over the keys k: the own positive and the queue (``keys="own"``, equation 1 of SANE's paper and MoCo's code), or the
+positives of the whole batch and the queue (``keys="batch"``, its equation 4). g follows f: xi = m xi + (1 - m) w before
+every step, which is the same as after it. The keys are added to the queue after the loss.
 
 A method is a plain module: given the two networks as functions, the views and whose they are, it returns the loss.
 """
@@ -63,8 +63,8 @@ class MoCo(nn.Module):
     temperature : tau.
     momentum : m of the momentum network; the paper's iota is 1 - m.
     keys : "own" or "batch": which positives of the batch are among the keys.
-    symmetric : "no"; or each view is query once and key once, and the two losses are added ("sum", MoCo's demo) or averaged
-        ("mean").
+    symmetric : "no"; or each view is query once and key once, and the two losses are added ("sum", MoCo's demo) or
+        averaged ("mean").
     seed : of the queue's first content.
     """
 

@@ -1,10 +1,10 @@
 r"""What labels over keys are worth, where the true classes are known.
 
-The true soft label y* of a query is uniform over the keys of its class, its own positive among them. Theorem 1 of SANE's
-paper bounds a generalisation error by the mean of |y - y*|_2. That distance cannot see semantics: uniform smoothing with the
-same weight on the own positive always comes out at least as well as any refinement that puts mass on the wrong keys, and
-the label that is uniform over all keys better than both, for y* is itself spread thin. So total variation and purity stand
-beside it.
+The true soft label y* of a query is uniform over the keys of its class, its own positive among them. Theorem 1 of
+SANE's paper bounds a generalisation error by the mean of |y - y*|_2. That distance cannot see semantics: uniform
+smoothing with the same weight on the own positive always comes out at least as well as any refinement that puts mass on
+the wrong keys, and the label that is uniform over all keys better than both, for y* is itself spread thin. So total
+variation and purity stand beside it.
 """
 
 import torch
@@ -41,8 +41,8 @@ def against_truth(refined: Refined, used: Tensor, query_class: Tensor, key_class
     same_mass, wrong_mass : label mass on keys of the query's class other than its own positive; of another class.
     purity : same_mass / (same_mass + wrong_mass), of the means; nan for one-hot labels.
     q_same : mass of q on keys of the query's class, and chance: their share among the keys.
-    l2_*, tv_* : |y - y*|_2 and |y - y*|_1 / 2 for y the one-hot label, the refined, the smoothed with the same own mass, the
-        uniform one, and the ``used`` one.
+    l2_*, tv_* : |y - y*|_2 and |y - y*|_1 / 2 for y the one-hot label, the refined, the smoothed with the same own
+        mass, the uniform one, and the ``used`` one.
     """
     same = query_class[:, None] == key_class[None]
     truth = same / same.sum(1, keepdim=True)

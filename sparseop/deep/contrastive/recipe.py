@@ -1,7 +1,8 @@
 """Recipes of contrastive runs: their schema and defaults; the same TOML, checks and overrides as ``sparseop.deep.recipe``.
 
 A recipe has the tables ``[data]``, ``[network]`` (a backbone), ``[head]``, ``[views]``, ``[method]``, ``[training]``,
-``[evaluation]``, ``[engine]`` and ``[source]``, and says ``task = "contrastive"``. The files lie in ``deep/recipes/contrastive``.
+``[evaluation]``, ``[engine]`` and ``[source]``, and says ``task = "contrastive"``. The files lie in
+``deep/recipes/contrastive``.
 """
 
 import inspect
@@ -39,13 +40,13 @@ class Training:
     batch_size : the global batch, over all processes.
     optimiser : "sgd" or "adamw".
     lr, momentum, weight_decay : of it; decay on all parameters.
-    schedule : "cosine": down to 0, with every step; "cosine-epoch": with every epoch, counted from 1, so that the last epoch
-        has rate 0, as in MoCo's demo; "constant".
+    schedule : "cosine": down to 0, with every step; "cosine-epoch": with every epoch, counted from 1, so that the last
+        epoch has rate 0, as in MoCo's demo; "constant".
     warmup : epochs of linear rise from 0; with every step.
     splits : groups of the global batch for batch normalisation in training, each normalised apart; 1: the global batch.
         With several processes it is their number times the groups of each.
-    shuffle : key batches pass the momentum network in another order, so that a query's group and its positive's differ; has an
-        effect with splits > 1 only.
+    shuffle : key batches pass the momentum network in another order, so that a query's group and its positive's differ;
+        has an effect with splits > 1 only.
     drop_last : leave out the last, smaller batch of each epoch.
     clip : largest norm of the gradient; 0: any.
     """
@@ -70,11 +71,11 @@ class Evaluation:
 
     Attributes
     ----------
-    neighbours, temperatures : settings of kNN, as many of one as of the other; the first is the one that is shown. MoCo's demo:
-        200 and 0.1; SANE's paper: 50 and 0.05.
+    neighbours, temperatures : settings of kNN, as many of one as of the other; the first is the one that is shown.
+        MoCo's demo: 200 and 0.1; SANE's paper: 50 and 0.05.
     bank : training images, drawn at random, whose features kNN votes among; 0: all.
-    probe : linear classifier on frozen features after the last epoch: "ridge", "adam" (SANE's for CIFAR-10), "sgd" (MoCo's),
-        "none".
+    probe : linear classifier on frozen features after the last epoch: "ridge", "adam" (SANE's for CIFAR-10), "sgd"
+        (MoCo's), "none".
     probe_lr, probe_epochs : of "adam" and "sgd"; rate 0: the solver's own.
     baselines : also judge raw pixels and the untrained network.
     labels_every : steps between two looks at the labels' quality.

@@ -2,8 +2,8 @@ r"""SANE (P. Zhou et al., NeurIPS 2021): MoCo with refined labels and momentum m
 
     L = (1 - lambda) L_c(x, y) + lambda L_c(x', y')                                              (9)
 
-The first term has one-hot labels; x' and y' are mixed queries and their refined labels (``labels``, ``mixing``). Where the
-paper leaves a choice open it is an option here, and the default is what docs/contrastive.md argues for.
+The first term has one-hot labels; x' and y' are mixed queries and their refined labels (``labels``, ``mixing``). Where
+the paper leaves a choice open it is an option here, and the default is what docs/contrastive.md argues for.
 """
 
 import torch
@@ -30,27 +30,27 @@ class SANE(MoCo):
     Parameters
     ----------
     dim, queue, temperature, momentum, symmetric, seed : of ``MoCo``; the keys are always batch and queue (equation 4).
-    lam : lambda of equation (9), in [0, 1]. 0 is MoCo with ``keys="batch"``; the paper's headline value is not given, 0.5 is
-        the best of its table 5.
+    lam : lambda of equation (9), in [0, 1]. 0 is MoCo with ``keys="batch"``; the paper's headline value is not given,
+        0.5 is the best of its table 5.
     p, q : whether each estimate takes part in the labels.
-    refinement : "self": equation (5); "uniform": the control, the same mass on the own positive, the rest spread evenly over
-        all other keys.
+    refinement : "self": equation (5); "uniform": the control, the same mass on the own positive, the rest spread evenly
+        over all other keys.
     sharpening : tau' in (0, 1].
     mu_start, mu_end : m_1 and m_2: mu rises along a cosine over the whole run (CIFAR-10: 0, 1; ImageNet: 0.5, 10).
     weights : "sample" or "batch": whose alpha and beta.
-    teacher : whose features t_i of the positive x~_i are compared with the keys: "key", the momentum network's, which are there
-        anyway, or "online", the literal first slot of sigma, one more forward pass.
+    teacher : whose features t_i of the positive x~_i are compared with the keys: "key", the momentum network's, which
+        are there anyway, or "online", the literal first slot of sigma, one more forward pass.
     mixup : "momentum": the partner is a key view x~_k; "vanilla": a query x_k; "none": theta = 1.
     kappa : of Beta(kappa, kappa) (CIFAR-10: 2; ImageNet: 0.1).
     theta : "sample" or "batch": whose theta.
     partner : "permutation" or "uniform": how k is drawn.
-    mix_strength : "": the two views themselves are mixed; "weak" or "strong": fresh views replace x~ (Algorithm 1, step 6), and
-        with ``mixup="vanilla"`` x too, so that both parts of a vanilla mix are queries of one kind.
-    mix_sizes : sides of small views, both parts of each mix made anew at that size, losses averaged (ImageNet: 96 for "Single";
-        224, 192, 160, 128, 96 for "Multi"); empty: mixes have the size of the views.
-    terms : of (9). "both": every query enters both, by a forward pass for each, as in the paper; "either": every query enters one,
-        the mixed one with probability lambda. That loss has the same mean over the draw, but for batch normalisation, and
-        costs one pass, as MoCo's.
+    mix_strength : "": the two views themselves are mixed; "weak" or "strong": fresh views replace x~ (Algorithm 1, step
+        6), and with ``mixup="vanilla"`` x too, so that both parts of a vanilla mix are queries of one kind.
+    mix_sizes : sides of small views, both parts of each mix made anew at that size, losses averaged (ImageNet: 96 for
+        "Single"; 224, 192, 160, 128, 96 for "Multi"); empty: mixes have the size of the views.
+    terms : of (9). "both": every query enters both, by a forward pass for each, as in the paper; "either": every query
+        enters one, the mixed one with probability lambda. That loss has the same mean over the draw, but for batch
+        normalisation, and costs one pass, as MoCo's.
     """
 
     def __init__(
@@ -102,8 +102,8 @@ class SANE(MoCo):
         self.either = choice("method.terms", terms, ("both", "either")) == "either"
         if self.either and (self.mixup == "none" or self.sizes):
             raise InputError(
-                "method.terms = 'either' needs queries and mixes of one size, by method.mixup 'momentum' or 'vanilla' and an empty "
-                f"method.mix_sizes, got {self.mixup!r} and {list(self.sizes)}."
+                "method.terms = 'either' needs queries and mixes of one size, by method.mixup 'momentum' or 'vanilla'"
+                f" and an empty method.mix_sizes, got {self.mixup!r} and {list(self.sizes)}."
             )
 
     @property

@@ -8,8 +8,9 @@ from sparseop.deep.contrastive.recipe import Training
 def rate(training: Training, place: float) -> float:
     """Return the learning rate at ``place`` in [0, 1) of the run.
 
-    "cosine": lr (1 + cos(pi place)) / 2 with every step. "cosine-epoch": the same at the end of the epoch, lr (1 + cos(pi e / T)) / 2
-    with e = 1..T. Either is multiplied by the share of ``warmup`` epochs that is over, where there are any.
+    "cosine": lr (1 + cos(pi place)) / 2 with every step. "cosine-epoch": the same at the end of the epoch, lr (1 +
+    cos(pi e / T)) / 2 with e = 1..T. Either is multiplied by the share of ``warmup`` epochs that is over, where there
+    are any.
     """
     done = place * training.epochs
     if training.schedule == "constant":

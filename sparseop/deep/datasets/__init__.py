@@ -14,8 +14,8 @@ clothing1m     Clothing1M as distributed                                        
 webvision      mini-WebVision (Google, first 50 classes), ILSVRC12 as second test set      size, n_classes, ilsvrc12
 =============  ==========================================================================  ==========================
 
-Painted by formula, no download: "shapes", ten shapes of any colour, place and size (options train, test, size, classes, seed), and
-"digits-on-backgrounds", the digits under the same nuisance (option seed).
+Painted by formula, no download: "shapes", ten shapes of any colour, place and size (options train, test, size, classes,
+seed), and "digits-on-backgrounds", the digits under the same nuisance (option seed).
 """
 
 import importlib

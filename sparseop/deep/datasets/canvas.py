@@ -1,8 +1,8 @@
 """Small pictures painted by formula: colours, backgrounds, strokes and noise, drawn for many pictures at once.
 
 Places are in units of half the picture's width: the picture is the square [-1, 1]^2, pixel (row, column) of S x S shows
-the point (x, y) = ((2 column + 1) / S - 1, (2 row + 1) / S - 1). Arrays are float64 numpy, and every draw comes from the
-generator given, so a seed gives the same bytes wherever numpy's generators, sines and powers do.
+the point (x, y) = ((2 column + 1) / S - 1, (2 row + 1) / S - 1). Arrays are float64 numpy, and every draw comes from
+the generator given, so a seed gives the same bytes wherever numpy's generators, sines and powers do.
 """
 
 import numpy as np

@@ -47,8 +47,8 @@ class Decoders:
         except BrokenProcessPool:
             self.close()
             raise InputError(
-                "a process that decodes images was killed, for want of memory or of shared memory perhaps; fewer workers than "
-                f"{self.workers} need less."
+                "a process that decodes images was killed, for want of memory or of shared memory perhaps; fewer"
+                f" workers than {self.workers} need less."
             ) from None
         finally:
             for part in waiting:
@@ -83,5 +83,6 @@ def _stack(read: Read, paths: Sequence[str]) -> Tensor:
         return whole
     except RuntimeError as error:
         raise InputError(
-            f"there is no room for a batch in shared memory ({str(error).splitlines()[0][:100]}); give more of it, or workers = 0."
+            f"there is no room for a batch in shared memory ({str(error).splitlines()[0][:100]}); give more of it, or"
+            " workers = 0."
         ) from None

@@ -26,7 +26,8 @@ class ImageFiles:
     paths : N files.
     size : side of the square that every image becomes.
     stretch : scale both sides to ``size``; otherwise scale the shorter one and cut the central square.
-    workers : processes that decode; 0: threads of this one, which share Python's lock where pillow does not let go of it.
+    workers : processes that decode; 0: threads of this one, which share Python's lock where pillow does not let go of
+        it.
     """
 
     def __init__(self, paths: Sequence[Path | str], size: int, *, stretch: bool = False, workers: int = 0) -> None:

@@ -19,8 +19,8 @@ def load_folder(root: Path | str | None, *, download: bool = False, size: int = 
     Parameters
     ----------
     size : side of the square that images are scaled and cut to.
-    clean : whether the folders tell the true classes. Say so when noise is to be made on top and its memorisation measured;
-        leave it when the labels are what is in doubt.
+    clean : whether the folders tell the true classes. Say so when noise is to be made on top and its memorisation
+        measured; leave it when the labels are what is in doubt.
     """
     del download
     how = "It holds train/CLASS/*.jpg and test/CLASS/*.jpg."

@@ -1,7 +1,7 @@
 """ImageNet (ILSVRC 2012) as the trainers of the field lay it out: ``root/train/SYNSET/*.JPEG``, ``root/val/SYNSET/*.JPEG``.
 
-Any set of class folders of that shape will do, such as the hundred classes of ImageNet-100. Images are decoded by processes
-of their own, ahead of the training step.
+Any set of class folders of that shape will do, such as the hundred classes of ImageNet-100. Images are decoded by
+processes of their own, ahead of the training step.
 """
 
 import os
@@ -14,8 +14,8 @@ from sparseop.deep.datasets.files import SUFFIXES, ImageFiles, class_folders
 from sparseop.errors import InputError, integer
 
 HOW = (
-    "It holds train/SYNSET/*.JPEG and val/SYNSET/*.JPEG, as PyTorch's ImageNet example wants them; get ILSVRC2012_img_train.tar "
-    "and ILSVRC2012_img_val.tar from https://image-net.org."
+    "It holds train/SYNSET/*.JPEG and val/SYNSET/*.JPEG, as PyTorch's ImageNet example wants them; get"
+    " ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar from https://image-net.org."
 )
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -25,8 +25,8 @@ def load_imagenet(root: Path | str | None, *, download: bool = False, size: int 
 
     Parameters
     ----------
-    size : images are scaled to it on the shorter side and cut to the central square, so that batches have one shape: crops
-        come from that square, where the published code crops the whole image.
+    size : images are scaled to it on the shorter side and cut to the central square, so that batches have one shape:
+        crops come from that square, where the published code crops the whole image.
     workers : processes that decode; 0: threads; -1: as many processes as there are cores, and threads where there are
         fewer than four.
 

@@ -53,7 +53,8 @@ def shapes(train: int = 8000, test: int = 2000, size: int = 16, seed: int = 0, c
 
     Raises
     ------
-    InputError : fewer than one picture of each class or more than ``LARGEST``, a side not in 8..256 pixels, a negative seed.
+    InputError : fewer than one picture of each class or more than ``LARGEST``, a side not in 8..256 pixels, a negative
+        seed.
     """
     integer("classes", classes, 2, len(SHAPES))
     integer("train", train, classes, LARGEST)

@@ -1,8 +1,9 @@
 """Choosing the ratio of g and h for one image without the truth: by the rule, or by entries that no fit sees.
 
-For salt and pepper the mean |f - y| over held-out entries is (1 - p) mean |f - x| + p/2 in expectation, whatever f in [0, 1] is: the
-error against the truth x but for a constant, so that its least value belongs to the best of the fits compared. It costs a short fit for
-each candidate; ``deep/image_recovery.py`` measures what either choice loses against an oracle.
+For salt and pepper the mean |f - y| over held-out entries is (1 - p) mean |f - x| + p/2 in expectation, whatever f in
+[0, 1] is: the error against the truth x but for a constant, so that its least value belongs to the best of the fits
+compared. It costs a short fit for each candidate; ``deep/image_recovery.py`` measures what either choice loses against
+an oracle.
 """
 
 import math
@@ -66,7 +67,7 @@ def choose(
     ratio, gamma = min(errors, key=lambda pair: errors[pair])
     if errors[ratio, gamma] == math.inf:
         raise InputError(
-            'sparse.ratio = "held-out" found no ratio with a finite error on held-out entries; a larger training.holdout '
-            'or a lower training.lr may help, or sparse.ratio = "auto".'
+            'sparse.ratio = "held-out" found no ratio with a finite error on held-out entries; a larger'
+            ' training.holdout or a lower training.lr may help, or sparse.ratio = "auto".'
         )
     return replace(recipe, sparse=replace(sparse, ratio=ratio, gamma=gamma))

@@ -65,8 +65,8 @@ def median_filter(image: Tensor, side: int) -> Tensor:
 def median_of_moderate(image: Tensor, side: int) -> Tensor:
     """Return the image with its entries 0 and 1 replaced by the median of those in their window that are neither.
 
-    It knows that impulses are exactly 0 or 1, which no other method here does. Windows grow up to ``LARGEST_WINDOW`` where all of one is
-    extreme; an entry without any other in that is kept.
+    It knows that impulses are exactly 0 or 1, which no other method here does. Windows grow up to ``LARGEST_WINDOW``
+    where all of one is extreme; an entry without any other in that is kept.
     """
     extreme = (image <= 0) | (image >= 1)
     moderate = torch.where(extreme, math.nan, image)

@@ -6,9 +6,10 @@
     absolute    mean |f - y|
     double      mean (f + g*g - h*h - y)^2, g and h with ``ratio`` times the learning rate of theta
 
-"double" is doubly over-parameterised robust recovery (You, Zhu, Qu, Ma, "Robust Recovery via Implicit Bias of Discrepant
-Learning Rates for Double Over-parameterization", NeurIPS 2020). The first two have no g and h at all: that a released
-script can be switched to the absolute loss while g and h go on learning made some baselines other than they seem.
+"double" is doubly over-parameterised robust recovery (You, Zhu, Qu, Ma, "Robust Recovery via Implicit Bias of
+Discrepant Learning Rates for Double Over-parameterization", NeurIPS 2020). The first two have no g and h at all: that a
+released script can be switched to the absolute loss while g and h go on learning made some baselines other than they
+seem.
 """
 
 import math
@@ -104,8 +105,8 @@ class Fit:
     def held_out_error(self, f: Tensor) -> float:
         """Return the mean |f - y| over the entries no method sees; nan where all are seen.
 
-        For salt-and-pepper noise of rate p, |f - 0| and |f - 1| average to 1/2 whatever f in [0, 1] is, so that the expectation
-        is (1 - p) mean |f - x| + p/2: the error against the truth x, but for a constant.
+        For salt-and-pepper noise of rate p, |f - 0| and |f - 1| average to 1/2 whatever f in [0, 1] is, so that the
+        expectation is (1 - p) mean |f - x| + p/2: the error against the truth x, but for a constant.
         """
         hidden = 1 - self.seen[0]
         return float(((f - self.y[0]).abs() * hidden).sum() / hidden.sum())

@@ -1,7 +1,8 @@
 """Images to recover: photographs that other packages bring, or your own file, as tensors (C, H, W) in [0, 1].
 
-What becomes of unusual files: a grey image keeps its one channel, and 16 bits as fractions of the largest, of which colours keep
-8; an alpha channel is laid over white; of an animation the first picture counts; a camera's orientation mark is obeyed.
+What becomes of unusual files: a grey image keeps its one channel, and 16 bits as fractions of the largest, of which
+colours keep 8; an alpha channel is laid over white; of an animation the first picture counts; a camera's orientation
+mark is obeyed.
 """
 
 import importlib.util
@@ -41,8 +42,8 @@ def load_image(source: str, size: int = 0, root: Path | str | None = None) -> Te
     Parameters
     ----------
     source : a name of ``BUNDLED``, or the path of an image file.
-    size : cut the central square and reduce it to this side (Lanczos); an image smaller than that is not enlarged. 0: all of
-        the image, as it is.
+    size : cut the central square and reduce it to this side (Lanczos); an image smaller than that is not enlarged. 0:
+        all of the image, as it is.
     root : folder in which a path is looked for first.
 
     Raises

@@ -2,7 +2,8 @@
 
 ``skip``     the hourglass with skip connections of the deep image prior (Ulyanov, Vedaldi and Lempitsky, IJCV 2020,
              doi:10.1007/s11263-020-01303-4), in the form that robust image recovery uses it.
-``decoder``  a plain convolutional decoder: a small noise tensor, doubled in side ``scales`` times. Simpler, and less of a prior.
+``decoder``  a plain convolutional decoder: a small noise tensor, doubled in side ``scales`` times. Simpler, and less of
+a prior.
 
 Batch normalisation works on the one image there is, and always in training mode, as in the original.
 """
@@ -127,8 +128,8 @@ def build(name: str, channels: int, size: Sequence[int], **options: int) -> Prio
 
     Raises
     ------
-    InputError : an unknown name, an option out of range, a size that memory cannot hold, an image smaller than the network's
-        coarsest cell.
+    InputError : an unknown name, an option out of range, a size that memory cannot hold, an image smaller than the
+        network's coarsest cell.
     """
     builder = _BUILDERS[choice("network.name", name, NAMES)]
     require_memory(name, options, lambda: builder(channels, size, **options))

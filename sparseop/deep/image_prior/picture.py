@@ -74,9 +74,10 @@ def compose(images: Images, rows: list[dict[str, Any]], summary: dict[str, Any])
         (
             f"{summary['image'].rsplit('/', 1)[-1]}, "
             + (f"{100 * summary['noise']:g} % of the entries {summary['noise_kind']}, " if truth else "as given, ")
-            + f"seed {summary['seed']}; estimated share of visibly corrupted entries {100 * summary['estimated_level']:.0f} %; "
-            f"ratio α = {summary['ratio']:.3g}, γ = {summary['gamma']:g}, λ = log(1/γ)/(2α) = {summary['lam']:.3g}. "
-            "Grey filters are medians; the last of them knows that impulses are exactly 0 or 1."
+            + f"seed {summary['seed']}; estimated share of visibly corrupted entries"
+            f" {100 * summary['estimated_level']:.0f} %; ratio α = {summary['ratio']:.3g}, γ = {summary['gamma']:g},"
+            f" λ = log(1/γ)/(2α) = {summary['lam']:.3g}. Grey filters are medians; the last of them knows that"
+            " impulses are exactly 0 or 1."
         ),
     )
     return figure

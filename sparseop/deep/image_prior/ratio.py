@@ -1,8 +1,9 @@
 """The one number that robust recovery asks for: alpha, the learning rate of g and h over the network's.
 
-Start and ratio act through ``lam = log(1/gamma) / (2 alpha)`` (SOP paper, eq. 23), up to log(s)/(4 alpha): an entry of s leaves zero once the
-integral of its residual has reached lam. Too large a lam, and the network has memorised the corruption before s wakes up;
-too small, and s takes what is hard to learn of the image itself. No value serves all corruption levels.
+Start and ratio act through ``lam = log(1/gamma) / (2 alpha)`` (SOP paper, eq. 23), up to log(s)/(4 alpha): an entry of
+s leaves zero once the integral of its residual has reached lam. Too large a lam, and the network has memorised the
+corruption before s wakes up; too small, and s takes what is hard to learn of the image itself. No value serves all
+corruption levels.
 """
 
 import math
@@ -13,8 +14,9 @@ from sparseop.deep.image_prior.corruption import median_filter
 from sparseop.errors import InputError, between, positive
 
 JUMP = 0.2  # an entry further than this from its median counts as corrupted
-#: the rule lam = LAM exp(-DECAY level), fitted by hand to the best of four ratios each on two photographs (flower, china; 64 x 64,
-#: salt and pepper at 10, 30 and 50 %, one seed). ``deep/image_recovery.py`` measures what it costs, also from one to the other
+#: the rule lam = LAM exp(-DECAY level), fitted by hand to the best of four ratios each on two photographs (flower,
+#: china; 64 x 64, salt and pepper at 10, 30 and 50 %, one seed). ``deep/image_recovery.py`` measures what it costs,
+#: also from one to the other
 LAM, DECAY = 0.15, 5.6
 
 
@@ -49,9 +51,9 @@ def resolve(y: Tensor, gamma: float, *, lr: float, momentum: float) -> tuple[flo
 def stable(ratio: float, gamma: float, *, entries: int, lr: float, momentum: float) -> tuple[float, float]:
     """Return a ratio that gradient descent can stand on an image of so many entries, and the gamma with which lam stays.
 
-    The curvature of a mean loss over m entries along g is at most 8 |s| / m, and gradient descent with momentum b is stable up to
-    2 (1 + b) over it, so ratio * lr < (1 + b) m / 4; on the way residuals are larger than at the end, and less than half of that is
-    taken. A larger ratio gives way to that one with a larger gamma.
+    The curvature of a mean loss over m entries along g is at most 8 |s| / m, and gradient descent with momentum b is
+    stable up to 2 (1 + b) over it, so ratio * lr < (1 + b) m / 4; on the way residuals are larger than at the end, and
+    less than half of that is taken. A larger ratio gives way to that one with a larger gamma.
 
     Raises
     ------

@@ -54,9 +54,9 @@ class Sparse:
 
     Attributes
     ----------
-    ratio : alpha, their learning rate over the network's. "auto": from the corruption level that is estimated from the image
-        (see ``ratio``), and gamma too where the image is small. "held-out": the best of five around that, judged by entries that
-        no fit sees (see ``choose``), for the price of five shorter fits.
+    ratio : alpha, their learning rate over the network's. "auto": from the corruption level that is estimated from the
+        image (see ``ratio``), and gamma too where the image is small. "held-out": the best of five around that, judged
+        by entries that no fit sees (see ``choose``), for the price of five shorter fits.
     gamma : scale of their start.
     start : "constant" or "normal", see ``sparse``.
     """
@@ -90,7 +90,8 @@ class ImageRecipe:
     ----------
     image : name of a bundled photograph, or the path of a file (looked for in ``--data-root`` first).
     size : side of the central square to take, reduced to that many pixels; 0: the image as it is.
-    noise : share of the entries to corrupt; 0: the image is taken as corrupted already, and there is no truth to compare with.
+    noise : share of the entries to corrupt; 0: the image is taken as corrupted already, and there is no truth to
+        compare with.
     noise_kind : "salt-and-pepper" or "uniform".
     methods : which of ``METHODS``, in this order.
     seed : of corruption, network and input.

@@ -55,7 +55,8 @@ def train(
 ) -> dict[str, Any]:
     """Recover an image by each method of a recipe into a new run folder, and return the summary.
 
-    ``watch`` is called at each measurement, ``tell`` with a line for each ratio that is tried before the run (see ``choose``).
+    ``watch`` is called at each measurement, ``tell`` with a line for each ratio that is tried before the run (see
+    ``choose``).
 
     Raises
     ------
@@ -206,8 +207,8 @@ class _Run:
 def _require_finite(fit: Fit, f: Tensor | None = None) -> None:
     if not math.isfinite(fit.loss) or (f is not None and not bool(f.isfinite().all())):
         raise InputError(
-            f"the loss of method {fit.method!r} was not finite after {fit.iteration} iterations; the last checkpoint is kept. "
-            "A lower training.lr" + (" or sparse.ratio" if fit.method == "double" else "") + " may help."
+            f"the loss of method {fit.method!r} was not finite after {fit.iteration} iterations; the last checkpoint is"
+            " kept. A lower training.lr" + (" or sparse.ratio" if fit.method == "double" else "") + " may help."
         )
 
 

@@ -13,7 +13,8 @@ SMALLEST = 1e-30  # start: below, products with residuals and rates underflow in
 class SparsePart(nn.Module):
     """Variables g and h, of the shape of the image.
 
-    Gradient descent with ratio alpha to the network's learning rate tau turns the residual r = f + s - y, as it passes, into
+    Gradient descent with ratio alpha to the network's learning rate tau turns the residual r = f + s - y, as it passes,
+    into
 
         g <- g (1 - 2 alpha tau' r),   h <- h (1 + 2 alpha tau' r),      tau' = 2 tau / (number of entries) for a mean loss,
 
@@ -24,8 +25,8 @@ class SparsePart(nn.Module):
     ----------
     shape : of the image.
     gamma : scale of the start, in [1e-30, 1).
-    start : "constant": g = h = gamma, as in the theory; "normal": gamma times standard normal numbers, as in the released
-        code, on average as if gamma were smaller by the factor exp(E log |N(0, 1)|) = 0.53.
+    start : "constant": g = h = gamma, as in the theory; "normal": gamma times standard normal numbers, as in the
+        released code, on average as if gamma were smaller by the factor exp(E log |N(0, 1)|) = 0.53.
     seed : of "normal".
     """
 

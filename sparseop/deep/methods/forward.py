@@ -16,8 +16,8 @@ class Forward(Method):
 
     Parameters
     ----------
-    transition : "true" takes the realised matrix of the run's noise; "estimate" trains with cross-entropy for ``warmup``
-        epochs and then takes T_k = p(x^k), where x^k is the training sample with the largest p_k, or, with
+    transition : "true" takes the realised matrix of the run's noise; "estimate" trains with cross-entropy for
+        ``warmup`` epochs and then takes T_k = p(x^k), where x^k is the training sample with the largest p_k, or, with
         ``quantile`` below 1, the sample at that quantile (the authors use 0.97 for CIFAR-10). The authors train a first
         network for the estimate and start anew; here one network goes on.
     warmup : epochs before the estimate.
@@ -70,8 +70,8 @@ class Forward(Method):
     def forward(self, logits: Tensor, labels: Tensor, index: Tensor) -> Tensor:
         """Return the loss; see ``Method.forward``."""
         del index
-        # log sum_k exp(log p_k + log T_ky): stable where p underflows. An estimated T may have a column of zeros, a class that
-        # no sample prefers; clamped as the authors clamp the corrected probability, its loss stays finite.
+        # log sum_k exp(log p_k + log T_ky): stable where p underflows. An estimated T may have a column of zeros, a
+        # class that no sample prefers; clamped as the authors clamp the corrected probability, its loss stays finite.
         log_t = self.T.clamp(min=1e-7).log().t()[labels]
         return -(logits.float().log_softmax(1) + log_t).logsumexp(1).mean()
 

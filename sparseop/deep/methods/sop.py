@@ -210,7 +210,7 @@ def slope_of_v(V: float) -> float:
 def slope_of_u(n_classes: int, *, u_mse: bool) -> Callable[[float], float]:
     """Return u's slope while the network gives the label no more than chance, p_y = 1 / K, and predicts another class.
 
-    Cross-entropy (8) gives 2 / (p_y + U) - 2 / (1 + U), the squared loss adds 4 (1 - U). The first is 2 (K - 1) for a small
-    u: it depends on K, which is why the paper's lr_u is 10 for CIFAR-10 and 1 for CIFAR-100.
+    Cross-entropy (8) gives 2 / (p_y + U) - 2 / (1 + U), the squared loss adds 4 (1 - U). The first is 2 (K - 1) for a
+    small u: it depends on K, which is why the paper's lr_u is 10 for CIFAR-10 and 1 for CIFAR-100.
     """
     return lambda U: 2 / (1 / n_classes + U) - 2 / (1 + U) + (4 * (1 - U) if u_mse else 0)

@@ -12,9 +12,9 @@ from sparseop.errors import InputError, choice, nonnegative
 class SOPPlus(SOP):
     """SOP on the first view, plus lambda_C L_C + lambda_B L_B.
 
-    ``L_C`` is the mean of KL(p || p'), p the prediction on the first view without gradient, p' on the strongly augmented
-    one. ``L_B = -(1/K) sum_k log max(q_k, eps)``, q the mean over the global batch of ``phi(p + s)`` (as released) or of
-    p (as the paper writes it). As released, u descends L_B too when it is taken on phi(p + s).
+    ``L_C`` is the mean of KL(p || p'), p the prediction on the first view without gradient, p' on the strongly
+    augmented one. ``L_B = -(1/K) sum_k log max(q_k, eps)``, q the mean over the global batch of ``phi(p + s)`` (as
+    released) or of p (as the paper writes it). As released, u descends L_B too when it is taken on phi(p + s).
 
     Parameters
     ----------

@@ -1,8 +1,10 @@
 """Networks by name: ``build("resnet34", n_classes)`` maps images (B, C, H, W) to logits (B, K).
 
-===================  =====================================================  ==================  =============================
+===================  =====================================================  ==================
+=============================
 name                 what                                                   parameters (K=10)   needs
-===================  =====================================================  ==================  =============================
+===================  =====================================================  ==================
+=============================
 convnet              three convolutions; digits and CPU runs on CIFAR       0.10 M
 resnet8              ResNet of three blocks; CPU runs on 16 x 16            0.08 M
 resnet18, resnet34   ResNet for 32 x 32 (3 x 3 stem, no max pooling)        11.17 M, 21.28 M
@@ -10,7 +12,8 @@ bottleneck_resnet50  ResNet-50 for 32 x 32, or for 224 x 224 by its stem    23.5
 preact_resnet18      pre-activation ResNet for 32 x 32                      11.17 M
 resnet50             for 224 x 224 (Clothing1M)                             23.53 M             torchvision
 inception_resnet_v2  for 227 x 227 and 299 x 299 (WebVision)                54.32 M             timm
-===================  =====================================================  ==================  =============================
+===================  =====================================================  ==================
+=============================
 """
 
 import importlib
@@ -43,7 +46,8 @@ def build(name: str, n_classes: int, in_channels: int = 3, **options: Any) -> nn
 
     Raises
     ------
-    InputError : an unknown name or option, a size that memory cannot hold, or a package that the network needs is not installed.
+    InputError : an unknown name or option, a size that memory cannot hold, or a package that the network needs is not
+        installed.
     """
     choice("network", name, NAMES)
     integer("n_classes", n_classes, 2)

@@ -9,8 +9,8 @@ from sparseop.errors import InputError, integer
 def convnet(n_classes: int, in_channels: int = 3, *, width: int = 32, stride: int = 1) -> nn.Module:
     """Return three 3 x 3 convolutions of widths w, 2w, 4w, each with batch norm and ReLU, the first two max-pooled.
 
-    For images of 4 x 4 pixels and more, 7 x 7 with ``stride`` 2, which in the first convolution quarters the work on 32 x 32
-    images. Global pooling keeps mean and maximum apart, so that small images lose little.
+    For images of 4 x 4 pixels and more, 7 x 7 with ``stride`` 2, which in the first convolution quarters the work on 32
+    x 32 images. Global pooling keeps mean and maximum apart, so that small images lose little.
     """
     integer("width", width, 1)
     integer("stride", stride, 1, 2)

@@ -9,10 +9,10 @@ from sparseop.errors import integer
 def preact_resnet18(n_classes: int, in_channels: int = 3, *, width: int = 64, released: bool = False) -> nn.Module:
     """Return PreActResNet-18: 11,171,146 parameters for ten classes, 11,171,274 as released.
 
-    A block that changes the shape takes its shortcut (1 x 1 convolution, no batch norm) from the normalised input; no batch
-    norm follows the last block. ``released`` is the network in the code of SOP, whose stem has a batch norm and ReLU of its
-    own and whose identity shortcuts carry relu(BN(x)) instead of x: the one that made the paper's numbers, while its title
-    and the literature mean the other.
+    A block that changes the shape takes its shortcut (1 x 1 convolution, no batch norm) from the normalised input; no
+    batch norm follows the last block. ``released`` is the network in the code of SOP, whose stem has a batch norm and
+    ReLU of its own and whose identity shortcuts carry relu(BN(x)) instead of x: the one that made the paper's numbers,
+    while its title and the literature mean the other.
     """
     return PreActResNet([2, 2, 2, 2], n_classes, in_channels, integer("width", width, 1), released)
 

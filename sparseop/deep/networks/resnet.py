@@ -24,8 +24,9 @@ def resnet34(n_classes: int, in_channels: int = 3, *, width: int = 64) -> nn.Mod
 def bottleneck_resnet50(n_classes: int, in_channels: int = 3, *, width: int = 64, stem: str = "small") -> nn.Module:
     """Return ResNet-50: 23,520,842 parameters for ten classes with the "small" stem.
 
-    ``stem`` is "small", a 3 x 3 convolution, for images of 32 x 32, or "large", a 7 x 7 convolution with stride 2 and max
-    pooling, for 224 x 224: then layer for layer torchvision's ResNet-50 (the stride of a block is in its 3 x 3 convolution).
+    ``stem`` is "small", a 3 x 3 convolution, for images of 32 x 32, or "large", a 7 x 7 convolution with stride 2 and
+    max pooling, for 224 x 224: then layer for layer torchvision's ResNet-50 (the stride of a block is in its 3 x 3
+    convolution).
     """
     large = choice("stem", stem, ("small", "large")) == "large"
     return ResNet([3, 4, 6, 3], n_classes, in_channels, integer("width", width, 1), block=Bottleneck, large=large)

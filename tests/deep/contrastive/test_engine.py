@@ -63,12 +63,13 @@ def tiny(*overrides, base="shapes_sane"):
     return recipes.read(recipes.find(base), [*TINY, *baselines, *overrides])
 
 
-# ---- the loop itself ----------------------------------------------------------------------------------------------------
+# ---- the loop itself -------------------------------------------------------------------------------------------------
 
 
 def test_it_is_moco_by_hand(tmp_path):
     """MoCo with SGD: the same weights as thirty lines of torch, drawing the same views."""
-    # in the same memory layout: so small a network turns the last bits of a convolution into other weights within five steps
+    # in the same memory layout: so small a network turns the last bits of a convolution into other weights within five
+    # steps
     recipe = tiny(
         "engine.channels_last=false",
         "training.optimiser=sgd",
@@ -261,7 +262,7 @@ def test_on_a_gpu_as_on_a_processor(overrides, tmp_path):
     assert rows[0] == pytest.approx(rows[1], rel=0.1)
 
 
-# ---- stopping and going on ------------------------------------------------------------------------------------------------
+# ---- stopping and going on -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -327,7 +328,7 @@ def test_a_finished_run_leaves_no_networks_behind(tmp_path):
     assert_nothing_left(engine, lambda: engine.train(tiny(*changes), tmp_path / "second"))
 
 
-# ---- what goes wrong, and the command -------------------------------------------------------------------------------------
+# ---- what goes wrong, and the command --------------------------------------------------------------------------------
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):

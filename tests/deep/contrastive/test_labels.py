@@ -117,7 +117,7 @@ def test_soft_cross_entropy_is_the_sum_over_all_keys():
     assert float(cross_entropy(logits, labels)) == pytest.approx(slow, rel=1e-5)
 
 
-# ---- mixup ----------------------------------------------------------------------------------------------------------------
+# ---- mixup -----------------------------------------------------------------------------------------------------------
 
 
 def test_mixing_labels_row_by_row_is_mixing_the_losses():
@@ -160,7 +160,7 @@ def test_partners_and_scopes():
     assert 0 <= partner.min() <= partner.max() < 50
 
 
-# ---- what labels are worth -------------------------------------------------------------------------------------------------
+# ---- what labels are worth -------------------------------------------------------------------------------------------
 
 
 def test_quality_of_labels_by_hand():

@@ -75,7 +75,7 @@ def slow_label(t, keys, own, tau, sharpening, mu, p_used, q_used):
     return torch.tensor([(1 - a - b) * (k == own) + a * p[k] + b * q[k] for k in range(len(keys))])
 
 
-# ---- MoCo -------------------------------------------------------------------------------------------------------------------
+# ---- MoCo ------------------------------------------------------------------------------------------------------------
 
 
 def test_moco_with_its_own_positive_is_equation_1():
@@ -124,7 +124,7 @@ def test_no_gradient_into_keys_and_the_queue_gets_them_after_the_loss(name):
     assert not any(buffer.requires_grad for buffer in method.buffers())
 
 
-# ---- SANE -------------------------------------------------------------------------------------------------------------------
+# ---- SANE ------------------------------------------------------------------------------------------------------------
 
 
 SANE_OPTIONS = [
@@ -344,7 +344,7 @@ def test_bad_options(cls, options, message):
         cls(DIM, **{"queue": Q, **options})
 
 
-# ---- queue and networks --------------------------------------------------------------------------------------------------------
+# ---- queue and networks ----------------------------------------------------------------------------------------------
 
 
 def test_the_queue_is_first_in_first_out_and_wraps():

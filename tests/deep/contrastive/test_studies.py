@@ -97,7 +97,7 @@ def test_the_plan():
     assert {recipe for recipe in recipes.names() if recipe.startswith("sane_table4")} <= {run.recipe for run in plan}
 
 
-# ---- the study on shapes -----------------------------------------------------------------------------------------------------
+# ---- the study on shapes ---------------------------------------------------------------------------------------------
 
 
 def test_every_variant_is_a_recipe_and_the_control_is_there():

@@ -252,7 +252,7 @@ def test_cores2(batch, epoch, beta_t, sieve):
     assert method.suspicion(torch.zeros(N)).sum().item() == B - sum(kept)
 
 
-# ---- what all of them share ---------------------------------------------------------------------------------------------
+# ---- what all of them share ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", METHODS)

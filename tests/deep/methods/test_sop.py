@@ -191,7 +191,7 @@ def test_suspicion_and_proposal():
     torch.testing.assert_close(method.measures(labels)["v_on"], torch.tensor(1 / 3))
 
 
-# ---- learning rates from the growth law --------------------------------------------------------------------------------
+# ---- learning rates from the growth law ------------------------------------------------------------------------------
 
 
 def setting(batch_size, epochs, *, n_classes=10, rate=0.02):
