@@ -72,10 +72,10 @@ class _Run(Loop):
         layout = torch.channels_last if self.engine.channels_last else torch.contiguous_format
         self.networks = nn.ModuleList(
             distributed.synchronise_batch_norm(
-                networks.build(
+                networks.build(  # type: ignore[call-overload]
                     recipe.network.name, self.n_classes, dataset.train_images.shape[1], **recipe.network.options
                 ).to(device, memory_format=layout)
-            )  # type: ignore[call-overload]
+            )
             for _ in range(self.method.networks)
         )
         self.forwards = [self.wrapped(network) for network in self.networks]
