@@ -219,13 +219,14 @@ def draw(table: pd.DataFrame) -> Figure:
     )
     steps = table.drop_duplicates("alpha")
     alpha_0 = float(table.alpha_0.iloc[0])
-    capped = steps.alpha[steps.status == "max_iter"].max()
+    capped = steps.alpha[steps.status == "iteration limit"].max()
     plotting.caption(
         figure,
         f"One instance, (N, p, r, k) = ({N}, {P}, {RANK}, {SPARSITY}), γ = exp({LOG_GAMMA:g}); grid of"
         f" {table.alpha.nunique()} × {table.lam.nunique()} values of (α, λ). Descent stops at a residual of {TOL:.0e}"
-        f" max|y|, or after {MAX_ITER / 1e6:g} million steps ({(steps.status == 'max_iter').sum()} of {len(steps)}"
-        f" values of α, the largest {capped:.0f}); step size from τ = {steps.step_size.max():.1e} (α = {ALPHAS[0]:g})"
+        f" max|y|, or after {MAX_ITER / 1e6:g} million steps ({(steps.status == 'iteration limit').sum()} of"
+        f" {len(steps)} values of α, the largest {capped:.0f}); step size from"
+        f" τ = {steps.step_size.max():.1e} (α = {ALPHAS[0]:g})"
         f" to {steps.step_size.min():.1e} (α = {ALPHAS[1]:g}), chosen for 0.1 % to the flow's limit (what remains of"
         f" it: fig2_decomposition). Dotted: the exact thresholds of recovery, λ₀ = {matching_lam(alpha_0, GAMMA):.3f}"
         f" and α₀ = log(1/γ) / (2λ₀) = {alpha_0:.0f}. Dashed: at finite γ the weight that the flow puts on an entry is"

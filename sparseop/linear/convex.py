@@ -18,23 +18,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sparseop.certificate import Certified
 from sparseop.errors import FloatArray, between, choice, instance, integer, moderate
 from sparseop.linear._interior_point import UNKNOWN, certify, interior_point
 from sparseop.linear.problem import LinearProblem
+from sparseop.status import Status
 
 SOLVERS = ("interior-point", "ECOS", "CLARABEL")
 EPS, TINY = float(np.finfo(float).eps), float(np.finfo(float).tiny)
-#: status -> what it means
-STATUSES = {
-    "optimal": "the relative duality gap is at most tol",
-    "inaccurate": "the solver, or the proof, can do no better in float64; gap says how close it came",
-    "iteration limit": "max_iter was reached first; gap says how close it came",
-}
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
-class ConvexSolution:
+class ConvexSolution(Certified):
     """A solution of (26) and how good it is.
 
     Attributes
@@ -46,8 +42,8 @@ class ConvexSolution:
     objective : the primal value 1/2 |theta|^2 + lam |s|_1.
     residual : max_i |y - J theta - s|, zero up to the rounding of that difference.
     iterations : of the solver; 0 where the solution is in closed form, or a warm start was right.
-    status : a key of ``STATUSES``; "optimal" only where gap <= tol, and the rounding in it, 1/2 (eps |J|_F |nu|_2)^2,
-        is no larger.
+    status : OPTIMAL, INACCURATE or ITERATION_LIMIT of ``sparseop.status.Status``; OPTIMAL only where
+        gap <= tol, and the rounding in it, 1/2 (eps |J|_F |nu|_2)^2, is no larger.
     lam : the weight.
     solver : who solved it, e.g. "interior-point" or "ECOS 2.0.14".
     """
@@ -59,14 +55,14 @@ class ConvexSolution:
     objective: float
     residual: float
     iterations: int
-    status: str
+    status: Status
     lam: float
     solver: str
 
     @property
     def message(self) -> str:
         """The status in words."""
-        return f"{STATUSES[self.status]} (gap {self.gap:.1e})"
+        return f"{self.status.sentence} (gap {self.gap:.1e})"
 
 
 @dataclass(eq=False)
@@ -110,7 +106,7 @@ def solve_convex(
     if solver != "interior-point":
         return _solve_cvxpy(problem, lam, solver, tol, max_iter)
     solution = _solve(problem, lam, tol, max_iter, no_guess(problem))
-    if solution.status == "inaccurate":
+    if solution.status == Status.INACCURATE:
         # lam so large that the method lost the ridge term in rounding; the support is that of a smaller lam, and a warm
         # start from there needs one linear system at the lam asked for
         for smaller in (1e-4, 1e-8, 1e-12):
@@ -118,7 +114,7 @@ def solve_convex(
             _solve(problem, lam * smaller, 1e-14, max_iter, guess)
             again = _solve(problem, lam, tol, max_iter, guess)
             solution = min(solution, again, key=lambda found: found.gap)
-            if solution.status == "optimal":
+            if solution.converged:
                 break
     return solution
 
@@ -154,11 +150,11 @@ def _certified(
     # b - F^T nu cancels where lam is huge: a gap that its own rounding exceeds proves nothing
     rounding = 0.5 * EPS**2 * float(np.vdot(problem.F, problem.F)) * float(np.vdot(nu, nu))
     status = (
-        "optimal"
+        Status.OPTIMAL
         if gap <= tol and rounding <= tol * max(primal, TINY)
-        else "iteration limit"
+        else Status.ITERATION_LIMIT
         if iterations >= max_iter
-        else "inaccurate"
+        else Status.INACCURATE
     )
     return ConvexSolution(
         theta=problem.factor.lift(b),

@@ -27,10 +27,12 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from sparseop.certificate import Certified
 from sparseop.errors import FloatArray, between, fits, instance, integer, moderate, nonnegative, positive
 from sparseop.linear._newton import solve_limit
 from sparseop.linear.problem import LinearProblem
 from sparseop.linear.regularizer import entropy
+from sparseop.status import Status
 
 ACCURACY = 1e-3
 RUNNING, CONVERGED, DIVERGED = 0, 1, 2
@@ -57,7 +59,7 @@ class Trajectory:
 
 
 @dataclass(frozen=True, eq=False)
-class DescentResult:
+class DescentResult(Certified):
     """Last iterate of gradient descent; finite whatever happened.
 
     Attributes
@@ -66,9 +68,8 @@ class DescentResult:
     u, v, s : (N,), s = u*u - v*v.
     residual : max |J theta + s - y|, in units of y.
     iterations : steps taken.
-    converged : whether residual < tol max|y|.
-    status : "converged", "max_iter", or "diverged": the step is too large, and this is the last iterate before the
-        blow-up.
+    status : CONVERGED (residual < tol max|y|), ITERATION_LIMIT, or DIVERGED (the step is too large, and this is the
+        last iterate before the blow-up) of ``sparseop.status.Status``.
     step_size : tau.
     trajectory : on request.
     """
@@ -79,8 +80,7 @@ class DescentResult:
     s: FloatArray
     residual: float
     iterations: int
-    converged: bool
-    status: str
+    status: Status
     step_size: float
     trajectory: Trajectory | None = None
 
@@ -154,8 +154,7 @@ def gradient_descent(
         s=u * u - v * v,
         residual=residual,
         iterations=done,
-        converged=status == CONVERGED,
-        status=("max_iter", "converged", "diverged")[status],
+        status=(Status.ITERATION_LIMIT, Status.CONVERGED, Status.DIVERGED)[status],
         step_size=tau,
         trajectory=_trajectory(problem, records, done, every, b, u, v) if every else None,
     )

@@ -22,16 +22,18 @@ from typing import Any
 
 import numpy as np
 
+from sparseop.certificate import Certified
 from sparseop.errors import FloatArray, InputError, array, between, fits, instance, moderate
 from sparseop.linear._hyperbolic import sparse_part
 from sparseop.linear._newton import ACCEPTED, solve_limit
 from sparseop.linear._stiff import Flow
 from sparseop.linear.problem import LinearProblem
 from sparseop.linear.regularizer import entropy
+from sparseop.status import Status
 
 
 @dataclass(frozen=True, eq=False)
-class FlowLimit:
+class FlowLimit(Certified):
     """Limit of the gradient flow.
 
     Attributes
@@ -45,8 +47,8 @@ class FlowLimit:
     mismatch : |theta - J^T nu| relative to |J| |nu|, the rounding left in the closed form.
     value : 1/2 |theta|^2 + lam sum h_gamma(s), the minimum of the program above.
     iterations : Newton steps (each one factorisation of an r x r matrix).
-    status : "converged", or "stalled" where a relative error above 1e-9 remains (then residual and mismatch say how
-        much).
+    status : CONVERGED, or INACCURATE where a relative error above 1e-9 remains (then residual and mismatch say
+        how much).
     """
 
     theta: FloatArray
@@ -58,7 +60,7 @@ class FlowLimit:
     mismatch: float
     value: float
     iterations: int
-    status: str
+    status: Status
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +123,7 @@ def flow_limit(problem: LinearProblem, *, alpha: float, gamma: float) -> FlowLim
         mismatch=float(np.linalg.norm(limit.b - F.T @ nu)) / longest if longest else 0.0,
         value=float(0.5 * limit.b @ limit.b + lam * entropy(limit.s, log_gamma).sum()),
         iterations=limit.iterations,
-        status="converged" if max(limit.fit_error, limit.coupling_error) <= ACCEPTED else "stalled",
+        status=Status.CONVERGED if max(limit.fit_error, limit.coupling_error) <= ACCEPTED else Status.INACCURATE,
     )
 
 

@@ -30,20 +30,16 @@ from typing import Any
 
 import numpy as np
 
+from sparseop.certificate import Certified
 from sparseop.errors import FloatArray, InputError, between, instance, integer, moderate, random_generator
 from sparseop.linear._chebyshev import MOST_STAGES, advance, local_error, longest_step, stages_for
 from sparseop.linear._hyperbolic import sparse_part
 from sparseop.linear.robust_low_rank import LowRankProblem, robust_pca_gap
-
-#: status -> what it means
-STATUSES = {
-    "converged": "max |R| is at most tol max |Y|; without S, X is as near to Y as it can be",
-    "step limit": "max_steps was reached first; residual says how close it came",
-}
+from sparseop.status import Status
 
 
 @dataclass(frozen=True, eq=False)
-class LowRankFlow:
+class LowRankFlow(Certified):
     """Where the flow ends.
 
     Attributes
@@ -57,7 +53,8 @@ class LowRankFlow:
     lam : 1/alpha.
     time : of the flow.
     steps, evaluations : of the integrator.
-    status : a key of ``STATUSES``.
+    status : CONVERGED (max |R| <= tol max |Y|; without S, X is as near to Y as it can be) or ITERATION_LIMIT of
+        ``sparseop.status.Status``.
     """
 
     X: FloatArray
@@ -70,7 +67,7 @@ class LowRankFlow:
     time: float
     steps: int
     evaluations: int
-    status: str
+    status: Status
 
 
 def low_rank_flow(
@@ -193,7 +190,7 @@ class _Integration:
         own = float(self.sparse_part(np.abs(N).max())[1]) if self.sparse else 0.0  # it grows with |N|
         return 4 * float(np.linalg.eigvalsh(U.T @ U)[-1]) + own + float(np.abs(np.linalg.eigvalsh(R + R.T)).max())
 
-    def follow(self, y: FloatArray, tol: float, rtol: float, max_steps: int) -> str:
+    def follow(self, y: FloatArray, tol: float, rtol: float, max_steps: int) -> Status:
         """Integrate until the residual is small; leave the last state in ``y``."""
         size_of_N = -self.log_gamma / (2 * self.alpha)
         slope = self.rhs(y)
@@ -218,8 +215,8 @@ class _Integration:
             self.y = y
             rate = 1.1 * self.rate(y, slope)  # it changes within a step
             if self._arrived(y, slope, tol):
-                return "converged"
-        return "step limit"
+                return Status.CONVERGED
+        return Status.ITERATION_LIMIT
 
     def _relative(self, error: FloatArray, y: FloatArray, size_of_N: float) -> float:
         cut = self.n * self.width

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from sparseop.certificate import Certified
 from sparseop.errors import (
     FloatArray,
     InputError,
@@ -29,14 +30,10 @@ from sparseop.errors import (
     positive,
     random_generator,
 )
+from sparseop.status import Status
 
 TINY = float(np.finfo(float).tiny)
 OVERRELAXED = 1.6
-#: status -> what it means
-STATUSES = {
-    "optimal": "the relative duality gap is at most tol",
-    "iteration limit": "max_iter was reached first; gap says how close it came",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +69,7 @@ class LowRankProblem:
 
 
 @dataclass(frozen=True, eq=False)
-class RobustPCA:
+class RobustPCA(Certified):
     """A solution of (P) and how good it is.
 
     Attributes
@@ -84,7 +81,7 @@ class RobustPCA:
     objective : tr X + lam |Y - X|_1.
     residual : max |Y - X - S|, what the zeros of S leave out.
     iterations : of the method, each one eigenvalue decomposition.
-    status : a key of ``STATUSES``.
+    status : OPTIMAL or ITERATION_LIMIT of ``sparseop.status.Status``.
     lam : the weight.
     """
 
@@ -95,7 +92,7 @@ class RobustPCA:
     objective: float
     residual: float
     iterations: int
-    status: str
+    status: Status
     lam: float
 
     @property
@@ -220,7 +217,7 @@ def _certified(
         objective=objective,
         residual=float(np.abs(Y - X - S).max()),
         iterations=iterations,
-        status="optimal" if gap <= tol else "iteration limit",
+        status=Status.OPTIMAL if gap <= tol else Status.ITERATION_LIMIT,
         lam=lam,
     )
 

@@ -31,7 +31,7 @@ def test_it_is_the_literal_iteration(n, p, r):
     np.testing.assert_allclose(run.u, u, rtol=1e-10)
     np.testing.assert_allclose(run.v, v, rtol=1e-10)
     assert run.iterations == 200
-    assert run.status == "max_iter"
+    assert run.status == "iteration limit"
     assert run.residual == pytest.approx(np.abs(problem.J @ theta + u * u - v * v - problem.y).max())
 
 

@@ -112,7 +112,7 @@ def test_without_g_and_h_a_saddle_is_no_end(diagonal, width):
 
 def test_a_step_limit_is_said():
     flow = low_rank_flow(gaussian_low_rank(10, 1, 0.1, seed=0), max_steps=5)
-    assert flow.status == "step limit"
+    assert flow.status == "iteration limit"
     assert flow.residual > 1e-2
 
 

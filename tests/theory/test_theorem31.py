@@ -30,7 +30,7 @@ def test_the_chain_holds_below_alpha_0_and_breaks_above(table):
     for scale, bound in ((8, 1e-3), (32, 1e-9)):
         assert far[far.log_scale == scale].theta_limit.max() < bound
     assert far.theta_descent.max() < 1e-3
-    assert set(chain.status) == {"converged", "max_iter", "not run"}
+    assert set(chain.status) == {"converged", "iteration limit", "not run"}
 
 
 def test_the_last_alpha_approaches_alpha_0_like_one_over_log_gamma(table):
