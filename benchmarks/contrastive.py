@@ -20,11 +20,11 @@ import torch
 from benchmarks import record
 from benchmarks.deep_epochs import Turn, random_dataset, timed, turns
 from sparseop import cli
-from sparseop.deep import device as devices
-from sparseop.deep.contrastive import engine
 from sparseop.deep.contrastive import recipe as recipes
-from sparseop.deep.data import Samples
-from sparseop.deep.noise import describe
+from sparseop.deep.contrastive import run as engine
+from sparseop.deep.labels.data import Samples
+from sparseop.deep.labels.noise import describe
+from sparseop.deep.training import device as devices
 from sparseop.errors import integer
 from sparseop.provenance import ROOT
 

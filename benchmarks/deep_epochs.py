@@ -18,12 +18,13 @@ from typing import TypeVar
 
 import torch
 
-from sparseop.deep import device as devices
-from sparseop.deep import engine, noise
-from sparseop.deep.data import Samples
 from sparseop.deep.datasets import Dataset
-from sparseop.deep.loop import Loop
-from sparseop.deep.recipe import parse
+from sparseop.deep.labels import noise
+from sparseop.deep.labels import run as engine
+from sparseop.deep.labels.data import Samples
+from sparseop.deep.labels.recipe import parse
+from sparseop.deep.training import device as devices
+from sparseop.deep.training.loop import Loop
 
 METHODS = ("ce", "sop", "sop+", "elr", "coteaching")
 BATCH = 128

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import mse_loss, normalize, one_hot
 
 from sparseop import cli
-from sparseop.deep.methods import SOP
+from sparseop.deep.labels.methods import SOP
 from sparseop.errors import integer
 
 BATCH = 128

@@ -38,8 +38,8 @@ from benchmarks.deep_epochs import BATCH, Turn, contestant, random_dataset, turn
 from benchmarks.official import busy, checkout, cifar, driver
 from sparseop import cli
 from sparseop.deep import datasets
-from sparseop.deep import device as devices
 from sparseop.deep.datasets import Dataset
+from sparseop.deep.training import device as devices
 from sparseop.errors import InputError, choice, integer
 from sparseop.provenance import ROOT
 

@@ -34,8 +34,8 @@ from torch import Tensor
 from benchmarks.augment import MEAN, STD, measure
 from benchmarks.record import keep
 from sparseop import cli, provenance
-from sparseop.deep import device as devices
 from sparseop.deep.augment.views import Views
+from sparseop.deep.training import device as devices
 from sparseop.errors import InputError, integer
 
 TwoViews = Callable[[Tensor], object]

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 
 from deep import digits
 from sparseop import plotting, study
-from sparseop.deep import recipe as recipes
+from sparseop.deep.labels import recipe as recipes
 from sparseop.provenance import ROOT
 from sparseop.study import Row, Study
 

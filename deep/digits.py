@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 import torch
 
-from sparseop.deep import engine
-from sparseop.deep import recipe as recipes
+from sparseop.deep.labels import recipe as recipes
+from sparseop.deep.labels import run as engine
 
 BASE = "digits_sym40_ce"
 FILES = (recipes.find(BASE),)

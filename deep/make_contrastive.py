@@ -49,7 +49,7 @@ NOTES = {
     "single": "small views: both parts of each mix are made anew at 96 x 96",
     "multi": "views of 224, 192, 160, 128 and 96 pixels, both parts of each mix at one size, losses averaged",
     "crops": "images scaled to 256 on the shorter side and cut to 256 x 256 before they are cropped",
-    "linear": "judge with: python -m sparseop.deep.linear RUN --protocol {}",
+    "linear": "judge with: python -m sparseop.deep.trained.linear RUN --protocol {}",
 }
 CIFAR_VIEWS: dict[str, Any] = {"name": "weak", "size": 32, "crop_area": [0.2, 1.0]}
 CIFAR_R50: Tables = {

@@ -19,7 +19,7 @@ from deep.published import PUBLISHED_ONLY, SECOND_TESTS, recipe_name, values
 from deep.recipe_text import Tables, toml_text
 from sparseop import cli
 from sparseop.deep.contrastive import recipe as contrastive_recipes
-from sparseop.deep.schema import RECIPES
+from sparseop.deep.training.schema import RECIPES
 from sparseop.files import write_atomic
 
 NOTES = {

@@ -13,9 +13,9 @@ from typing import Any
 import pandas as pd
 
 from deep.tables import mean_std
-from sparseop.deep import recipe as recipes
-from sparseop.deep import schema
 from sparseop.deep.contrastive import recipe as contrastive_recipes
+from sparseop.deep.labels import recipe as recipes
+from sparseop.deep.training import schema
 from sparseop.provenance import ROOT
 
 HERE = Path(__file__).resolve().parent

@@ -23,9 +23,9 @@ import torch
 
 from benchmarks.official import checkout
 from sparseop import cli
-from sparseop.deep import device as devices
-from sparseop.deep import recipe as recipes
 from sparseop.deep.contrastive import recipe as contrastive_recipes
+from sparseop.deep.labels import recipe as recipes
+from sparseop.deep.training import device as devices
 from sparseop.errors import InputError, integer, positive
 from sparseop.provenance import ROOT
 

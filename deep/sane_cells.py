@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from sparseop.deep.contrastive import engine
 from sparseop.deep.contrastive import recipe as recipes
+from sparseop.deep.contrastive import run as engine
 from sparseop.study import Row
 
 RECIPE = recipes.find("shapes_sane")

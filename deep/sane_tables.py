@@ -22,12 +22,14 @@ from sparseop.deep.contrastive import recipe as recipes
 TABLES = ("sane_table1", "sane_table2", "sane_table3", "sane_table4", "sane_table5", "sane_table6", "moco_demo")
 #: how a run is judged for table 3, whose rows are those of table 2 carried to other data
 TRANSFER = {
-    "VOC07": "VOC07 from frozen features: python -m sparseop.deep.voc07 RUN --data-root DIR",
+    "VOC07": "VOC07 from frozen features: python -m sparseop.deep.trained.voc07 RUN --data-root DIR",
     "VOC07+12": (
-        "detection: python -m sparseop.deep.export RUN OUT --format detectron2, then detectron2's VOC configuration"
+        "detection: python -m sparseop.deep.trained.export RUN OUT --format detectron2, "
+        "then detectron2's VOC configuration"
     ),
     "COCO": (
-        "detection: python -m sparseop.deep.export RUN OUT --format detectron2, then detectron2's COCO configuration"
+        "detection: python -m sparseop.deep.trained.export RUN OUT --format detectron2, "
+        "then detectron2's COCO configuration"
     ),
 }
 

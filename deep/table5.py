@@ -34,7 +34,7 @@ def measure(network: str, overrides: list[str], *, rounds: int, batches: int, de
     import torch
 
     from benchmarks import deep_epochs
-    from sparseop.deep import device as devices
+    from sparseop.deep.training import device as devices
 
     seconds = deep_epochs.measure(
         network, overrides, rounds=rounds, batches=batches, device=device, methods=tuple(NAMES.values())

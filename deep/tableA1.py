@@ -14,8 +14,8 @@ import pandas as pd
 from deep import tables
 from deep.make_recipes import NOTES
 from sparseop import cli
-from sparseop.deep import recipe as recipes
-from sparseop.deep.recipe import Recipe
+from sparseop.deep.labels import recipe as recipes
+from sparseop.deep.labels.recipe import Recipe
 
 #: the table as printed: column -> (recipe with symmetric noise or none, recipe with asymmetric noise, the printed
 #: values)

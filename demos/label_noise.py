@@ -58,10 +58,11 @@ def solve(rate, epochs, seed=0):
     """Train both methods; keep every epoch's measures, and of SOP every epoch's score of every label."""
     import torch
 
-    from sparseop.deep import checkpoint, engine
-    from sparseop.deep import recipe as recipes
-    from sparseop.deep.data import prepare
-    from sparseop.deep.methods.sop import SOP
+    from sparseop.deep.labels import recipe as recipes
+    from sparseop.deep.labels import run as engine
+    from sparseop.deep.labels.data import prepare
+    from sparseop.deep.labels.methods.sop import SOP
+    from sparseop.deep.training import checkpoint
 
     torch.set_num_threads(1)
     changes = [

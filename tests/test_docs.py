@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sparseop.deep.methods import METHODS
+from sparseop.deep.labels.methods import METHODS
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -31,14 +31,16 @@ from pathlib import Path
 from typing import Any
 
 from sparseop import cli
-from sparseop.deep import contrastive, distributed, engine, schema
-from sparseop.deep import recipe as recipes
-from sparseop.deep.contrastive import engine as contrastive_engine
+from sparseop.deep import contrastive
 from sparseop.deep.contrastive import recipe as contrastive_recipes
 from sparseop.deep.contrastive import report
-from sparseop.deep.loop import require_no_run
-from sparseop.deep.progress import print_columns, watcher
-from sparseop.deep.recipe import Recipe
+from sparseop.deep.contrastive import run as contrastive_engine
+from sparseop.deep.labels import recipe as recipes
+from sparseop.deep.labels import run as engine
+from sparseop.deep.labels.recipe import Recipe
+from sparseop.deep.training import distributed, schema
+from sparseop.deep.training.loop import require_no_run
+from sparseop.deep.training.progress import print_columns, watcher
 from sparseop.errors import InputError, integer
 from sparseop.files import write_atomic
 

@@ -17,7 +17,7 @@ from benchmarks import deep_epochs, official_sop
 from benchmarks.deep_epochs import Stopwatch, Turn
 from benchmarks.official import busy, checkout, cifar, driver, large
 from sparseop.deep import datasets, networks
-from sparseop.deep.recipe import parse
+from sparseop.deep.labels.recipe import parse
 from sparseop.errors import InputError
 from tests.benchmarks import fake_official
 

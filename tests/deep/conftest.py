@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from benchmarks.official import large
-from sparseop.deep import checkpoint
 from sparseop.deep.contrastive import recipe as contrastive_recipes
 from sparseop.deep.contrastive.encoder import Encoder
+from sparseop.deep.training import checkpoint
 
 
 @pytest.fixture(scope="session")

@@ -7,11 +7,13 @@ import pytest
 import torch
 from torch.nn.functional import adaptive_avg_pool2d
 
-from sparseop.deep import data, engine, networks
-from sparseop.deep import recipe as recipes
-from sparseop.deep.contrastive import engine as contrastive_engine
+from sparseop.deep import networks
 from sparseop.deep.contrastive import recipe as contrastive_recipes
-from sparseop.deep.methods import METHODS
+from sparseop.deep.contrastive import run as contrastive_engine
+from sparseop.deep.labels import data
+from sparseop.deep.labels import recipe as recipes
+from sparseop.deep.labels import run as engine
+from sparseop.deep.labels.methods import METHODS
 from tests.deep.fake_cuda import CUDA, fake_cuda
 from tests.deep.runs import StopError
 

@@ -5,11 +5,11 @@ import torch
 
 from deep import make_recipes
 from deep.published import PUBLISHED_ONLY, SECOND_TESTS, recipe_name, values
-from sparseop.deep import engine
-from sparseop.deep import recipe as recipes
-from sparseop.deep.data import Samples
 from sparseop.deep.datasets import Dataset
-from sparseop.deep.noise import corrupt
+from sparseop.deep.labels import recipe as recipes
+from sparseop.deep.labels import run as engine
+from sparseop.deep.labels.data import Samples
+from sparseop.deep.labels.noise import corrupt
 
 MADE = {name: header + body for name, header, body in make_recipes.cells()}
 

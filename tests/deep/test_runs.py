@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from deep import runs
-from sparseop.deep import recipe as recipes
+from sparseop.deep.labels import recipe as recipes
 from sparseop.errors import InputError
 from tests.benchmarks import fake_official
 

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from deep import cifar10_convnet, digits, fig1, published, sensitivity, table1, table5, tableA1
-from sparseop.deep import recipe as recipes
+from sparseop.deep.labels import recipe as recipes
 from sparseop.errors import InputError
 
 

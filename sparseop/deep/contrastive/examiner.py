@@ -7,11 +7,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from sparseop.deep import distributed, probe
 from sparseop.deep.contrastive.recipe import Evaluation
-from sparseop.deep.data import Samples
-from sparseop.deep.feed import Feed, whole_pass
-from sparseop.deep.records import Row
+from sparseop.deep.labels.data import Samples
+from sparseop.deep.training import distributed, probe
+from sparseop.deep.training.feed import Feed, whole_pass
+from sparseop.deep.training.records import Row
 
 Features = dict[str, Tensor]  # by name: (N, D)
 

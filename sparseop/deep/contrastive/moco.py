@@ -16,10 +16,10 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from sparseop.deep import distributed
 from sparseop.deep.contrastive import quality
 from sparseop.deep.contrastive.labels import Refined, refine, similarities
 from sparseop.deep.contrastive.queue import Queue
+from sparseop.deep.training import distributed
 from sparseop.errors import InputError, between, choice, positive
 
 Encode = Callable[[Tensor], Tensor]

@@ -1,4 +1,4 @@
-"""Recipes of contrastive runs: their schema and defaults; the same TOML, checks and overrides as ``sparseop.deep.recipe``.
+"""Recipes of contrastive runs: their schema and defaults; the same TOML, checks and overrides as for labels.
 
 A recipe has the tables ``[data]``, ``[network]`` (a backbone), ``[head]``, ``[views]``, ``[method]``, ``[training]``,
 ``[evaluation]``, ``[engine]`` and ``[source]``, and says ``task = "contrastive"``. The files lie in
@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
 
-from sparseop.deep import contrastive, datasets, networks, schema
+from sparseop.deep import contrastive, datasets, networks
 from sparseop.deep.augment.views import Views
 from sparseop.deep.contrastive.moco import require_queue
-from sparseop.deep.recipe import Engine, Source, require_sound
-from sparseop.deep.schema import MOST_EPOCHS, RECIPES, Component, Kind, Schema
+from sparseop.deep.labels.recipe import Engine, Source, require_sound
+from sparseop.deep.training import schema
+from sparseop.deep.training.schema import MOST_EPOCHS, RECIPES, Component, Kind, Schema
 from sparseop.errors import InputError, choice, integer, nonnegative, positive
 
 FOLDER = RECIPES / "contrastive"

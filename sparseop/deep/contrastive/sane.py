@@ -9,7 +9,6 @@ the paper leaves a choice open it is an option here, and the default is what doc
 import torch
 from torch import Tensor
 
-from sparseop.deep import distributed
 from sparseop.deep.contrastive import mixing
 from sparseop.deep.contrastive.labels import (
     Refined,
@@ -21,6 +20,7 @@ from sparseop.deep.contrastive.labels import (
     smooth,
 )
 from sparseop.deep.contrastive.moco import Batch, Encode, MoCo, own_columns
+from sparseop.deep.training import distributed
 from sparseop.errors import InputError, between, choice, integer, nonnegative, positive
 
 

@@ -13,8 +13,8 @@ from tqdm import tqdm
 from sparseop.deep.image_prior import recipe as recipes
 from sparseop.deep.image_prior import run
 from sparseop.deep.image_prior.recipe import ImageRecipe
-from sparseop.deep.progress import LINES, print_columns
-from sparseop.deep.records import Row
+from sparseop.deep.training.progress import LINES, print_columns
+from sparseop.deep.training.records import Row
 
 
 def train(path: Path, folder: Path, options: argparse.Namespace) -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sparseop.deep.seeds import generator
+from sparseop.deep.training.seeds import generator
 from sparseop.errors import InputError, between, choice, integer
 
 KINDS = ("salt-and-pepper", "uniform")

@@ -22,7 +22,7 @@ from sparseop.deep.image_prior import networks
 from sparseop.deep.image_prior.corruption import VISIBLE, detection, psnr
 from sparseop.deep.image_prior.recipe import ImageRecipe
 from sparseop.deep.image_prior.sparse import SparsePart
-from sparseop.deep.seeds import generator, seed_for
+from sparseop.deep.training.seeds import generator, seed_for
 from sparseop.errors import InputError, choice
 
 AMPLITUDE = 0.1  # of the network's input, uniform in [0, AMPLITUDE]

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
-from sparseop.deep import schema
 from sparseop.deep.image_prior import networks
 from sparseop.deep.image_prior.corruption import KINDS
 from sparseop.deep.image_prior.sparse import SMALLEST, STARTS
-from sparseop.deep.schema import MOST_THREADS, RECIPES, Component, Kind, Schema
+from sparseop.deep.training import schema
+from sparseop.deep.training.schema import MOST_THREADS, RECIPES, Component, Kind, Schema
 from sparseop.errors import InputError, between, choice, integer, nonnegative, positive
 
 TASK = "image-recovery"

@@ -25,8 +25,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sparseop.deep import checkpoint
-from sparseop.deep import device as devices
 from sparseop.deep.image_prior import corruption, images, networks
 from sparseop.deep.image_prior import recipe as recipes
 from sparseop.deep.image_prior.choose import choose
@@ -34,8 +32,10 @@ from sparseop.deep.image_prior.fit import Fit
 from sparseop.deep.image_prior.picture import draw
 from sparseop.deep.image_prior.ratio import estimated_level, matching
 from sparseop.deep.image_prior.recipe import ImageRecipe
-from sparseop.deep.loop import CHECKPOINT, load_checkpoint, refitting, require_no_run
-from sparseop.deep.records import Record, Row
+from sparseop.deep.training import checkpoint
+from sparseop.deep.training import device as devices
+from sparseop.deep.training.loop import CHECKPOINT, load_checkpoint, refitting, require_no_run
+from sparseop.deep.training.records import Record, Row
 from sparseop.errors import InputError
 from sparseop.files import require_writable, sha256, write_atomic
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from sparseop.deep.seeds import generator
+from sparseop.deep.training.seeds import generator
 from sparseop.errors import between, choice
 
 STARTS = ("constant", "normal")

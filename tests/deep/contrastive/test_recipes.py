@@ -5,11 +5,11 @@ import torch
 
 from deep import make_contrastive
 from deep.published import values
-from sparseop.deep.contrastive import engine
 from sparseop.deep.contrastive import recipe as recipes
-from sparseop.deep.data import Samples
+from sparseop.deep.contrastive import run as engine
 from sparseop.deep.datasets import Dataset
-from sparseop.deep.noise import describe
+from sparseop.deep.labels.data import Samples
+from sparseop.deep.labels.noise import describe
 from sparseop.errors import InputError
 
 MADE = {name: header + body for name, header, body in make_contrastive.cells()}

@@ -1,0 +1,82 @@
+"""The samples of a run: images, the labels given to the trainer, the true ones, and which samples train."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from sparseop.deep import datasets
+from sparseop.deep.datasets import Dataset
+from sparseop.deep.labels import noise
+from sparseop.deep.labels.noise import NoisyLabels
+from sparseop.deep.labels.recipe import Recipe
+from sparseop.deep.training.seeds import seed_for
+from sparseop.errors import InputError
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A data set as one run sees it.
+
+    Attributes
+    ----------
+    dataset : images, test sets, true labels.
+    labels : given and true labels of all N training images, and their transition matrix.
+    train, validation : int64 indices into the N; together all of them.
+    """
+
+    dataset: Dataset
+    labels: NoisyLabels
+    train: Tensor
+    validation: Tensor
+
+
+def prepare(recipe: Recipe, root: Path | str | None, *, download: bool = False) -> Samples:
+    """Load the data of a recipe, make its label noise and its split."""
+    dataset = datasets.load(recipe.data.name, root, download=download, **recipe.data.options)
+    labels = _labels(recipe, dataset)
+    train, validation = _split(dataset.train_labels, dataset.n_classes, recipe.training.validation, recipe.seed)
+    if len(train) < 2:
+        raise InputError(
+            f"training.validation leaves {len(train)} samples to train on; there are {len(dataset.train_labels)}."
+        )
+    return Samples(dataset, labels, train, validation)
+
+
+def _labels(recipe: Recipe, dataset: Dataset) -> NoisyLabels:
+    spec = recipe.noise
+    if spec.kind == "given":
+        if dataset.given_labels is None:
+            raise InputError(
+                f"noise.kind = 'given' needs a data set with noisy labels of its own, and {dataset.name} has none."
+            )
+        return noise.describe(dataset.given_labels, dataset.train_labels, dataset.n_classes)
+    images = dataset.train_images if isinstance(dataset.train_images, Tensor) else None
+    return noise.corrupt(
+        dataset.train_labels,
+        dataset.n_classes,
+        spec.kind,
+        spec.rate,
+        seed=recipe.seed if spec.seed < 0 else spec.seed,
+        images=images,
+        coarse=dataset.coarse_labels,
+        path=spec.path or None,
+    )
+
+
+def _split(labels: Tensor, n_classes: int, validation: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Hold out ``validation`` samples, as equally many of each class as there are."""
+    everything = torch.arange(len(labels))
+    if validation == 0:
+        return everything, everything[:0]
+    generator = torch.Generator().manual_seed(seed_for(seed, "split"))
+    shuffled = everything[torch.randperm(len(labels), generator=generator)]
+    # the j-th sample of its class stands at place j: taking by place takes from all classes in turn
+    place = torch.empty_like(shuffled)
+    for c in range(n_classes):
+        members = labels[shuffled] == c
+        place[members] = torch.arange(int(members.sum()))
+    held_out = torch.zeros(len(labels), dtype=torch.bool)
+    held_out[shuffled[place.argsort(stable=True)[:validation]]] = True
+    return everything[~held_out], everything[held_out]

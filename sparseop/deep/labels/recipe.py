@@ -1,0 +1,202 @@
+"""Recipes: everything that decides a run, in one TOML file; the dataclasses below are its schema and its defaults.
+
+A recipe has the tables ``[data]``, ``[noise]``, ``[network]``, ``[method]``, ``[training]``, ``[engine]`` and
+``[source]``. The first four name a component and carry that component's own options beside the name::
+
+    title = "SOP on CIFAR-10, 40 % symmetric noise"
+
+    [data]
+    name = "cifar10"
+    [noise]
+    kind = "symmetric"
+    rate = 0.4
+    [method]
+    name = "sop"
+    lr_u = 10.0
+
+``read`` checks every key and type against the schema and against the component's signature before anything runs; an
+unknown key is refused with the nearest known one. ``override`` applies ``--set method.lr_u=1`` in the same way.
+``text`` writes the resolved recipe, every default spelt out, which reads back as the same recipe.
+"""
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Literal
+
+from sparseop.deep import augment, datasets, networks
+from sparseop.deep.labels import methods, noise
+from sparseop.deep.training import schema
+from sparseop.deep.training.schema import MOST_EPOCHS, MOST_THREADS, RECIPES, Component, Kind, Schema
+from sparseop.errors import InputError, between, choice, integer, nonnegative, positive
+
+
+@dataclass(frozen=True)
+class Noise:
+    """What is done to the training labels.
+
+    Attributes
+    ----------
+    kind, rate : see ``labels.noise``; "given" takes the noisy labels that the data set comes with (CIFAR-N).
+    path : the file of kind "file".
+    seed : of the noise; -1: the run's seed, so that every seed has its own noise, as in the papers' repetitions.
+    """
+
+    kind: str = "none"
+    rate: float = 0.0
+    path: str = ""
+    seed: int = -1
+
+
+@dataclass(frozen=True)
+class Training:
+    """The optimisation: SGD on the mean loss of a batch.
+
+    Attributes
+    ----------
+    epochs : passes over the training samples.
+    batch_size : the global batch, over all processes.
+    lr : the first learning rate tau of the network; ``lr_u`` and ``lr_v`` of SOP belong to its method.
+    momentum, nesterov, weight_decay : of SGD; decay on all parameters of the network.
+    schedule : "constant", "step": times ``gamma`` at each of ``milestones``, or "cosine": down to ``eta_min``; changes
+        once an epoch.
+    milestones : epochs, counted from 1: the rate is lower from the epoch after each.
+    gamma : factor of "step".
+    eta_min : last rate of "cosine", reached one epoch after the last.
+    augment : the first view: "none", "flip", "weak" (crop and flip), "strong" (AutoAugment, crop, flip, Cutout).
+    pad, crop, hole : pixels of border for the crop; side of its window, 0 for that of the image; side of Cutout's
+        square.
+    drop_last : leave out the last, smaller batch of each epoch.
+    validation : training samples held out, with their given labels, to choose an epoch by.
+    clip : largest norm of the gradient; 0: any.
+    """
+
+    epochs: int = 120
+    batch_size: int = 128
+    lr: float = 0.02
+    momentum: float = 0.9
+    nesterov: bool = False
+    weight_decay: float = 5e-4
+    schedule: Literal["constant", "step", "cosine"] = "step"
+    milestones: tuple[int, ...] = (40, 80)
+    gamma: float = 0.1
+    eta_min: float = 2e-4
+    augment: str = "weak"
+    pad: int = 4
+    crop: int = 0
+    hole: int = 16
+    drop_last: bool = False
+    validation: int = 0
+    clip: float = 0.0
+
+
+@dataclass(frozen=True)
+class Engine:
+    """How the same mathematics is computed.
+
+    Attributes
+    ----------
+    precision : "float32" (on CUDA convolutions multiply with ten bits of mantissa, TF32, as torch does unless told
+        otherwise), or "bfloat16": autocast of the network; losses and per-sample variables stay float32.
+    channels_last : memory layout of images and weights.
+    compile : torch.compile the network; shapes are static.
+    deterministic : only deterministic kernels (slower on a GPU); runs on a CPU are deterministic anyway.
+    threads : processor threads of each process, 0 for torch's choice; the last bits of a run on a CPU depend on it.
+    test_batch : images a step of an evaluation.
+    test_every : epochs between evaluations on the test set; the last epoch is always evaluated.
+    """
+
+    precision: Literal["float32", "bfloat16"] = "float32"
+    channels_last: bool = True
+    compile: bool = False
+    deterministic: bool = False
+    threads: int = 0
+    test_batch: int = 1000
+    test_every: int = 1
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the recipe comes from, for tables; nothing here changes a run.
+
+    Attributes
+    ----------
+    table, dataset, setting, method : the cell of a published table.
+    value, std : the published test accuracy in percent; nan where there is none.
+    needs : what it takes, such as "CIFAR-10, a GPU for an hour".
+    notes : where paper, released code and author disagree, and what was taken.
+    """
+
+    table: str = ""
+    dataset: str = ""
+    setting: str = ""
+    method: str = ""
+    value: float = float("nan")
+    std: float = float("nan")
+    needs: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One run, but for its seed's luck and its hardware; see the module."""
+
+    name: str
+    title: str = ""
+    seed: int = 0
+    data: Component = field(default_factory=partial(Component, "digits"))
+    noise: Noise = Noise()
+    network: Component = field(default_factory=partial(Component, "convnet"))
+    method: Component = field(default_factory=partial(Component, "ce"))
+    training: Training = Training()
+    engine: Engine = Engine()
+    source: Source = Source()
+
+
+def require_sound(recipe: Any) -> None:
+    """Refuse numbers out of range in what the recipes of all trainers have: seed, ``[training]``'s optimisation, ``[engine]``."""
+    training, engine = recipe.training, recipe.engine
+    integer("seed", recipe.seed, 0)
+    integer("training.epochs", training.epochs, 1, MOST_EPOCHS)
+    integer("training.batch_size", training.batch_size, 2)
+    positive("training.lr", training.lr)
+    between("training.momentum", training.momentum, 0, 1, ends="[)")
+    nonnegative("training.weight_decay", training.weight_decay)
+    nonnegative("training.clip", training.clip)
+    integer("engine.threads", engine.threads, 0, MOST_THREADS)
+    integer("engine.test_batch", engine.test_batch, 1)
+    integer("engine.test_every", engine.test_every, 1)
+
+
+def _consistent(recipe: Recipe) -> None:
+    """Refuse what no key alone can be refused for."""
+    training = recipe.training
+    require_sound(recipe)
+    choice("training.augment", training.augment, augment.NAMES)
+    integer("training.pad", training.pad, 0)
+    integer("training.crop", training.crop, 0)
+    integer("training.hole", training.hole, 0)
+    choice("noise.kind", recipe.noise.kind, [*noise.KINDS, "given"])
+    between("noise.rate", recipe.noise.rate, 0, 1, ends="[]")
+    integer("noise.seed", recipe.noise.seed, -1)
+    integer("training.validation", training.validation, 0)
+    nonnegative("training.eta_min", training.eta_min)
+    positive("training.gamma", training.gamma)
+    for milestone in training.milestones:
+        integer("training.milestones", milestone, 1)
+    if list(training.milestones) != sorted(set(training.milestones)):
+        raise InputError(f"training.milestones must increase, got {list(training.milestones)}.")
+    if training.nesterov and training.momentum == 0:
+        raise InputError("training.nesterov needs training.momentum > 0.")
+
+
+_SCHEMA = Schema(
+    Recipe,
+    RECIPES,
+    {
+        "data": Kind(datasets.NAMES, datasets.signature, "digits"),
+        "network": Kind(networks.NAMES, networks.signature, "convnet"),
+        "method": Kind(methods.METHODS, methods.signature, "ce"),
+    },
+    _consistent,
+)
+names, find, read, parse, text = _SCHEMA.names, _SCHEMA.find, _SCHEMA.read, _SCHEMA.parse, schema.to_toml

@@ -1,0 +1,220 @@
+"""The training loop: ``train(recipe, folder)`` and ``resume(folder)``.
+
+A run is a folder::
+
+    recipe.toml     the resolved recipe: every default spelt out
+    run.json        versions, hardware, commit, data, times
+    labels.npz      given and true labels, their transition matrix
+    metrics.csv     one row an epoch
+    last.pt         the checkpoint of the last finished epoch
+    summary.json    final and best epoch, memorisation, detection of wrong labels, calibration
+    samples.npz     for each sample: how suspicious its label is, the label proposed instead, the network's prediction
+
+What all trainers share (epochs, checkpoints, what goes wrong) is ``sparseop.deep.training.loop``.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sparseop.deep import augment, networks
+from sparseop.deep.datasets import Dataset
+from sparseop.deep.labels import recipe as recipes
+from sparseop.deep.labels.data import Samples, prepare
+from sparseop.deep.labels.examiner import Examiner
+from sparseop.deep.labels.methods import METHODS, Method, Setting
+from sparseop.deep.labels.recipe import Recipe, Training
+from sparseop.deep.training import device as devices
+from sparseop.deep.training import distributed
+from sparseop.deep.training.feed import whole_pass
+from sparseop.deep.training.loop import CHECKPOINT, Loop, Watch, weakly
+from sparseop.deep.training.records import Row
+from sparseop.deep.training.schedule import rates
+from sparseop.deep.training.schema import Component
+from sparseop.deep.training.seeds import generator, seed_for
+
+__all__ = ["CHECKPOINT", "Watch", "resume", "train"]
+
+
+class _Run(Loop):
+    """Networks, method and optimiser of one run on one device."""
+
+    training: Training
+    read = staticmethod(recipes.read)
+    prepare = staticmethod(prepare)
+
+    def __init__(self, recipe: Recipe, samples: Samples, device: torch.device) -> None:
+        super().__init__(recipe, samples, device)
+        dataset = samples.dataset
+        self.rates = rates(self.training)
+        self.n_classes = dataset.n_classes
+
+        # 1. The method, its options resolved for this run.
+        setting = Setting(
+            n_samples=len(dataset.train_images),
+            n_classes=self.n_classes,
+            batch_size=self.training.batch_size,
+            rates=self.rates,
+            transition=samples.labels.transition if dataset.truth_known else None,
+        )
+        cls = METHODS[recipe.method.name]
+        options = cls.resolve(recipe.method.options, setting)
+        self.resolved = _with_method(recipe, options)
+        self.method: Method = cls.build(options, setting, seed=seed_for(self.seed, "method"))
+        state = sum(buffer.nbytes for buffer in self.method.buffers())
+        devices.require_room(
+            device, state, f"the per-sample variables of {recipe.method.name} ({setting.n_samples} x {self.n_classes})"
+        )
+        self.method.to(device)
+
+        # 2. The networks; every rank starts from the same weights.
+        torch.manual_seed(seed_for(self.seed, "network"))
+        layout = torch.channels_last if self.engine.channels_last else torch.contiguous_format
+        self.networks = nn.ModuleList(
+            distributed.synchronise_batch_norm(self._network(recipe.network, dataset, layout))
+            for _ in range(self.method.networks)
+        )
+        self.forwards = [self.wrapped(network) for network in self.networks]
+        self.optimiser = torch.optim.SGD(
+            self.networks.parameters(),
+            lr=self.rates[0],
+            momentum=self.training.momentum,
+            nesterov=self.training.nesterov,
+            weight_decay=self.training.weight_decay,
+            fused=device.type in ("cuda", "cpu"),
+        )
+
+        # 3. The data, and who judges the result.
+        self.views = [self._augment(name) for name in (self.training.augment, *self.method.views)]
+        self.plain = self._augment("none")
+        self.examiner = Examiner(
+            samples, self.train_feed, self.method, weakly(self._plain_logits), self.engine.test_batch
+        )
+        self.given = self.examiner.given
+        self.predicted = torch.full_like(self.given, -1)
+
+    # ---- epochs ----------------------------------------------------------------------------------------------------
+
+    def rate(self, epoch: int) -> float:
+        """Return the learning rate of an epoch."""
+        return self.rates[epoch]
+
+    def rehearse(self, images: Tensor) -> None:
+        """Send images through all views and the networks, in evaluation mode."""
+        self.method.start_epoch(0, self.training.epochs)
+        self.networks.eval()
+        for view in [*self.views, self.plain]:
+            self._logits(list(self.networks), view(images, generator(self.device, self.seed, "rehearsal")))
+
+    def start_epoch(self, epoch: int) -> list[torch.Generator]:
+        """Set rate and modes; return the generators of the views."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.rates[epoch]
+        self.method.start_epoch(epoch, self.training.epochs)
+        self.method.train()
+        self.networks.train()
+        self.predicted.fill_(-1)
+        return [
+            generator(self.device, self.seed, "augment", view, epoch, distributed.rank())
+            for view in range(len(self.views))
+        ]
+
+    def step(self, place: float, index: Tensor, images: Tensor, draws: list[torch.Generator]) -> Tensor:
+        """Take one optimisation step; return the loss, on the device."""
+        del place
+        return self._step(index, images, draws)
+
+    def end_epoch(self, epoch: int) -> Row:
+        """Let a method that wants it see every sample once more."""
+        if self.method.needs_pass:
+            self._pass(self.rates[epoch])
+        return {}
+
+    def judge(self, *, wanted: bool) -> Row:
+        """Return what the epoch says about the labels, and the test accuracies where they are ``wanted``."""
+        row = self.examiner.measure(distributed.total(self.predicted + 1) - 1)  # each rank knows its share
+        return row | self.examiner.test(wanted=wanted)
+
+    def summary(self, rows: list[Row]) -> tuple[dict[str, Any], dict[str, Tensor] | None]:
+        """Return the summary of the run and what is known of each training sample."""
+        return self.examiner.summary(rows)
+
+    def _step(self, index: Tensor, images: Tensor, draws: list[torch.Generator]) -> Tensor:
+        """Take one optimisation step; return the loss, on the device."""
+        seen = self.method.mix(self.views[0](images, draws[0]))
+        if len(self.views) > 1:  # one batch through batch normalisation, as the released code of SOP+
+            seen = torch.cat(
+                [seen, *(view(images, draw) for view, draw in zip(self.views[1:], draws[1:], strict=True))]
+            )
+        logits = self._logits(self.forwards, seen)
+        if len(self.views) > 1:
+            logits = logits.view(*logits.shape[:-2], len(self.views), len(index), self.n_classes)
+        loss: Tensor = self.method(logits, self.given[index], index)
+        self.optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        if self.training.clip > 0:
+            nn.utils.clip_grad_norm_(self.networks.parameters(), self.training.clip)
+        self.optimiser.step()
+        self.predicted[index] = logits.detach().view(-1, *logits.shape[-2:])[0].argmax(1)
+        return loss.detach()
+
+    def _logits(self, forwards: Sequence[Callable[[Tensor], Tensor]], images: Tensor) -> Tensor:
+        """Return logits (B, K), or (networks, B, K)."""
+        if self.engine.channels_last:
+            images = images.contiguous(memory_format=torch.channels_last)
+        with self.autocast():
+            outputs: list[Tensor] = [forward(images) for forward in forwards]
+        return outputs[0] if len(outputs) == 1 else torch.stack(outputs)
+
+    @torch.no_grad()
+    def _pass(self, rate: float) -> None:
+        """Let the method see every sample, unaugmented, by the networks in evaluation mode."""
+        parts = whole_pass(
+            self.samples.train, self.engine.test_batch, rank=distributed.rank(), world=distributed.world()
+        )
+        for index, images in self.train_feed.batches(parts):
+            self.method.visit(self._plain_logits(images), self.given[index], index, rate)
+        self.method.end_pass()
+
+    def _plain_logits(self, images: Tensor) -> Tensor:
+        """Return the logits (B, K) of the first network in evaluation mode, without augmentation."""
+        self.networks.eval()
+        return self._logits([self.networks[0]], self.plain(images, _NO_DRAWS))
+
+    # ---- checkpoints -----------------------------------------------------------------------------------------------
+
+    def recipe_text(self) -> str:
+        """Return the resolved recipe."""
+        return recipes.text(self.resolved)
+
+    def parts(self) -> dict[str, Any]:
+        """Return what a checkpoint holds, by name."""
+        return {"networks": self.networks, "method": self.method, "optimiser": self.optimiser}
+
+    # ---- small parts -----------------------------------------------------------------------------------------------
+
+    def _network(self, spec: Component, dataset: Dataset, layout: torch.memory_format) -> nn.Module:
+        network = networks.build(spec.name, dataset.n_classes, dataset.train_images.shape[1], **spec.options)
+        return network.to(self.device, memory_format=layout)  # type: ignore[call-overload,no-any-return]
+
+    def _augment(self, name: str) -> augment.Augment:
+        dataset = self.samples.dataset
+        return augment.build(
+            name,
+            mean=dataset.mean,
+            std=dataset.std,
+            pad=self.training.pad,
+            hole=self.training.hole,
+            crop=self.training.crop,
+        )
+
+
+train, resume = _Run.train, _Run.resume
+_NO_DRAWS = torch.Generator()  # for augmentations that draw nothing
+
+
+def _with_method(recipe: Recipe, options: dict[str, Any]) -> Recipe:
+    return replace(recipe, method=replace(recipe.method, options=options))

@@ -1,0 +1,1 @@
+"""What becomes of a trained network: its features, classifiers on them, other libraries' formats."""

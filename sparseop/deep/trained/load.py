@@ -1,0 +1,130 @@
+"""The network of a finished run, of whichever trainer, frozen: what it makes of images, without its last layer."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sparseop.deep import augment, networks
+from sparseop.deep.contrastive import recipe as contrastive_recipes
+from sparseop.deep.contrastive.encoder import Encoder
+from sparseop.deep.datasets import Images
+from sparseop.deep.labels import recipe as label_recipes
+from sparseop.deep.training import checkpoint, schema
+from sparseop.deep.training.feed import Feed, whole_pass
+from sparseop.errors import InputError, choice
+
+Recipe = label_recipes.Recipe | contrastive_recipes.Recipe
+NETWORKS, PARTS = ("online", "momentum"), ("backbone", "head")  #: what ``load`` can take of a run
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A backbone out of a run folder.
+
+    Attributes
+    ----------
+    recipe : the run's.
+    epoch : how many epochs it has trained.
+    network : maps normalised images to features (B, width), those of the head with unit length; in evaluation mode,
+        without gradients.
+    width : number of features.
+    last : weight (K, width) and bias (K,) of the classifier it was trained with; empty for a contrastive run.
+    mean, std : what images are normalised with.
+    size : side of the central window that images are cut to; 0: the whole image.
+    """
+
+    recipe: Recipe
+    epoch: int
+    network: nn.Module
+    width: int
+    last: dict[str, Tensor]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    size: int
+
+    def features(self, images: Images, device: torch.device, batch: int = 500) -> Tensor:
+        """Return the features (N, width) of all images, float32 on ``device``, where the network is moved."""
+        if len(self.mean) != images.shape[1]:
+            raise InputError(f"the network takes images of {len(self.mean)} channels, these have {images.shape[1]}.")
+        crop = self.size if 0 < self.size < min(images.shape[2:]) else 0
+        plain = augment.build("none", mean=self.mean, std=self.std, crop=crop)
+        network, found = self.network.to(device), []
+        with torch.inference_mode():
+            for _, part in Feed(images, device).batches(whole_pass(torch.arange(len(images)), batch)):
+                found.append(network(plain(part, torch.Generator())).float())
+        return torch.cat(found).clone()  # a tensor made in inference mode could not be used in training
+
+
+def load(folder: Path, which: str = "online", part: str = "backbone") -> Trained:
+    """Return the network of the run in ``folder``, as its last checkpoint holds it.
+
+    Parameters
+    ----------
+    which : "online" or "momentum", for a contrastive run. A run with labels has its (first) network alone.
+    part : "backbone", or "head": with the projection head of a contrastive run.
+
+    Raises
+    ------
+    InputError : no run or no checkpoint there, or they do not belong together.
+    """
+    path = folder / "recipe.toml"
+    if not path.is_file():
+        raise InputError(f"there is no run in '{folder}': it has no recipe.toml.")
+    choice("which", which, NETWORKS)
+    choice("part", part, PARTS)
+    task = schema.task(path)
+    if task not in ("labels", "contrastive"):
+        raise InputError(f"the run in '{folder}' is one of {task!r}; it has no features to take.")
+    contrastive = task == "contrastive"
+    recipe: Recipe = contrastive_recipes.read(path) if contrastive else label_recipes.read(path)
+    if which == "momentum" and not contrastive:
+        raise InputError(f"the run in '{folder}' has no momentum network: it was trained with labels.")
+    state = checkpoint.load(folder / "last.pt")
+    found = _under("backbone." if contrastive else "0.", state.get(which if contrastive else "networks", {}))
+    first = next((value for value in found.values() if value.ndim == 4), None)
+    if first is None:
+        raise InputError(f"'{folder / 'last.pt'}' holds no convolutional network.")
+    network, width = networks.backbone(recipe.network.name, first.shape[1], **recipe.network.options)
+    wanted = network.state_dict()
+    last = {
+        name.rsplit(".", 1)[1]: value
+        for name, value in found.items()
+        if name not in wanted and name.startswith(("head.", "fc.", "classif."))
+    }
+    found = {name: value for name, value in found.items() if name in wanted}
+    if part == "head":
+        if not isinstance(recipe, contrastive_recipes.Recipe):
+            raise InputError(f"the run in '{folder}' has no projection head: it was trained with labels.")
+        head = recipe.head
+        network = Encoder(
+            network, width, dim=head.dim, layers=head.layers, hidden=head.hidden, batch_norm=head.batch_norm
+        )
+        found, width = state[which], head.dim
+    try:
+        network.load_state_dict(found)
+    except RuntimeError as error:
+        raise InputError(
+            f"'{folder / 'last.pt'}' does not fit the network of its recipe: {' '.join(str(error).split())[:200]}"
+        ) from None
+    mean, std = _normalisation(folder, first.shape[1])
+    size = int(recipe.views.options["size"]) if isinstance(recipe, contrastive_recipes.Recipe) else recipe.training.crop
+    return Trained(recipe, int(state["epoch"]), network.eval().requires_grad_(False), width, last, mean, std, size)
+
+
+def _under(prefix: str, state: dict[str, Any]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+
+
+def _normalisation(folder: Path, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    try:
+        about = json.loads((folder / "run.json").read_text(encoding="utf-8"))["normalisation"]
+        mean, std = (tuple(float(x) for x in about[key]) for key in ("mean", "std"))
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError(f"'{folder / 'run.json'}' does not say how images were normalised.") from None
+    if not len(mean) == len(std) == channels:
+        raise InputError(f"'{folder / 'run.json'}' normalises {len(mean)} channels, and the network takes {channels}.")
+    return mean, std

@@ -1,0 +1,334 @@
+"""What every trainer's loop does: epochs, records, checkpoints, several processes, and what goes wrong on the way.
+
+Within an epoch nothing waits for the device: losses are summed there, and read once an epoch. All randomness of an
+epoch comes from generators seeded by (seed, epoch), and the learning rate is a function of the place in the run, so a
+run that was killed goes on bit by bit as if it had not been.
+"""
+
+import time
+import weakref
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from sparseop.deep.labels.data import Samples
+from sparseop.deep.labels.recipe import Engine
+from sparseop.deep.training import checkpoint, distributed
+from sparseop.deep.training import device as devices
+from sparseop.deep.training.feed import Feed, epoch_order
+from sparseop.deep.training.records import Record, Row
+from sparseop.deep.training.seeds import generator, seed_for
+from sparseop.errors import InputError, integer
+
+Watch = Callable[[int, int, Row | None], None]
+CHECKPOINT = "last.pt"
+T = TypeVar("T")
+
+
+class Training(Protocol):
+    """What the loop itself wants to know of a recipe's ``[training]``."""
+
+    @property
+    def epochs(self) -> int:
+        """Passes over the training samples."""
+
+    @property
+    def batch_size(self) -> int:
+        """The global batch, over all processes."""
+
+    @property
+    def drop_last(self) -> bool:
+        """Leave out the last, smaller batch of each epoch."""
+
+
+class Loop(ABC):
+    """One run on one device; a trainer says what a step, a judgement and a checkpoint are."""
+
+    training: Training
+    engine: Engine
+    read: Callable[[Path], Any]  #: the recipe of a file
+    prepare: Callable[..., Samples]  #: (recipe, data root, download=) -> the data, their labels and split
+
+    def __init__(self, recipe: Any, samples: Samples, device: torch.device) -> None:
+        self.samples, self.training, self.engine, self.seed, self.device = (
+            samples,
+            recipe.training,
+            recipe.engine,
+            recipe.seed,
+            device,
+        )
+        devices.prepare(device, deterministic=self.engine.deterministic, threads=self.engine.threads)
+        images = samples.dataset.train_images
+        if isinstance(images, Tensor):
+            devices.require_room(device, images.nbytes, f"the training images of {samples.dataset.name}")
+        self.train_feed = Feed(images, device)
+
+    # ---- a run, from its beginning or from its last checkpoint -------------------------------------------------------
+
+    @classmethod
+    def train(
+        cls,
+        recipe: Any,
+        folder: Path,
+        *,
+        device: str = "auto",
+        data_root: Path | str | None = None,
+        download: bool = False,
+        watch: Watch | None = None,
+    ) -> dict[str, Any]:
+        """Train a recipe into a new run folder and return its summary.
+
+        Parameters
+        ----------
+        recipe : what to do.
+        folder : where the run goes; must not hold a run.
+        device : "auto" (CUDA where there is one), "cpu", "cuda", "cuda:1".
+        data_root, download : see ``datasets.load``.
+        watch : called with (epoch, steps done in it, the epoch's row once it is finished).
+
+        Raises
+        ------
+        InputError : bad data or options; a loss that is not finite (the last good checkpoint stays); a full disk.
+        """
+        require_no_run(folder)
+        target = devices.choose(device)
+        distributed.start(target)
+        samples = cls.prepare(recipe, data_root, download=download)
+        run = cls(recipe, samples, target)
+        with torch.no_grad():
+            for _, images in run.train_feed.batches([samples.train[:2]]):
+                run.rehearse(images)
+        record = Record.create(folder, run.recipe_text(), samples, target)
+        return run.fit(record, 0, watch)
+
+    @classmethod
+    def resume(
+        cls, folder: Path, *, device: str = "auto", data_root: Path | str | None = None, watch: Watch | None = None
+    ) -> dict[str, Any]:
+        """Go on with a run from its last checkpoint and return its summary.
+
+        Raises
+        ------
+        InputError : no run or no checkpoint there, a checkpoint of another recipe, other data than the run began with.
+        """
+        path, state = load_checkpoint(folder)
+        recipe = cls.read(path)
+        target = devices.choose(device)
+        distributed.start(target)
+        samples = cls.prepare(recipe, data_root)
+        run = cls(recipe, samples, target)
+        run.load(state)
+        record = Record.reopen(folder, samples, state["rows"])
+        return run.fit(
+            record, integer("the number of rows of the checkpoint", len(state["rows"]), 0, run.training.epochs), watch
+        )
+
+    # ---- what a trainer says -----------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def rate(self, epoch: int) -> float:
+        """Return the learning rate at the beginning of an epoch, from 0."""
+
+    @abstractmethod
+    def rehearse(self, images: Tensor) -> None:
+        """Refuse (InputError) what the first step would refuse, before anything is written; moves no state, draws from no generator of the run."""
+
+    @abstractmethod
+    def start_epoch(self, epoch: int) -> list[torch.Generator]:
+        """Make everything ready to train; return the generators that ``step`` draws from."""
+
+    @abstractmethod
+    def step(self, place: float, index: Tensor, images: Tensor, draws: list[torch.Generator]) -> Tensor:
+        """Take one optimisation step at ``place`` of the run, in [0, 1), and return the loss, on the device."""
+
+    @abstractmethod
+    def end_epoch(self, epoch: int) -> Row:
+        """Do what follows the last step of an epoch; return what the epoch has measured."""
+
+    @abstractmethod
+    def judge(self, *, wanted: bool) -> Row:
+        """Return what the networks are worth now; the costly part only where it is ``wanted``."""
+
+    @abstractmethod
+    def summary(self, rows: list[Row]) -> tuple[dict[str, Any], dict[str, Tensor] | None]:
+        """Return the summary of the run, and arrays of one entry a training sample (or None)."""
+
+    @abstractmethod
+    def recipe_text(self) -> str:
+        """Return the resolved recipe."""
+
+    @abstractmethod
+    def parts(self) -> dict[str, Any]:
+        """Return everything with a state: what a checkpoint holds, by name."""
+
+    # ---- epochs ------------------------------------------------------------------------------------------------------
+
+    def fit(self, record: Record, done: int, watch: Watch | None) -> dict[str, Any]:
+        """Train the epochs from ``done`` on and return the summary."""
+        try:
+            for epoch in range(done, self.training.epochs):
+                started = time.perf_counter()
+                row: Row = {"epoch": epoch + 1, "lr": self.rate(epoch), **self._epoch(epoch, watch)}
+                last = epoch + 1 == self.training.epochs
+                row |= self.judge(wanted=last or (epoch + 1) % self.engine.test_every == 0)
+                row["epoch_seconds"] = round(time.perf_counter() - started, 3)
+                if distributed.rank() == 0:
+                    record.rows.append(row)
+                    self._save(record, epoch + 1)
+                    record.write()
+                distributed.barrier()
+                if watch is not None:
+                    watch(epoch, 0, row)
+            summary, of_samples = self.summary(record.rows) if self._takes_part_in_summary() else ({}, None)
+            if distributed.rank() == 0:
+                record.finish(summary, of_samples)
+            distributed.barrier()
+            return summary
+        except torch.OutOfMemoryError:
+            raise InputError(
+                f"{self.device} ran out of memory; a smaller training.batch_size (now {self.training.batch_size}) or "
+                "engine.precision = 'bfloat16' needs less. The last good checkpoint is kept."
+            ) from None
+        finally:
+            record.close()
+
+    def _takes_part_in_summary(self) -> bool:
+        """Whether this process computes the summary; a trainer whose summary communicates lets all of them."""
+        return distributed.rank() == 0
+
+    def _epoch(self, epoch: int, watch: Watch | None) -> Row:
+        """Train one epoch; return loss, speed and what the trainer measured."""
+        rank, world = distributed.rank(), distributed.world()
+        order = epoch_order(
+            self.samples.train,
+            self.training.batch_size,
+            generator("cpu", self.seed, "order", epoch),
+            drop_last=self.training.drop_last,
+            rank=rank,
+            world=world,
+        )
+        torch.manual_seed(seed_for(self.seed, "torch", epoch, rank))  # dropout, MixUp
+        draws = self.start_epoch(epoch)
+        loss_sum = torch.zeros((), device=self.device)
+        first_bad = torch.full((), len(order), device=self.device)
+
+        started = time.perf_counter()
+        for step, (index, images) in enumerate(self.train_feed.batches(order)):
+            loss = self.step((epoch + step / len(order)) / self.training.epochs, index, images, draws)
+            loss_sum += loss
+            first_bad = torch.where(loss.isfinite(), first_bad, first_bad.clamp(max=step))
+            if watch is not None:
+                watch(epoch, step + 1, None)
+        losses = distributed.total(loss_sum) / (len(order) * world)
+        bad = int(distributed.gather(first_bad[None]).min())
+        seconds = time.perf_counter() - started  # after the reads above, so the device has finished
+        if bad < len(order):
+            raise InputError(
+                f"the loss was not finite at step {bad + 1} of {len(order)} in epoch {epoch + 1}; the run stops and"
+                f" keeps its last good checkpoint ({f'epoch {epoch}' if epoch else 'none yet'}). A lower training.lr or"
+                " training.clip > 0 may help."
+            )
+        row: Row = {
+            "loss": float(losses),
+            "seconds": round(seconds, 3),
+            "images_per_second": round(sum(map(len, order)) * world / seconds, 1),
+        }
+        return row | self.end_epoch(epoch)
+
+    # ---- checkpoints -------------------------------------------------------------------------------------------------
+
+    def _save(self, record: Record, epoch: int) -> None:
+        states = {name: part.state_dict() for name, part in self.parts().items()}
+        checkpoint.save(
+            record.folder / CHECKPOINT, {"recipe": self.recipe_text(), "epoch": epoch, **states, "rows": record.rows}
+        )
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take over the state of a checkpoint."""
+        with refitting("networks and method"):
+            for name, part in self.parts().items():
+                part.load_state_dict(state[name])
+
+    # ---- small parts -------------------------------------------------------------------------------------------------
+
+    def wrapped(self, network: nn.Module) -> Callable[[Tensor], Tensor]:
+        """Return the network with its gradients averaged over the processes, and compiled where the recipe says so."""
+        forward = network
+        if distributed.world() > 1:
+            ids = [self.device.index] if self.device.type == "cuda" else None
+            forward = DistributedDataParallel(network, device_ids=ids, broadcast_buffers=False)
+        return torch.compile(forward, dynamic=False) if self.engine.compile else forward
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Return the context in which networks are to run."""
+        if self.engine.precision == "bfloat16":
+            return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return nullcontext()
+
+
+def weakly(method: Callable[..., T]) -> Callable[..., T]:
+    """Return a bound method as a function that does not keep its object alive.
+
+    A part of a run that calls the run back would make a cycle, and networks and data of a finished run would stay in
+    memory, the device's too, until Python happens to look for cycles.
+    """
+    weak = weakref.WeakMethod(method)
+
+    def call(*arguments: Any) -> T:
+        alive = weak()
+        assert alive is not None
+        return alive(*arguments)
+
+    return call
+
+
+@contextmanager
+def refitting(what: str) -> Iterator[None]:
+    """Turn what torch raises for a state of other parts than ``what`` into an ``InputError``."""
+    try:
+        yield
+    except (RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
+        reason = str(error).split("\n")[0]
+        raise InputError(f"the checkpoint does not fit this run's {what}: {reason}") from None
+
+
+def require_no_run(folder: Path) -> None:
+    """Refuse a folder that holds a run."""
+    if (folder / "recipe.toml").exists():
+        if not (folder / CHECKPOINT).exists():
+            raise InputError(
+                f"'{folder}' holds a run that has no checkpoint yet; if it goes on no more, remove it, or choose"
+                " another folder."
+            )
+        raise InputError(f"'{folder}' already holds a run; go on with it by --resume, or choose another folder.")
+
+
+def load_checkpoint(folder: Path) -> tuple[Path, dict[str, Any]]:
+    """Return the recipe's file and the last checkpoint of the run in a folder.
+
+    Raises
+    ------
+    InputError : no run or no checkpoint there, a checkpoint of another recipe.
+    """
+    path = folder / "recipe.toml"
+    if not path.is_file():
+        raise InputError(f"there is no run in '{folder}': it has no recipe.toml.")
+    state = checkpoint.load(folder / CHECKPOINT)
+    if state.get("recipe") != path.read_text(encoding="utf-8", errors="replace"):
+        raise InputError(f"'{folder / CHECKPOINT}' is the checkpoint of another recipe than '{path}'.")
+    rows = state.get("rows")
+    if (
+        not isinstance(rows, list)
+        or not all(isinstance(row, dict) for row in rows)
+        or len(rows) != state.get("epoch", len(rows))
+    ):
+        raise InputError(
+            f"'{folder / CHECKPOINT}' is not a whole checkpoint: its rows are missing or not one for each epoch."
+        )
+    return path, state
