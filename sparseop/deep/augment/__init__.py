@@ -36,7 +36,14 @@ Augment = Callable[[Tensor, Generator], Tensor]
 
 
 def build(
-    name: str, *, mean: Sequence[float], std: Sequence[float], pad: int = 4, hole: int = 16, crop: int = 0
+    name: str,
+    *,
+    mean: Sequence[float],
+    std: Sequence[float],
+    pad: int = 4,
+    hole: int = 16,
+    crop: int = 0,
+    flips: bool = True,
 ) -> Augment:
     """Return the augmentation ``name``.
 
@@ -47,6 +54,7 @@ def build(
     hole : side of Cutout's square, in pixels; at twice the side of the images nothing would be left of them, and it is
         refused.
     crop : side of the window; 0: as large as the image. "none" and "flip" cut the central window.
+    flips : mirror at random; False where the caller mirrors (``geometry.mirror``).
     """
     choice("augment", name, NAMES)
     integer("pad", pad, 0)
@@ -72,7 +80,7 @@ def build(
             images = random_window(images, generator, pad, crop)
         elif crop:
             images = central_window(images, crop)
-        if name != "none":
+        if name != "none" and flips:
             images = flip(images, generator)
         result = normalise(images)
         return cutout(result, generator, hole) if name == "strong" else result

@@ -41,7 +41,11 @@ def _require_room(height: int, width: int, tall: int, wide: int) -> None:
 
 def flip(images: Tensor, generator: Generator) -> Tensor:
     """Mirror each image left to right with probability 1/2."""
-    mirrored = torch.randint(2, (len(images),), generator=generator, device=images.device, dtype=torch.bool)
+    return mirror(images, torch.randint(2, (len(images),), generator=generator, device=images.device, dtype=torch.bool))
+
+
+def mirror(images: Tensor, mirrored: Tensor) -> Tensor:
+    """Mirror those images left to right for which ``mirrored``, bool (B,), holds."""
     if images.device.type != "cpu":
         return torch.where(mirrored[:, None, None, None], images.flip(3), images)
     index = mirrored.nonzero()[:, 0]  # a processor moves only those; a device's host must not wait to learn how many

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from sparseop.deep import augment, networks
+from sparseop.deep.augment.geometry import mirror
 from sparseop.deep.datasets import Dataset
 from sparseop.deep.labels import recipe as recipes
 from sparseop.deep.labels.data import Samples, prepare
@@ -28,11 +29,11 @@ from sparseop.deep.labels.examiner import Examiner
 from sparseop.deep.labels.methods import METHODS, Method, Setting
 from sparseop.deep.labels.recipe import Recipe, Training
 from sparseop.deep.training import device as devices
-from sparseop.deep.training import distributed
+from sparseop.deep.training import distributed, optimisers
 from sparseop.deep.training.feed import whole_pass
 from sparseop.deep.training.loop import CHECKPOINT, Loop, Watch, weakly
 from sparseop.deep.training.records import Row
-from sparseop.deep.training.schedule import rates
+from sparseop.deep.training.schedule import linear, rates
 from sparseop.deep.training.schema import Component
 from sparseop.deep.training.seeds import generator, seed_for
 
@@ -78,20 +79,18 @@ class _Run(Loop):
             for _ in range(self.method.networks)
         )
         self.forwards = [self.wrapped(network) for network in self.networks]
-        self.optimiser = torch.optim.SGD(
-            self.networks.parameters(),
-            lr=self.rates[0],
-            momentum=self.training.momentum,
-            nesterov=self.training.nesterov,
-            weight_decay=self.training.weight_decay,
-            fused=device.type in ("cuda", "cpu"),
-        )
+        self.optimiser = optimisers.build(self.training, self.networks, device)
 
         # 3. The data, and who judges the result.
         self.views = [self._augment(name) for name in (self.training.augment, *self.method.views)]
         self.plain = self._augment("none")
+        self.show(self.networks, lambda images: self.plain(images, _NO_DRAWS))
+        self.coin = torch.randint(
+            2, (setting.n_samples,), generator=generator("cpu", self.seed, "mirror"), dtype=torch.bool
+        ).to(device)
+        self.turned = False  # whether this epoch mirrors the other half, where mirroring alternates
         self.examiner = Examiner(
-            samples, self.train_feed, self.method, weakly(self._plain_logits), self.engine.test_batch
+            samples, self.train_feed, self.method, weakly(self._judged_logits), self.engine.test_batch
         )
         self.given = self.examiner.given
         self.predicted = torch.full_like(self.given, -1)
@@ -111,8 +110,8 @@ class _Run(Loop):
 
     def start_epoch(self, epoch: int) -> list[torch.Generator]:
         """Set rate and modes; return the generators of the views."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.rates[epoch]
+        optimisers.set_rate(self.optimiser, self.rates[epoch])
+        self.turned = epoch % 2 == 1
         self.method.start_epoch(epoch, self.training.epochs)
         self.method.train()
         self.networks.train()
@@ -124,7 +123,8 @@ class _Run(Loop):
 
     def step(self, place: float, index: Tensor, images: Tensor, draws: list[torch.Generator]) -> Tensor:
         """Take one optimisation step; return the loss, on the device."""
-        del place
+        if self.training.schedule == "linear":
+            optimisers.set_rate(self.optimiser, linear(self.training.lr, place))
         return self._step(index, images, draws)
 
     def end_epoch(self, epoch: int) -> Row:
@@ -140,10 +140,14 @@ class _Run(Loop):
 
     def summary(self, rows: list[Row]) -> tuple[dict[str, Any], dict[str, Tensor] | None]:
         """Return the summary of the run and what is known of each training sample."""
-        return self.examiner.summary(rows)
+        result, of_samples = self.examiner.summary(rows)
+        judged = "mean of image and mirror image" if self.resolved.evaluation.mirror else "image"
+        return {"judged_by": judged, **result}, of_samples
 
     def _step(self, index: Tensor, images: Tensor, draws: list[torch.Generator]) -> Tensor:
         """Take one optimisation step; return the loss, on the device."""
+        if self.training.mirror == "alternate":
+            images = mirror(images, self.coin[index] ^ self.turned)
         seen = self.method.mix(self.views[0](images, draws[0]))
         if len(self.views) > 1:  # one batch through batch normalisation, as the released code of SOP+
             seen = torch.cat(
@@ -184,6 +188,11 @@ class _Run(Loop):
         self.networks.eval()
         return self._logits([self.networks[0]], self.plain(images, _NO_DRAWS))
 
+    def _judged_logits(self, images: Tensor) -> Tensor:
+        """Return the logits (B, K) that the run is judged by: ``evaluation`` says which."""
+        logits = self._plain_logits(images)
+        return (logits + self._plain_logits(images.flip(3))) / 2 if self.resolved.evaluation.mirror else logits
+
     # ---- checkpoints -----------------------------------------------------------------------------------------------
 
     def recipe_text(self) -> str:
@@ -209,6 +218,7 @@ class _Run(Loop):
             pad=self.training.pad,
             hole=self.training.hole,
             crop=self.training.crop,
+            flips=self.training.mirror == "random",
         )
 
 
