@@ -23,7 +23,7 @@ TRAINING = {
     "epochs": 16,
     "batch_size": 250,
     "optimiser": "orthogonal",
-    "lr": 0.1,
+    "lr": 0.05,
     "lr_bias": 13.0,
     "lr_head": 0.01,
     "momentum": 0.85,

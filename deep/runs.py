@@ -1,14 +1,16 @@
 """The real runs that tables want, in their order; run it wherever a GPU is at hand, as long as it is.
 
     python -m deep.runs --data-root DIR                       go on with the first run that has no committed record
-    python -m deep.runs --data-root DIR --minutes 30 --jobs 4  stop after half an hour; four runs share the device
+    python -m deep.runs --data-root DIR --hours 0.5 --jobs 4   stop after half an hour; four runs share the device
+    python -m deep.runs --data-root DIR --task fast --jobs 2   the same questions asked of the fast network, which needs no
+                                                               GPU: one core a run, half an hour and more
     python -m deep.runs --data-root DIR --official SOP        on a GPU: first what a step and an epoch take, beside the released code
     python -m deep.runs --data-root DIR --task contrastive    MoCo and SANE instead: first how long a step takes, then the runs
     python -m deep.runs --plan                                print the list and what is done
 
 Each run is a process of ``sparseop.deep.train`` in ``runs/plan``; one that the time did not suffice for is resumed by
 the next call. A finished one leaves recipe, provenance, metrics and summary in ``deep/results``, to be committed. What
-is measured first on a GPU counts in the minutes; of the labels' tables it is left out where this checkout has it.
+is measured first on a GPU counts in the hours; of the labels' tables it is left out where this checkout has it.
 """
 
 import argparse
@@ -22,7 +24,8 @@ from pathlib import Path
 import torch
 
 from benchmarks.official import checkout
-from sparseop import cli
+from deep import make_fast
+from sparseop import cli, provenance
 from sparseop.deep.contrastive import recipe as contrastive_recipes
 from sparseop.deep.labels import recipe as recipes
 from sparseop.deep.training import device as devices
@@ -59,6 +62,8 @@ def plan(task: str = "labels") -> list[Run]:
     """Return all runs of a task, the most wanted first."""
     if task == "contrastive":
         return contrastive_plan()
+    if task == "fast":
+        return fast_plan()
     first = [Run(f"table1_cifar10_sym40_{method}") for method in ("ce", "elr", "sop")]
     plus = [Run("table4_cifar10n_worst_sopplus"), Run("table2_cifar10_sym50_sopplus")]
     rest = [Run(name) for name in recipes.names() if name.startswith(("fig1_cifar10_", "table1_cifar10_"))]
@@ -68,6 +73,26 @@ def plan(task: str = "labels") -> list[Run]:
     ]
     hundred += [Run(name) for name in recipes.names() if name.startswith(("table1_cifar100_", "table2_cifar100_"))]
     return list(dict.fromkeys([*first, *plus, *rest, *seeds, *hundred]))
+
+
+def fast_plan() -> list[Run]:
+    """Return the runs of the fast network, short ones first: what CE, ELR and SOP come to as training goes on; then tables."""
+
+    def of(setting: str, *methods: str, epochs: int = 16, seed: int = 0) -> list[Run]:
+        changes = () if epochs == 16 else (f"training.epochs={epochs}",)
+        return [Run(make_fast.recipe_name(setting, method), seed, changes) for method in methods]
+
+    found = of("clean", "CE")
+    for epochs in (8, 16, 32):
+        for setting in ("sym40", "worst"):
+            found += of(setting, "CE", "SOP", "ELR", epochs=epochs)
+    for setting in ("sym20", "sym60", "sym80", "aggregate", "random1"):
+        found += of(setting, "CE", "ELR", "SOP")
+    for setting in ("sym40", "worst", "sym20", "sym60", "sym80"):
+        found += of(setting, "GCE", "Forward")
+    for setting in ("sym40", "worst"):
+        found += of(setting, "CE", "SOP", "ELR", epochs=64) + of(setting, "CE", "SOP", "ELR", seed=1)
+    return found
 
 
 def contrastive_plan() -> list[Run]:
@@ -132,9 +157,9 @@ def keep(run: Run, folder: Path) -> None:
         shutil.copy(folder / name, run.record / name)
 
 
-def work(runs: list[Run], scratch: Path, data_root: Path | None, *, device: str, minutes: float, jobs: int) -> None:
+def work(runs: list[Run], scratch: Path, data_root: Path | None, *, device: str, hours: float, jobs: int) -> None:
     """Run what has no record yet, ``jobs`` at a time, until all is done or the time is over."""
-    deadline = time.monotonic() + 60 * minutes
+    deadline = time.monotonic() + 3600 * hours
     todo = [run for run in runs if not (run.record / "summary.json").exists()]
     going: dict[Run, subprocess.Popen[bytes]] = {}
     failed: list[str] = []
@@ -198,9 +223,9 @@ def main() -> int:
         "--scratch", type=Path, metavar="DIR", default=ROOT / "runs" / "plan", help="default: runs/plan"
     )
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--minutes", type=float, default=1e9)
+    parser.add_argument("--hours", type=float, default=1e6)
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--task", choices=("labels", "contrastive"), default="labels")
+    parser.add_argument("--task", choices=("labels", "contrastive", "fast"), default="labels")
     parser.add_argument(
         "--official",
         type=Path,
@@ -216,11 +241,15 @@ def main() -> int:
                 print(f"{'done' if (run.record / 'summary.json').exists() else '    '}  {run.name}")
             return
         begun = time.monotonic()
-        minutes, jobs = positive("--minutes", options.minutes), integer("--jobs", options.jobs, 1, MOST_JOBS)
+        hours, jobs = positive("--hours", options.hours), integer("--jobs", options.jobs, 1, MOST_JOBS)
         if options.data_root is not None and not options.data_root.is_dir():
             raise InputError(f"--data-root '{options.data_root}' is not a folder.")
         if not torch.cuda.is_available():  # where there is one it stays untouched here: the runs share it
             devices.choose(options.device)
+        if provenance.commit()["dirty"]:
+            raise InputError(
+                "this checkout differs from its commit, and records would name a commit that did not make them."
+            )
         if options.official is not None:
             checkout.identify(options.official)
         if options.device.startswith("cuda") or (options.device == "auto" and torch.cuda.is_available()):
@@ -232,7 +261,7 @@ def main() -> int:
             options.scratch,
             options.data_root,
             device=options.device,
-            minutes=minutes - (time.monotonic() - begun) / 60,
+            hours=hours - (time.monotonic() - begun) / 3600,
             jobs=jobs,
         )
 

@@ -11,8 +11,14 @@ from sparseop.errors import InputError
 from tests.benchmarks import fake_official
 
 
-def test_the_plan_names_recipes_that_exist_and_no_record_twice():
-    plan = runs.plan()
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch):
+    monkeypatch.setattr(runs.provenance, "commit", lambda: {"commit": "a" * 40, "dirty": False})
+
+
+@pytest.mark.parametrize("task", ["labels", "fast"])
+def test_the_plan_names_recipes_that_exist_and_no_record_twice(task):
+    plan = runs.plan(task)
     assert {run.recipe for run in plan} <= set(recipes.names())
     assert len({run.record for run in plan}) == len(plan)
     for run in plan:
@@ -59,7 +65,7 @@ def test_a_gpu_is_timed_first_and_only_once(tmp_path, monkeypatch, capsys):
     [
         (["--jobs", "1000000000"], "--jobs must be >= 1 and <= 64, got 1000000000"),
         (["--jobs", "0"], "--jobs must be >= 1"),
-        (["--minutes", "nan"], "--minutes must be a finite number > 0"),
+        (["--hours", "nan"], "--hours must be a finite number > 0"),
         (["--data-root", "nowhere"], "--data-root 'nowhere' is not a folder"),
         (["--device", "meta"], "device 'meta' cannot be used"),
     ],
@@ -72,13 +78,21 @@ def test_what_would_fail_in_every_run_is_refused_before_the_first(arguments, mes
     assert message in capsys.readouterr().err
 
 
+def test_nothing_is_run_by_code_that_no_commit_holds(monkeypatch, capsys):
+    monkeypatch.setattr(runs, "work", lambda *_, **__: pytest.fail("went on"))
+    monkeypatch.setattr(runs.provenance, "commit", lambda: {"commit": "a" * 40, "dirty": True})
+    monkeypatch.setattr(sys, "argv", ["runs"])
+    assert runs.main() == 2
+    assert "this checkout differs from its commit" in capsys.readouterr().err
+
+
 def test_runs_that_fail_are_told_at_the_end(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(runs, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(runs, "start", lambda *_: SimpleNamespace(poll=lambda: 2, returncode=2))
     monkeypatch.setattr(runs.time, "sleep", lambda _: None)
     with pytest.raises(InputError, match=r"2 of the runs failed, the first digits_sym40_ce-seed0; why is in '.*\.log'"):
         runs.work(
-            [runs.Run("digits_sym40_ce"), runs.Run("digits_sym40_sop")], tmp_path, None, device="cpu", minutes=1, jobs=1
+            [runs.Run("digits_sym40_ce"), runs.Run("digits_sym40_sop")], tmp_path, None, device="cpu", hours=1, jobs=1
         )
     assert capsys.readouterr().out.count("FAILED") == 2
 
@@ -98,14 +112,14 @@ def test_a_run_that_the_time_does_not_suffice_for_goes_on(tmp_path, monkeypatch,
 
     monkeypatch.setattr(runs.time, "sleep", until_the_first_checkpoint)
     try:
-        runs.work([run], tmp_path / "scratch", None, device="cpu", minutes=2, jobs=1)
+        runs.work([run], tmp_path / "scratch", None, device="cpu", hours=1, jobs=1)
     except KeyboardInterrupt:
         monkeypatch.setattr(runs.time, "sleep", lambda _: slept(0.05))
-        runs.work([run], tmp_path / "scratch", None, device="cpu", minutes=2, jobs=1)
+        runs.work([run], tmp_path / "scratch", None, device="cpu", hours=1, jobs=1)
     assert run.record.name == "digits_sym40_sop-width4-epochs5-seed1"
     assert {path.name for path in run.record.iterdir()} == set(runs.KEPT)
     assert len((run.record / "metrics.csv").read_text().splitlines()) == 6
     started = capsys.readouterr().out.count("started")
-    runs.work([run], tmp_path / "scratch", None, device="cpu", minutes=2, jobs=1)  # nothing left to do
+    runs.work([run], tmp_path / "scratch", None, device="cpu", hours=1, jobs=1)  # nothing left to do
     assert started >= 1
     assert "started" not in capsys.readouterr().out

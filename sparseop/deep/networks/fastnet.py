@@ -112,7 +112,7 @@ def whitening(images: Tensor, eps: float = EPS) -> Tensor:
         raise InputError("images must be finite.")
     channels = images.shape[1]
     moment = torch.zeros(4 * channels, 4 * channels, dtype=torch.float64, device=images.device)
-    for part in images.split(250):  # all patches at once would take 48 times the room of the images
+    for part in torch.split(images, 250):  # all patches at once would take 48 times the room of the images
         patches = functional.unfold(part.double(), 2).transpose(0, 1).reshape(4 * channels, -1)
         moment += patches @ patches.T
     values, vectors = torch.linalg.eigh(moment / (len(images) * (images.shape[2] - 1) * (images.shape[3] - 1)))

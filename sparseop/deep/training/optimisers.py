@@ -116,7 +116,7 @@ def orthogonalise(matrix: Tensor, steps: int = 3) -> Tensor:
     integer("steps", steps, 1)
     a, b, c = QUINTIC
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
-    x = wide / wide.norm().clamp(min=1e-12)
+    x: Tensor = wide / wide.norm().clamp(min=1e-12)
     for _ in range(steps):
         square = x @ x.T
         x = torch.addmm(x, torch.addmm(square, square, square, beta=b, alpha=c), x, beta=a)
