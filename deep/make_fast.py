@@ -1,7 +1,7 @@
-"""Write the recipes of the fast network on CIFAR-10 and CIFAR-10N, with and without noise: ``python -m deep.make_fast``.
+"""Write the recipes of the fast network on CIFAR-10 and CIFAR-10N: ``python -m deep.make_fast``.
 
-They are the cells of SOP's tables 1 and 4 at the price of a processor: another network and another optimiser, 16 epochs of
-about a minute on one core. One choice of rates holds for all of them; ``deep.when_sop_pays`` varies length and method.
+They are the cells of SOP's tables 1 and 4 at the price of a processor: another network and another optimiser, 16 epochs
+of about a minute on one core. One choice of rates holds for all of them.
 """
 
 import sys

@@ -2,8 +2,7 @@
 
     python -m deep.runs --data-root DIR                       go on with the first run that has no committed record
     python -m deep.runs --data-root DIR --hours 0.5 --jobs 4   stop after half an hour; four runs share the device
-    python -m deep.runs --data-root DIR --task fast --jobs 2   the same questions asked of the fast network, which needs no
-                                                               GPU: one core a run, half an hour and more
+    python -m deep.runs --data-root DIR --task fast --jobs 2   the fast network instead, which needs no GPU: one core a run
     python -m deep.runs --data-root DIR --official SOP        on a GPU: first what a step and an epoch take, beside the released code
     python -m deep.runs --data-root DIR --task contrastive    MoCo and SANE instead: first how long a step takes, then the runs
     python -m deep.runs --plan                                print the list and what is done
@@ -76,7 +75,7 @@ def plan(task: str = "labels") -> list[Run]:
 
 
 def fast_plan() -> list[Run]:
-    """Return the runs of the fast network, short ones first: what CE, ELR and SOP come to as training goes on; then tables."""
+    """Return the runs of the fast network: CE, ELR and SOP as training goes on, short runs first; then the tables."""
 
     def of(setting: str, *methods: str, epochs: int = 16, seed: int = 0) -> list[Run]:
         changes = () if epochs == 16 else (f"training.epochs={epochs}",)

@@ -1,7 +1,7 @@
 """Recipes: everything that decides a run, in one TOML file; the dataclasses below are its schema and its defaults.
 
-A recipe has the tables ``[data]``, ``[noise]``, ``[network]``, ``[method]``, ``[training]``, ``[evaluation]``, ``[engine]``
-and ``[source]``. The first four name a component and carry that component's own options beside the name::
+A recipe has the tables ``[data]``, ``[noise]``, ``[network]``, ``[method]``, ``[training]``, ``[evaluation]``,
+``[engine]`` and ``[source]``. The first four name a component and carry that component's own options beside the name::
 
     title = "SOP on CIFAR-10, 40 % symmetric noise"
 
