@@ -1,11 +1,12 @@
 """The real runs that tables want, in their order; run it wherever a GPU is at hand, as long as it is.
 
-    python -m deep.runs --data-root DIR                       go on with the first run that has no committed record
+    python -m deep.runs --data-root DIR                        go on with the first run that has no committed record
     python -m deep.runs --data-root DIR --hours 0.5 --jobs 4   stop after half an hour; four runs share the device
-    python -m deep.runs --data-root DIR --task fast --jobs 2   the fast network instead, which needs no GPU: one core a run
-    python -m deep.runs --data-root DIR --official SOP        on a GPU: first what a step and an epoch take, beside the released code
-    python -m deep.runs --data-root DIR --task contrastive    MoCo and SANE instead: first how long a step takes, then the runs
-    python -m deep.runs --plan                                print the list and what is done
+    python -m deep.runs --data-root DIR --official SOP         on a GPU: first what a step and an epoch take, beside the
+                                                               released code
+    python -m deep.runs --data-root DIR --task contrastive     MoCo and SANE instead: first how long a step takes
+    python -m deep.runs --data-root DIR --task fast --jobs 2   the fast network, which needs no GPU: one core a run
+    python -m deep.runs --plan                                 print the list and what is done
 
 Each run is a process of ``sparseop.deep.train`` in ``runs/plan``; one that the time did not suffice for is resumed by
 the next call. A finished one leaves recipe, provenance, metrics and summary in ``deep/results``, to be committed. What

@@ -1,4 +1,4 @@
-"""The recipes of the fast network: the committed files are what the script writes, and differ in nothing but their cell."""
+"""The recipes of the fast network: the committed files are what the script writes, and train alike."""
 
 from dataclasses import replace
 

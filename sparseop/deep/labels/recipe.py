@@ -58,8 +58,8 @@ class Training:
     optimiser : "sgd", or "orthogonal": steps of filters are orthogonal matrices, their norms fixed; see
         ``sparseop.deep.training.optimisers``.
     lr : the first learning rate tau of the network; ``lr_u`` and ``lr_v`` of SOP belong to its method.
-    lr_bias, lr_head : for "orthogonal", the first rates of offsets (and scales), and of the last layer's weights; ``lr``
-        is that of the filters. All follow the same schedule.
+    lr_bias, lr_head : for "orthogonal", the first rates of offsets (and scales), and of the last layer's weights;
+        ``lr`` is that of the filters. All follow the same schedule.
     momentum, nesterov, weight_decay : of SGD; decay on all parameters of the network. With "orthogonal": of all but
         filters, and ``weight_decay`` is the share of themselves that they lose in a step at the first rate.
     schedule : "constant", "step": times ``gamma`` at each of ``milestones``, or "cosine": down to ``eta_min``; these
@@ -70,8 +70,8 @@ class Training:
     augment : the first view: "none", "flip", "weak" (crop and flip), "strong" (AutoAugment, crop, flip, Cutout).
     pad, crop, hole : pixels of border for the crop; side of its window, 0 for that of the image; side of Cutout's
         square.
-    mirror : when views mirror, "random": each image with probability 1/2 whenever it is seen, or "alternate": every other
-        epoch, one half of the images in the even ones, so that two epochs show both sides of each.
+    mirror : when views mirror, "random": each image with probability 1/2 whenever it is seen, or "alternate": every
+        other epoch, one half of the images in the even ones, so that two epochs show both sides of each.
     drop_last : leave out the last, smaller batch of each epoch.
     validation : training samples held out, with their given labels, to choose an epoch by.
     clip : largest norm of the gradient; 0: any.
@@ -106,8 +106,8 @@ class Evaluation:
 
     Attributes
     ----------
-    mirror : logits are the mean of those of an image and of its mirror image, for test and held-out sets and for the last
-        look at the training samples; summaries say so.
+    mirror : logits are the mean of those of an image and of its mirror image, for test and held-out sets and for the
+        last look at the training samples; summaries say so.
     """
 
     mirror: bool = False

@@ -1,11 +1,11 @@
 r"""The optimisers that a recipe can name: torch's SGD, and SGD whose filters take orthogonal steps.
 
-"orthogonal" is for ``fastnet``, after K. Jordan's Muon (github.com/KellerJordan/Muon, arXiv:2404.00498): of a filter bank W
-(out, in, 3, 3), read as a matrix (out, 9 in), a step is
+"orthogonal" is for ``fastnet``, after K. Jordan's Muon (github.com/KellerJordan/Muon, arXiv:2404.00498): of a filter
+bank W (out, in, 3, 3), read as a matrix (out, 9 in), a step is
 
 1.  ``W <- W sqrt(out) / |W|_F``: filters have unit norm in the mean, so that a rate means the same all along;
-2.  ``W <- W - lr O``, O near U V^T, where U S V^T is the (Nesterov) momentum: every direction moves equally far, while plain
-    gradients spend themselves on the few largest singular values.
+2.  ``W <- W - lr O``, O near U V^T, where U S V^T is the (Nesterov) momentum: every direction moves equally far, while
+    plain gradients spend themselves on the few largest singular values.
 
 Offsets, scales and the last layer take plain steps with rates of their own.
 """
@@ -110,8 +110,8 @@ class OrthogonalSGD(torch.optim.SGD):
 def orthogonalise(matrix: Tensor, steps: int = 3) -> Tensor:
     """Return about U V^T (m, n) for a ``matrix`` U S V^T, by Newton-Schulz steps: products of matrices alone.
 
-    A step maps each singular value by the polynomial of ``QUINTIC``; they start at s / |matrix|_F <= 1. Five and more bring
-    all that began above 0.01 to between 0.68 and 1.21; three, which train as well, leave small ones small.
+    A step maps each singular value by the polynomial of ``QUINTIC``; they start at s / |matrix|_F <= 1. Five and more
+    bring all that began above 0.01 to between 0.68 and 1.21; three, which train as well, leave small ones small.
     """
     integer("steps", steps, 1)
     a, b, c = QUINTIC

@@ -9,7 +9,8 @@ def rates(training: Training) -> tuple[float, ...]:
     """Return the learning rate tau of each epoch 0..T-1.
 
     "step": lr gamma^(number of milestones <= epoch). "cosine": eta_min + (lr - eta_min) (1 + cos(pi epoch / T)) / 2, as
-    torch's CosineAnnealingLR with T_max = T stepped once an epoch. "linear": lr (1 - epoch / T), and on within the epoch.
+    torch's CosineAnnealingLR with T_max = T stepped once an epoch. "linear": lr (1 - epoch / T), and on within the
+    epoch.
     """
     return tuple(_rate(training, epoch) for epoch in range(training.epochs))
 

@@ -1,4 +1,4 @@
-"""Whole runs of the fast network: alternating mirrors, a rate that falls with every step, mirrored tests, exact resumption."""
+"""Whole runs of the fast network: alternating mirrors, a falling rate, mirrored tests, exact resumption."""
 
 import json
 
