@@ -1,6 +1,6 @@
 """A network that a processor core trains on CIFAR-10 in minutes, after the speed records of arXiv:2404.00498.
 
-An image of 32 x 32 costs 66 MFLOP forward at width 32, a thirty-fifth of what ResNet-34 takes. What makes it learn fast:
+An image of 32 x 32 costs 66 MFLOP forward at width 32, a thirty-fifth of ResNet-34. Why it learns fast:
 
 1.  the first convolution is fixed and whitens patches of 2 x 2 pixels, so that no later layer has to undo the
     correlation of neighbouring pixels; ``FastNet.whiten`` makes it from training images;
