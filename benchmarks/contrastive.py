@@ -22,9 +22,8 @@ from benchmarks.deep_epochs import Turn, random_dataset, timed, turns
 from sparseop import cli
 from sparseop.deep.contrastive import recipe as recipes
 from sparseop.deep.contrastive import run as engine
-from sparseop.deep.labels.data import Samples
-from sparseop.deep.labels.noise import describe
 from sparseop.deep.training import device as devices
+from sparseop.deep.training.samples import Samples, describe
 from sparseop.errors import integer
 from sparseop.provenance import ROOT
 

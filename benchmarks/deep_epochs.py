@@ -21,10 +21,10 @@ import torch
 from sparseop.deep.datasets import Dataset
 from sparseop.deep.labels import noise
 from sparseop.deep.labels import run as engine
-from sparseop.deep.labels.data import Samples
 from sparseop.deep.labels.recipe import parse
 from sparseop.deep.training import device as devices
 from sparseop.deep.training.loop import Loop
+from sparseop.deep.training.samples import Samples
 
 METHODS = ("ce", "sop", "sop+", "elr", "coteaching")
 BATCH = 128

@@ -8,8 +8,8 @@ from deep.published import PUBLISHED_ONLY, SECOND_TESTS, recipe_name, values
 from sparseop.deep.datasets import Dataset
 from sparseop.deep.labels import recipe as recipes
 from sparseop.deep.labels import run as engine
-from sparseop.deep.labels.data import Samples
 from sparseop.deep.labels.noise import corrupt
+from sparseop.deep.training.samples import Samples
 
 MADE = {name: header + body for name, header, body in make_recipes.cells()}
 

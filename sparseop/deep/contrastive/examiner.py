@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from sparseop.deep.contrastive.recipe import Evaluation
-from sparseop.deep.labels.data import Samples
 from sparseop.deep.training import distributed, probe
 from sparseop.deep.training.feed import Feed, whole_pass
 from sparseop.deep.training.records import Row
+from sparseop.deep.training.samples import Samples
 
 Features = dict[str, Tensor]  # by name: (N, D)
 

@@ -13,9 +13,9 @@ from typing import Any, Literal
 from sparseop.deep import contrastive, datasets, networks
 from sparseop.deep.augment.views import Views
 from sparseop.deep.contrastive.moco import require_queue
-from sparseop.deep.labels.recipe import Engine, Source, require_sound
 from sparseop.deep.training import schema
 from sparseop.deep.training.schema import MOST_EPOCHS, RECIPES, Component, Kind, Schema
+from sparseop.deep.training.settings import Engine, Source, require_sound
 from sparseop.errors import InputError, choice, integer, nonnegative, positive
 
 FOLDER = RECIPES / "contrastive"

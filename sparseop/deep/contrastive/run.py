@@ -22,13 +22,12 @@ from sparseop.deep.contrastive.encoder import Encoder, follow, momentum_copy, sp
 from sparseop.deep.contrastive.examiner import Examiner, Features
 from sparseop.deep.contrastive.moco import Batch, MoCo
 from sparseop.deep.contrastive.recipe import Recipe, Training
-from sparseop.deep.contrastive.schedule import rate
-from sparseop.deep.labels import noise
-from sparseop.deep.labels.data import Samples
 from sparseop.deep.networks.size import require_memory
 from sparseop.deep.training import distributed
 from sparseop.deep.training.loop import Loop, weakly
 from sparseop.deep.training.records import Row
+from sparseop.deep.training.samples import Samples, describe
+from sparseop.deep.training.schedule import rate
 from sparseop.deep.training.seeds import generator, seed_for
 from sparseop.errors import InputError
 
@@ -38,7 +37,7 @@ __all__ = ["prepare", "resume", "train"]
 def prepare(recipe: Recipe, root: Path | str | None, *, download: bool = False) -> Samples:
     """Load the data of a recipe; labels are the true classes, and only judge."""
     dataset = datasets.load(recipe.data.name, root, download=download, **recipe.data.options)
-    labels = noise.describe(dataset.train_labels, dataset.train_labels, dataset.n_classes)
+    labels = describe(dataset.train_labels, dataset.train_labels, dataset.n_classes)
     everything = torch.arange(len(dataset.train_labels))
     return Samples(dataset, labels, everything, everything[:0])
 

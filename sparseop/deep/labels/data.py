@@ -1,6 +1,5 @@
-"""The samples of a run: images, the labels given to the trainer, the true ones, and which samples train."""
+"""The samples of a run with labels: the data set of its recipe, the noise on its labels, and its split."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -9,27 +8,10 @@ from torch import Tensor
 from sparseop.deep import datasets
 from sparseop.deep.datasets import Dataset
 from sparseop.deep.labels import noise
-from sparseop.deep.labels.noise import NoisyLabels
 from sparseop.deep.labels.recipe import Recipe
+from sparseop.deep.training.samples import NoisyLabels, Samples, describe
 from sparseop.deep.training.seeds import seed_for
 from sparseop.errors import InputError
-
-
-@dataclass(frozen=True)
-class Samples:
-    """A data set as one run sees it.
-
-    Attributes
-    ----------
-    dataset : images, test sets, true labels.
-    labels : given and true labels of all N training images, and their transition matrix.
-    train, validation : int64 indices into the N; together all of them.
-    """
-
-    dataset: Dataset
-    labels: NoisyLabels
-    train: Tensor
-    validation: Tensor
 
 
 def prepare(recipe: Recipe, root: Path | str | None, *, download: bool = False) -> Samples:
@@ -51,7 +33,7 @@ def _labels(recipe: Recipe, dataset: Dataset) -> NoisyLabels:
             raise InputError(
                 f"noise.kind = 'given' needs a data set with noisy labels of its own, and {dataset.name} has none."
             )
-        return noise.describe(dataset.given_labels, dataset.train_labels, dataset.n_classes)
+        return describe(dataset.given_labels, dataset.train_labels, dataset.n_classes)
     images = dataset.train_images if isinstance(dataset.train_images, Tensor) else None
     return noise.corrupt(
         dataset.train_labels,

@@ -1,17 +1,17 @@
-r"""What a run is judged by: accuracy, memorisation, detection of wrong labels, calibration.
+"""What training with wrong labels is judged by: memorisation, detection of wrong labels, labels proposed instead.
 
 Notation: N samples, K classes, given labels y, true labels y*, predictions p. A label is corrupted where y != y*.
 Shares are floats in [0, 1]; a share of nothing (the precision when no sample is flagged, memorisation without noise) is
 nan, never 0 or 1. Detection follows the definitions of scikit-learn, ties included, to rounding.
 """
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from sparseop.errors import InputError, integer
+from sparseop.deep.training.metrics import auroc, average_precision, same_length, share
+from sparseop.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -34,26 +34,20 @@ class Detection:
     average_precision: float
 
 
-def accuracy(logits: Tensor, labels: Tensor) -> float:
-    """Return the share of rows of ``logits`` (N, K) whose largest entry stands at the label (N,)."""
-    _same_length("logits", logits, "labels", labels)
-    return _share((logits.argmax(1) == labels).sum(), len(labels))
-
-
 def memorisation(predicted: Tensor, given: Tensor, true: Tensor) -> float:
     """Return the share of the corrupted samples for which the network predicts the wrong label that it was given."""
-    _same_length("predicted", predicted, "given", given)
-    _same_length("given", given, "true", true)
+    same_length("predicted", predicted, "given", given)
+    same_length("given", given, "true", true)
     corrupted = given != true
-    return _share((predicted == given)[corrupted].sum(), int(corrupted.sum()))
+    return share((predicted == given)[corrupted].sum(), int(corrupted.sum()))
 
 
 def proposal_accuracy(proposed: Tensor, given: Tensor, true: Tensor) -> float:
     """Return the share of the corrupted samples for which the proposed label is the true one."""
-    _same_length("proposed", proposed, "true", true)
-    _same_length("given", given, "true", true)
+    same_length("proposed", proposed, "true", true)
+    same_length("given", given, "true", true)
     corrupted = given != true
-    return _share((proposed == true)[corrupted].sum(), int(corrupted.sum()))
+    return share((proposed == true)[corrupted].sum(), int(corrupted.sum()))
 
 
 def detection(score: Tensor, corrupted: Tensor, threshold: float = 0.5) -> Detection:
@@ -65,86 +59,15 @@ def detection(score: Tensor, corrupted: Tensor, threshold: float = 0.5) -> Detec
     ------
     InputError : other lengths, or a score that is not a number.
     """
-    _same_length("score", score, "corrupted", corrupted)
+    same_length("score", score, "corrupted", corrupted)
     if torch.isnan(score).any():
         raise InputError(f"score must not be nan, got nan at index {int(torch.isnan(score).nonzero()[0])}.")
     flagged = score > threshold
     hits = (flagged & corrupted).sum()
     return Detection(
         flagged=int(flagged.sum()),
-        precision=_share(hits, int(flagged.sum())),
-        recall=_share(hits, int(corrupted.sum())),
+        precision=share(hits, int(flagged.sum())),
+        recall=share(hits, int(corrupted.sum())),
         auroc=auroc(score, corrupted),
         average_precision=average_precision(score, corrupted),
     )
-
-
-def auroc(score: Tensor, positive: Tensor) -> float:
-    """Return the area under the ROC curve, P(score of a positive > score of a negative) + P(equal) / 2; nan without both."""
-    n_positive, n_negative = int(positive.sum()), int((~positive).sum())
-    if n_positive == 0 or n_negative == 0:
-        return math.nan
-    # Mann-Whitney: the mean rank of the positives, where equal scores share their mean rank
-    _, place, count = torch.unique(score, return_inverse=True, return_counts=True)
-    mean_rank = count.cumsum(0).double() - (count.double() - 1) / 2
-    rank_sum = mean_rank[place][positive].sum()
-    return float((rank_sum - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative))
-
-
-def average_precision(score: Tensor, positive: Tensor) -> float:
-    """Return sum_t (R_t - R_{t-1}) P_t over the distinct scores t from high to low; nan without positives."""
-    hits, seen = _found(score, positive)
-    if not len(hits) or not hits[-1]:
-        return math.nan
-    gained = hits.diff(prepend=hits.new_zeros(1))
-    return float(((gained * hits).double() / seen).sum() / hits[-1])
-
-
-def interpolated_precision(score: Tensor, positive: Tensor, points: int = 11) -> float:
-    """Return the mean over recalls r = 0, 0.1, ..., 1 of the largest precision at a recall >= r; nan without positives.
-
-    The average precision of the PASCAL VOC challenge of 2007 (Everingham et al. 2010, section 4.2). Equal scores fall
-    together.
-    """
-    _same_length("score", score, "positive", positive)
-    hits, seen = _found(score, positive)
-    if not len(hits) or not hits[-1]:
-        return math.nan
-    best = (
-        (hits.double() / seen).flip(0).cummax(0).values.flip(0)
-    )  # the largest precision at this recall or a higher one
-    # a recall k/n is reached with k hits; in whole numbers, since 0.1 is none
-    wanted = (torch.arange(points, device=score.device) * hits[-1] + points - 2).div(points - 1, rounding_mode="floor")
-    return float(best[torch.searchsorted(hits, wanted)].mean())
-
-
-def _found(score: Tensor, positive: Tensor) -> tuple[Tensor, Tensor]:
-    """Return, for each distinct score from the highest down, how many positives and how many samples have it or a higher one."""
-    _, place, count = torch.unique(score, return_inverse=True, return_counts=True)
-    # in whole numbers: sums of floats have no deterministic kernel on CUDA
-    hits = torch.zeros_like(count).index_add_(0, place, positive.long())
-    return hits.flip(0).cumsum(0), count.flip(0).cumsum(0)
-
-
-def calibration_error(probabilities: Tensor, labels: Tensor, *, bins: int = 15) -> float:
-    r"""Return the expected calibration error, sum_b (n_b / N) |accuracy_b - mean confidence_b| (Guo et al. 2017).
-
-    ``probabilities`` is (N, K), rows summing to 1; bin b holds the samples whose largest probability lies in
-    ((b - 1) / bins, b / bins].
-    """
-    _same_length("probabilities", probabilities, "labels", labels)
-    integer("bins", bins, 1)
-    confidence, predicted = probabilities.double().max(1)
-    place = (confidence * bins).ceil().long().clamp(1, bins) - 1
-    excess = (predicted == labels).double() - confidence
-    gaps = torch.zeros(bins, dtype=torch.float64, device=excess.device).index_add_(0, place, excess)
-    return float(gaps.abs().sum() / len(labels)) if len(labels) else math.nan
-
-
-def _share(part: Tensor, whole: int) -> float:
-    return float(part) / whole if whole else math.nan
-
-
-def _same_length(first: str, a: Tensor, second: str, b: Tensor) -> None:
-    if len(a) != len(b):
-        raise InputError(f"{first} and {second} must have the same length, got {len(a)} and {len(b)}.")

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from sparseop.deep.datasets import Images
 from sparseop.deep.labels import evaluation
-from sparseop.deep.labels.data import Samples
 from sparseop.deep.labels.methods import Method
-from sparseop.deep.training import distributed
+from sparseop.deep.training import distributed, metrics
 from sparseop.deep.training.feed import Feed
 from sparseop.deep.training.records import Row
+from sparseop.deep.training.samples import Samples
 from sparseop.errors import InputError
 
 
@@ -98,7 +98,7 @@ class Examiner:
             "epochs": rows[-1]["epoch"],
             "final": {name: rows[-1][name] for name in self.tests},
             "best": {"epoch": best["epoch"], **{name: best[name] for name in self.tests}},
-            "calibration_error": evaluation.calibration_error(p_test, test_labels.cpu()),
+            "calibration_error": metrics.calibration_error(p_test, test_labels.cpu()),
             "train_given": percent(predicted == given),
         }
         if len(self.samples.validation):

@@ -31,7 +31,6 @@ import math
 import zipfile
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +40,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sparseop.deep.datasets.base import check_labels
+from sparseop.deep.training.samples import NoisyLabels, describe
 from sparseop.errors import InputError, between, choice, integer
 
 Labels = NDArray[np.int64]
@@ -48,43 +48,6 @@ Labels = NDArray[np.int64]
 #: order
 CIFAR10_MAP = {2: 0, 3: 5, 4: 7, 5: 3, 9: 1}
 BLOCK = 5
-
-
-@dataclass(frozen=True)
-class NoisyLabels:
-    """Labels to train on, beside the true ones.
-
-    Attributes
-    ----------
-    given, true : int64 (N,).
-    transition : float64 (K, K), the realised transition matrix: the share of the samples of true class i that carry
-        label j. The row of a class without samples is that of the identity.
-    kind, rate, seed : what made them.
-    """
-
-    given: Tensor
-    true: Tensor
-    transition: Tensor
-    kind: str
-    rate: float
-    seed: int
-
-    @property
-    def corrupted(self) -> Tensor:
-        """Which labels are wrong, bool (N,)."""
-        return self.given != self.true
-
-    @property
-    def realised_rate(self) -> float:
-        """The share of wrong labels."""
-        return float(self.corrupted.double().mean())
-
-    def save(self, path: Path) -> None:
-        """Write labels and transition matrix to ``path`` (.npz), which ``corrupt(..., "file", path=path)`` reads."""
-        with path.open("wb") as file:
-            np.savez_compressed(
-                file, given=self.given.numpy(), true=self.true.numpy(), transition=self.transition.numpy()
-            )
 
 
 def corrupt(
@@ -129,16 +92,6 @@ def corrupt(
         context = {"images": images, "coarse": coarse}
         given = torch.from_numpy(_KINDS[kind](true.numpy().copy(), n_classes, rate, generator, context))
     return describe(given, true, n_classes, kind=kind, rate=rate, seed=seed)
-
-
-def describe(
-    given: Tensor, true: Tensor, n_classes: int, *, kind: str = "given", rate: float = 0.0, seed: int = 0
-) -> NoisyLabels:
-    """Return ``given`` and ``true`` labels with their realised transition matrix."""
-    counts = torch.bincount(true * n_classes + given, minlength=n_classes**2).reshape(n_classes, n_classes).double()
-    sizes = counts.sum(1, keepdim=True)
-    transition = torch.where(sizes > 0, counts / sizes.clamp(min=1), torch.eye(n_classes, dtype=torch.float64))
-    return NoisyLabels(given, true, transition, kind, rate, seed)
 
 
 def read_labels(path: Path | str | None, n: int, n_classes: int) -> Tensor:

@@ -24,7 +24,7 @@ from sparseop.deep import augment, networks
 from sparseop.deep.augment.geometry import mirror
 from sparseop.deep.datasets import Dataset
 from sparseop.deep.labels import recipe as recipes
-from sparseop.deep.labels.data import Samples, prepare
+from sparseop.deep.labels.data import prepare
 from sparseop.deep.labels.examiner import Examiner
 from sparseop.deep.labels.methods import METHODS, Method, Setting
 from sparseop.deep.labels.recipe import Recipe, Training
@@ -33,6 +33,7 @@ from sparseop.deep.training import distributed, optimisers
 from sparseop.deep.training.feed import whole_pass
 from sparseop.deep.training.loop import CHECKPOINT, Loop, Watch, weakly
 from sparseop.deep.training.records import Row
+from sparseop.deep.training.samples import Samples
 from sparseop.deep.training.schedule import linear, rates
 from sparseop.deep.training.schema import Component
 from sparseop.deep.training.seeds import generator, seed_for

@@ -28,10 +28,10 @@ from torch.nn import functional
 
 from sparseop import cli
 from sparseop.deep.datasets.voc import CLASSES, load_split
-from sparseop.deep.labels.evaluation import average_precision, interpolated_precision
 from sparseop.deep.trained import judging
 from sparseop.deep.training import checkpoint, probe
 from sparseop.deep.training.feed import Feed, epoch_order
+from sparseop.deep.training.metrics import average_precision, interpolated_precision
 from sparseop.deep.training.progress import print_columns, watcher
 from sparseop.deep.training.schema import MOST_EPOCHS
 from sparseop.deep.training.seeds import seed_for

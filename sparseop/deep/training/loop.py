@@ -17,14 +17,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from sparseop.deep.labels.data import Samples
-from sparseop.deep.labels.recipe import Engine
 from sparseop.deep.networks.fastnet import FastNet
 from sparseop.deep.training import checkpoint, distributed
 from sparseop.deep.training import device as devices
 from sparseop.deep.training.feed import Feed, epoch_order
 from sparseop.deep.training.records import Record, Row
+from sparseop.deep.training.samples import Samples
 from sparseop.deep.training.seeds import generator, seed_for
+from sparseop.deep.training.settings import Engine
 from sparseop.errors import InputError, integer
 
 Watch = Callable[[int, int, Row | None], None]

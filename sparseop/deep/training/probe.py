@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sparseop.deep.labels.evaluation import accuracy
-from sparseop.deep.labels.recipe import Training
-from sparseop.deep.training import schedule as schedules
+from sparseop.deep.training.metrics import accuracy
+from sparseop.deep.training.schedule import Schedule
+from sparseop.deep.training.schedule import rates as rates_of
 from sparseop.deep.training.schema import MOST_EPOCHS, SINGLE
 from sparseop.errors import InputError, between, choice, integer, nonnegative, positive
 
@@ -199,7 +199,7 @@ def train_head(
     )
     first = optimiser.param_groups[0]["lr"]
     falls = (round(0.6 * epochs), round(0.8 * epochs))
-    rates = schedules.rates(Training(epochs=epochs, lr=first, schedule=kind, milestones=falls, eta_min=0.0))  # type: ignore[arg-type]
+    rates = rates_of(Schedule(epochs, first, kind, milestones=falls))
     if begun is not None:
         head.load_state_dict(begun["head"])
         optimiser.load_state_dict(begun["optimiser"])

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from sparseop import provenance
-from sparseop.deep.labels.data import Samples
 from sparseop.deep.training import distributed
+from sparseop.deep.training.samples import Samples
 from sparseop.errors import InputError
 from sparseop.files import sha256, write_atomic
 

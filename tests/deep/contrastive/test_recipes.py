@@ -8,8 +8,7 @@ from deep.published import values
 from sparseop.deep.contrastive import recipe as recipes
 from sparseop.deep.contrastive import run as engine
 from sparseop.deep.datasets import Dataset
-from sparseop.deep.labels.data import Samples
-from sparseop.deep.labels.noise import describe
+from sparseop.deep.training.samples import Samples, describe
 from sparseop.errors import InputError
 
 MADE = {name: header + body for name, header, body in make_contrastive.cells()}

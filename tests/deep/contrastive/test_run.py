@@ -15,7 +15,7 @@ from sparseop.deep.contrastive import report
 from sparseop.deep.contrastive import run as engine
 from sparseop.deep.contrastive.encoder import Encoder, follow, momentum_copy
 from sparseop.deep.contrastive.queue import Queue
-from sparseop.deep.contrastive.schedule import rate
+from sparseop.deep.training.schedule import rate
 from sparseop.deep.training.seeds import seed_for
 from sparseop.errors import InputError
 from tests.deep.runs import (

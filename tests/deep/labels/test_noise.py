@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sparseop.deep.labels.noise import CIFAR10_MAP, KINDS, corrupt, describe, read_labels
+from sparseop.deep.labels.noise import CIFAR10_MAP, KINDS, corrupt, read_labels
+from sparseop.deep.training.samples import describe
 from sparseop.errors import InputError
 
 CIFAR10 = torch.arange(50_000) % 10

@@ -11,9 +11,9 @@ from sklearn.metrics import average_precision_score
 
 from sparseop.deep import networks
 from sparseop.deep.datasets.voc import CLASSES, load_split
-from sparseop.deep.labels.evaluation import interpolated_precision
 from sparseop.deep.trained import voc07
 from sparseop.deep.training import checkpoint
+from sparseop.deep.training.metrics import interpolated_precision
 from sparseop.errors import InputError
 
 N = {"trainval": 80, "test": 40}
