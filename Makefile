@@ -96,10 +96,10 @@ lint: $(VENV)/.ready-lint ## ruff and mypy
 	$(RUN) -m mypy
 # official_sop wants a checkout of the released code: python -m benchmarks.official_sop --official DIR
 BENCHMARKS := $(basename $(notdir $(filter-out $(addprefix benchmarks/,__init__.py record.py official_sop.py),$(wildcard benchmarks/*.py))))
-bench: $(VENV)/.ready-bench ## the speed claims, measured side by side in one run
-	for name in $(BENCHMARKS); do echo "== benchmarks.$$name"; $(RUN) -m benchmarks.$$name || exit; done
+bench: $(VENV)/.ready-bench ## the speed claims, "claimed | measured here"; ARGS=--record replaces the record
+	for name in $(BENCHMARKS); do echo "== benchmarks.$$name"; $(RUN) -m benchmarks.$$name $(filter --record,$(ARGS)) || exit; done
 demo: $(VENV)/.ready-test ## the classroom: notebooks in the browser, on this machine only
 	@$(RUN) -c 'import marimo' 2>/dev/null || $(RUN) -m pip install -q -e '.[demo]'
 	$(RUN) -m marimo run $(filter-out demos/__init__.py demos/classroom.py,$(wildcard demos/*.py))
 clean: ## remove the environment and the caches; results stay
-	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache figures/quick
+	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache figures/quick figures/measured

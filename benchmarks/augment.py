@@ -16,9 +16,11 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
+import pandas as pd
 import torch
 from torch import Tensor
 
+from benchmarks import record
 from sparseop import cli, provenance
 from sparseop.deep import augment
 from sparseop.errors import InputError, integer
@@ -66,9 +68,7 @@ def measure(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; return the exit status."""
-    parser = argparse.ArgumentParser(
-        "python -m benchmarks.augment", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = record.parser("augment", __doc__)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=60)
@@ -89,25 +89,32 @@ def _run(options: argparse.Namespace) -> None:
         f"{options.batch} images of 3 x 32 x 32, {options.threads} thread(s), {provenance.hardware()['processor']}, "
         f"torch {versions['torch']}, kornia {versions['kornia']}, Python {platform.python_version()}"
     )
-    print(f"{'':18}{'sparseop':>22}{'kornia':>22}{'kornia / sparseop':>30}")
-    print(f"{'':18}{'mean ms':>12}{'median':>10}{'mean ms':>12}{'median':>10}{'mean':>20}{'median':>10}")
+    rows = []
     for name in ("weak", "strong"):
         ours = augment.build(name, mean=MEAN, std=STD)
         found = measure({"ours": lambda x, f=ours: f(x, generator), "theirs": theirs[name]}, images, options.repeats)  # type: ignore[misc]
-        _print(name, found["ours"], found["theirs"])
+        rows.append(_row(name, found["ours"], found["theirs"]))
     one_by_one = measure(
         {"theirs": lambda x: torch.cat([theirs["strong"](image[None]) for image in x])},
         images,
         max(options.repeats // 20, 1),
     )
-    _print("strong, each image", found["ours"], one_by_one["theirs"])
+    rows.append(_row("strong, each image", found["ours"], one_by_one["theirs"]))
+    facts = {"batch": options.batch, "threads": options.threads, "repeats": options.repeats}
+    record.keep(pd.DataFrame(rows), "bench_augment", options, packages=("torch", "kornia"), **facts)
 
 
-def _print(name: str, ours: tuple[float, float], theirs: tuple[float, float]) -> None:
+def _row(name: str, ours: tuple[float, float], theirs: tuple[float, float]) -> dict[str, str | float]:
     (mean, median), (their_mean, their_median) = ours, theirs
-    print(
-        f"{name:18}{mean:12.2f}{median:10.2f}{their_mean:12.2f}{their_median:10.2f}{their_mean / mean:19.1f}x{their_median / median:9.1f}x"
-    )
+    return {
+        "operations": name,
+        "ours, mean (ms)": mean,
+        "median (ms)": median,
+        "kornia, mean (ms)": their_mean,
+        "kornia, median (ms)": their_median,
+        "x, mean": their_mean / mean,
+        "x, median": their_median / median,
+    }
 
 
 if __name__ == "__main__":

@@ -1,24 +1,22 @@
 """Where our small Cholesky factorisation and the full product stop paying: the two sizes in ``sparseop.linear._blas``.
 
-    python -m benchmarks.cholesky [--repeats 9] [--out figures]
+    python -m benchmarks.cholesky [--repeats 9] [--record]
 
 Two choices of the interior-point core, each beside the LAPACK or BLAS routine it replaces below them, called from the
 same compiled code on the same matrices: ``_small_cholesky`` against dpotrf, and a full dgemm against dsyrk for the
 lower triangle of F^T F. The variants take turns; the best of ``repeats`` rounds counts; one thread.
 """
 
-import argparse
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numba import njit
 from threadpoolctl import threadpool_limits
 
-from benchmarks.record import keep
-from sparseop import cli, provenance
+from benchmarks import record
+from sparseop import cli
 from sparseop.errors import integer
 from sparseop.linear import _blas
 
@@ -100,29 +98,19 @@ def measure(repeats: int) -> pd.DataFrame:
                 "gram_ratio": best["dgemm"] / best["dsyrk"],
             }
         )
-        print(
-            "n = {n:4d}: Cholesky {cholesky_ratio:.2f} of dpotrf's time, full product {gram_ratio:.2f} of dsyrk's".format(
-                **rows[-1]
-            ),
-            flush=True,
-        )
     return pd.DataFrame(rows)
 
 
 def main() -> int:
     """Measure, print, and keep the table with its provenance."""
-    parser = argparse.ArgumentParser(
-        "python -m benchmarks.cholesky", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = record.parser("cholesky", __doc__)
     parser.add_argument("--repeats", type=int, default=9)
-    parser.add_argument("--out", type=Path, default=provenance.ROOT / "figures", help="keep the table in DIR/data")
     options = parser.parse_args()
 
     def body() -> None:
         integer("--repeats", options.repeats, 1)
-        print(provenance.hardware()["processor"])
         with threadpool_limits(1):
-            keep(measure(options.repeats), "bench_cholesky", options.out)
+            record.keep(measure(options.repeats), "bench_cholesky", options)
 
     return cli.run("benchmarks.cholesky", body)
 

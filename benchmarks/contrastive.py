@@ -6,10 +6,9 @@
 The variants take turns, a few steps each, so that a busy machine disturbs all alike; a ratio is between the best
 rounds. Times are the process's own on a processor (one thread) and the clock's on a GPU. Images are random: time does
 not depend on them. Goal: SANE at most 1.6 times MoCo's step. MoCo's notebook prints 20.5 s an epoch on a V100, 2,400
-images a second, data loading included. Written to figures/data/bench_contrastive_DEVICE.csv.
+images a second, data loading included. With --record: figures/data/bench_contrastive_DEVICE.csv.
 """
 
-import argparse
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -25,7 +24,6 @@ from sparseop.deep.contrastive import run as engine
 from sparseop.deep.training import device as devices
 from sparseop.deep.training.samples import Samples, describe
 from sparseop.errors import integer
-from sparseop.provenance import ROOT
 
 #: what is timed: MoCo's and SANE's recipe on a processor and on a GPU, and the changes
 BASES = {"cpu": ("shapes_moco", "shapes_sane"), "cuda": ("demo_cifar10_moco_200", "demo_cifar10_sane_200")}
@@ -82,9 +80,7 @@ def measure(device: str, rounds: int, steps: int) -> pd.DataFrame:
 
 def main() -> int:
     """Run the command line."""
-    parser = argparse.ArgumentParser(
-        "python -m benchmarks.contrastive", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = record.parser("contrastive", __doc__)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=8, help="a round and variant")
@@ -92,13 +88,12 @@ def main() -> int:
 
     def body() -> None:
         table = measure(options.device, integer("--rounds", options.rounds, 1), integer("--steps", options.steps, 2))
-        print(table.to_string(index=False))
         kind = devices.choose(options.device)
         name = torch.cuda.get_device_name(kind) if kind.type == "cuda" else "cpu, one thread"
         record.keep(
             table,
             f"bench_contrastive_{kind.type}",
-            ROOT / "figures",
+            options,
             packages=("torch",),
             device=name,
             rounds=options.rounds,

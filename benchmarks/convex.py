@@ -1,6 +1,6 @@
 """Measure ``solve_convex`` beside the solvers one would use instead, in one run, one thread each.
 
-    python -m benchmarks.convex [--repeats 5] [--out figures]
+    python -m benchmarks.convex [--repeats 5] [--record]
 
 Instances of (26) with (N, p) = (100, 150), lam = 0.1, relative gap 1e-9, as in the paper's Figures 3 and 4. All times
 are the best of ``repeats`` rounds of the mean over the same instances, and the solvers take turns within a round, so
@@ -12,7 +12,6 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import clarabel
 import numpy as np
@@ -20,8 +19,8 @@ import pandas as pd
 import scipy.sparse as sp
 from threadpoolctl import threadpool_limits
 
-from benchmarks.record import keep
-from sparseop import cli, provenance
+from benchmarks import record
+from sparseop import cli
 from sparseop.errors import integer
 from sparseop.linear import LinearProblem, gaussian_problem, solve_convex
 
@@ -96,11 +95,8 @@ def measure(repeats: int) -> pd.DataFrame:
 
 def main() -> int:
     """Print the table and the geometric means."""
-    parser = argparse.ArgumentParser(
-        "python -m benchmarks.convex", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = record.parser("convex", __doc__)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--out", type=Path, default=provenance.ROOT / "figures", help="keep the table in DIR/data")
     options = parser.parse_args()
     return cli.run("benchmarks.convex", lambda: _run(options))
 
@@ -109,14 +105,11 @@ def _run(options: argparse.Namespace) -> None:
     integer("--repeats", options.repeats, 1)
     with threadpool_limits(1):
         table = measure(options.repeats)
-    print(table.to_markdown(index=False, floatfmt=".3g"))
     summary = {
         column: {"geometric mean": float(np.exp(np.log(table[column]).mean())), "least": float(table[column].min())}
         for column in ("x ECOS", "x Clarabel")
     }
-    for column, found in summary.items():
-        print(f"{column}: geometric mean {found['geometric mean']:.0f}, least {found['least']:.0f}")
-    keep(table, "bench_convex", options.out, **summary)
+    record.keep(table, "bench_convex", options, **summary)
 
 
 if __name__ == "__main__":

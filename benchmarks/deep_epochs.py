@@ -9,15 +9,16 @@ CPU (which other processes disturb less; use one thread) and the clock's on a GP
 paper's table 5: 1.11 and 2.33). Needs torch and numpy only.
 """
 
-import argparse
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+import pandas as pd
 import torch
 
+from benchmarks import record
 from sparseop.deep.datasets import Dataset
 from sparseop.deep.labels import noise
 from sparseop.deep.labels import run as engine
@@ -133,7 +134,7 @@ def measure(
 
 def main() -> None:
     """Print milliseconds a batch and the ratio to cross-entropy."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = record.parser("deep_epochs", __doc__)
     parser.add_argument("--network", default="convnet")
     parser.add_argument(
         "--methods", nargs="+", default=METHODS, metavar="M", help=f"default: {' '.join(METHODS)}; ce first"
@@ -152,9 +153,24 @@ def main() -> None:
         methods=options.methods,
     )
     print(f"{options.network}, batch {BATCH}, torch {torch.__version__}, {torch.get_num_threads()} threads")
-    print(f"{'method':12}{'ms a batch':>12}{'x CE':>8}{'images/s':>10}")
-    for method, seconds in best.items():
-        print(f"{method:12}{1e3 * seconds:12.1f}{seconds / best['ce']:8.3f}{BATCH / seconds:10.0f}")
+    rows = [
+        {
+            "method": method,
+            "ms a batch": 1e3 * seconds,
+            "x CE": seconds / best["ce"],
+            "images a second": BATCH / seconds,
+        }
+        for method, seconds in best.items()
+    ]
+    record.keep(
+        pd.DataFrame(rows),
+        f"bench_deep_epochs_{options.network}_{devices.choose(options.device).type}",
+        options,
+        packages=("torch",),
+        rounds=options.rounds,
+        batches=options.batches,
+        overrides=options.overrides,
+    )
 
 
 if __name__ == "__main__":

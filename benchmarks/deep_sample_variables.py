@@ -12,10 +12,12 @@ import sys
 import time
 from collections.abc import Callable
 
+import pandas as pd
 import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss, normalize, one_hot
 
+from benchmarks import record
 from sparseop import cli
 from sparseop.deep.labels.methods import SOP
 from sparseop.errors import integer
@@ -60,19 +62,16 @@ def seconds(call: Callable[[Tensor, Tensor, Tensor], object], n: int, k: int) ->
 
 def main() -> int:
     """Print milliseconds a step."""
-    parser = argparse.ArgumentParser(
-        "python -m benchmarks.deep_sample_variables",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = record.parser("deep_sample_variables", __doc__)
     parser.add_argument("--repeats", type=int, default=20)
-    repeats = parser.parse_args().repeats
-    return cli.run("benchmarks.deep_sample_variables", lambda: _run(integer("--repeats", repeats, 1)))
+    options = parser.parse_args()
+    return cli.run("benchmarks.deep_sample_variables", lambda: _run(options))
 
 
-def _run(repeats: int) -> None:
+def _run(options: argparse.Namespace) -> None:
+    repeats = integer("--repeats", options.repeats, 1)
     torch.set_num_threads(1)
-    print(f"{'N':>10}{'K':>6}{'rows (ms)':>12}{'dense (ms)':>12}{'ratio':>8}")
+    rows = []
     for n, k in SIZES:
         method = SOP(n, k).train()
         calls = {
@@ -83,7 +82,9 @@ def _run(repeats: int) -> None:
         for _ in range(repeats):
             for name, call in calls.items():
                 best[name] = min(best[name], seconds(call, n, k))
-        print(f"{n:10,}{k:6}{1e3 * best['rows']:12.2f}{1e3 * best['dense']:12.2f}{best['dense'] / best['rows']:8.1f}")
+        milliseconds = {f"{name} (ms)": 1e3 * seconds for name, seconds in best.items()}
+        rows.append({"N": n, "K": k, **milliseconds, "ratio": best["dense"] / best["rows"]})
+    record.keep(pd.DataFrame(rows), "bench_deep_sample_variables", options, packages=("torch",), repeats=repeats)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ times the released code's images a second; the GPU busy above 90 %; SOP at most 
 Needs torchvision. Written to figures/data/bench_official_sop_DEVICE.csv.
 """
 
-import argparse
 import os
 import sys
 import tempfile
@@ -41,7 +40,6 @@ from sparseop.deep import datasets
 from sparseop.deep.datasets import Dataset
 from sparseop.deep.training import device as devices
 from sparseop.errors import InputError, choice, integer
-from sparseop.provenance import ROOT
 
 METHODS = ("ce", "sop", "sop+", "elr")
 #: the networks that both have: the released code's name, and what makes ours the same
@@ -193,9 +191,7 @@ def table(best: dict[Name, Turn], percent: dict[Name, float | None], n: int, kin
 
 def main() -> int:
     """Run the command line."""
-    parser = argparse.ArgumentParser(
-        "python -m benchmarks.official_sop", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = record.parser("official_sop", __doc__)
     parser.add_argument(
         "--official", type=Path, required=True, metavar="DIR", help="a checkout of the released code, which is run"
     )
@@ -264,14 +260,13 @@ def main() -> int:
             settings=settings,
             overrides=overrides,
         )
-        print(rows.to_string(index=False, na_rep=""))
         if "GPU busy" in facts:
             print(f"GPU busy: {facts['GPU busy']}")
         name = torch.cuda.get_device_name(target) if target.type == "cuda" else "cpu, one thread"
         record.keep(
             rows,
             f"bench_official_sop_{target.type}",
-            ROOT / "figures",
+            options,
             packages=("torch", "torchvision", "pillow"),
             device=name,
             official=official,

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from benchmarks import record
 from sparseop.refinery.data import CorruptedDataset, corrupted_dataset
 from sparseop.refinery.descent import largest_step, refine
 from sparseop.refinery.network import OneHiddenLayer
@@ -91,10 +92,10 @@ def parts_table(repeats: int = 30) -> pd.DataFrame:
 
 def main() -> int:
     """Print both tables and whether the bar is met."""
+    options = record.parser("refinery", __doc__).parse_args()
     with threadpool_limits(1):
         steps, parts = steps_table(), parts_table()
-    print(steps.to_markdown(index=False, floatfmt=".3g"))
-    print()
+    record.keep(steps, "bench_refinery", options)
     print(parts.to_markdown(index=False, floatfmt=".3g"))
     found = float(steps.set_index("route").loc["refine, single, x~ self", f"s for {STEPS} steps"])
     print(

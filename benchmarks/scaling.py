@@ -1,6 +1,6 @@
 """Measure the cost of ``solve_convex`` against the number of observations N, at fixed rank.
 
-    python -m benchmarks.scaling [--out figures]
+    python -m benchmarks.scaling [--record]
 
 r = 20, lam = 0.1, N = 100 ... 100,000, from factors, so that nothing of size N x p or N x N exists; twice: with the
 number of corruptions fixed, k = 20 as in Figure 3, and growing, k = N/10. One thread; the best of several rounds. Draws
@@ -10,15 +10,14 @@ number of corruptions fixed, k = 20 as in Figure 3, and growing, k = N/10. One t
 import argparse
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from threadpoolctl import threadpool_limits
 
-from benchmarks.record import keep
-from sparseop import cli, plotting, provenance
+from benchmarks import record
+from sparseop import cli, plotting
 from sparseop.errors import integer
 from sparseop.linear import gaussian_problem, solve_convex
 
@@ -97,11 +96,8 @@ def draw(table: pd.DataFrame) -> Figure:
 
 def main() -> int:
     """Measure, print, draw."""
-    parser = argparse.ArgumentParser(
-        "python -m benchmarks.scaling", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = record.parser("scaling", __doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--out", type=Path, default=provenance.ROOT / "figures")
     options = parser.parse_args()
     return cli.run("benchmarks.scaling", lambda: _run(options))
 
@@ -110,11 +106,10 @@ def _run(options: argparse.Namespace) -> None:
     integer("--rounds", options.rounds, 1)
     with threadpool_limits(1):
         table = measure(options.rounds)
-    print(table.to_markdown(index=False, floatfmt=".3g"))
     print(slopes(table).to_markdown(index=False, floatfmt=".2f"))
     with plotting.style():
-        plotting.save(draw(table), options.out / "bench_scaling")
-    keep(table, "bench_scaling", options.out, slopes=slopes(table).to_dict("records"))
+        plotting.save(draw(table), record.folder(options) / "bench_scaling")
+    record.keep(table, "bench_scaling", options, slopes=slopes(table).to_dict("records"))
 
 
 if __name__ == "__main__":

@@ -24,16 +24,15 @@ import random
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
+from benchmarks import record
 from benchmarks.augment import MEAN, STD, measure
-from benchmarks.record import keep
-from sparseop import cli, provenance
+from sparseop import cli
 from sparseop.deep.augment.views import Views
 from sparseop.deep.training import device as devices
 from sparseop.errors import InputError, integer
@@ -112,17 +111,12 @@ def pillow_views(size: int, *, blur: bool) -> TwoViews:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; return the exit status."""
-    parser = argparse.ArgumentParser(
-        "python -m benchmarks.views", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = record.parser("views", __doc__)
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--size", type=int, default=32)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=30)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument(
-        "--out", type=Path, default=provenance.ROOT / "figures", metavar="DIR", help="where data/bench_views*.csv goes"
-    )
     options = parser.parse_args(arguments)
     return cli.run("benchmarks.views", lambda: _run(options))
 
@@ -159,10 +153,14 @@ def _run(options: argparse.Namespace) -> None:
     )
     name = "bench_views" + ("" if size == 32 else f"_{size}") + ("" if device.type == "cpu" else f"_{device.type}")
     accelerator = torch.cuda.get_device_name(device) if device.type == "cuda" else None
-    keep(
+    print(
+        f"two views of {options.batch} images, {size} x {size}{', blur' if blur else ''}, {options.threads} thread(s), "
+        f"{accelerator or 'processor'}"
+    )
+    record.keep(
         table,
         name,
-        options.out,
+        options,
         packages=("torch", "kornia", "pillow"),
         batch=options.batch,
         size=size,
@@ -170,13 +168,6 @@ def _run(options: argparse.Namespace) -> None:
         repeats=options.repeats,
         device=accelerator,
     )
-    print(
-        f"two views of {options.batch} images, {size} x {size}{', blur' if blur else ''}, {options.threads} thread(s), "
-        f"{accelerator or provenance.hardware()['processor']}"
-    )
-    print(f"{'':18}{'median ms':>12}{'images/s':>12}{'time / hsv':>12}")
-    for row in table.itertuples():
-        print(f"{row.method:18}{row.milliseconds:12.2f}{row.images_per_second:12.0f}{row.times_hsv:12.2f}")
 
 
 if __name__ == "__main__":

@@ -191,7 +191,7 @@ def work(runs: list[Run], scratch: Path, data_root: Path | None, *, device: str,
 def measurements(task: str, device: str, official: Path | None) -> list[list[str]]:
     """Return the modules and arguments to run on a GPU before the runs: how long they take."""
     if task == "contrastive":
-        return [["benchmarks.contrastive", "--device", device]]
+        return [["benchmarks.contrastive", "--record", "--device", device]]
     wanted = []
     if not any((RESULTS / "table5").glob("preact_resnet18-cuda-*.json")):
         wanted.append(
@@ -209,7 +209,9 @@ def measurements(task: str, device: str, official: Path | None) -> list[list[str
             ]
         )
     if official is not None and not (ROOT / "figures" / "data" / "bench_official_sop_cuda.csv").exists():
-        wanted.append(["benchmarks.official_sop", "--device", device, "--official", str(official.resolve())])
+        wanted.append(
+            ["benchmarks.official_sop", "--record", "--device", device, "--official", str(official.resolve())]
+        )
     return wanted
 
 

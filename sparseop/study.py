@@ -20,13 +20,13 @@ which others ran. A cell that raises stops the study; what was finished stays, a
 import argparse
 import contextlib
 import importlib
+import inspect
 import io
 import json
 import os
 import sqlite3
 import sys
 import time
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,10 +44,11 @@ from sparseop import cli, plotting, provenance
 from sparseop.code_digest import code_digest
 from sparseop.errors import InputError, choice, integer
 from sparseop.files import require_writable, sha256, write_atomic
-
-MASTER_SEED = (
-    20220713  # the first day of ICML 2022's main conference week; any number would do, but it must never change
+from sparseop.randomness import (
+    MASTER_SEED,
+    generator,  # noqa: F401 - what a study's cells call
 )
+
 MODES = ("quick", "paper", "full")
 NUMERICAL = ("numpy", "scipy", "numba", "cvxpy", "ecos", "clarabel")  # packages whose versions count in every study
 Row = dict[str, Any]
@@ -79,12 +80,6 @@ class Study:
     files: tuple[Path, ...] = ()
 
 
-def generator(*key: int | str) -> np.random.Generator:
-    """Return the random generator that belongs to ``key``, for example ``generator("fig3", r, k, trial)``."""
-    words = [zlib.crc32(part.encode()) if isinstance(part, str) else int(part) for part in key]
-    return np.random.default_rng(np.random.SeedSequence([MASTER_SEED, *words]))
-
-
 def simulate(
     study: Study,
     mode: str = "paper",
@@ -113,7 +108,7 @@ def simulate(
     started = time.perf_counter()
     mode = mode if mode in study.grids else "paper"
     grid = study.grids[mode]
-    code = code_digest(study.cell.__module__, study.files)
+    code = code_digest(study.cell.__module__, study.files, drawing=_drawing(study))
     packages = provenance.versions(*NUMERICAL, *study.packages)
     keys = [_key(study.name, code, packages, parameters) for parameters in grid]
     with _Cache(None if cache is None else cache / f"{study.name}.sqlite", fresh=force) as store:
@@ -331,6 +326,14 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"a cell returned {type(value).__name__}; rows hold numbers, strings, booleans and None")
+
+
+def _drawing(study: Study) -> list[str]:
+    """Return the functions of the cell's module that draw its studies' figures and tables."""
+    module = study.cell.__module__
+    studies = (study, *getattr(sys.modules.get(module), "STUDIES", ()))
+    shown = (show for one in studies for show in (one.draw, one.tables))
+    return [show.__name__ for show in shown if inspect.isfunction(show) and show.__module__ == module]
 
 
 def _key(name: str, code: str, packages: Row, parameters: Row) -> str:

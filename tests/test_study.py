@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import joblib
+import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
@@ -119,6 +120,53 @@ def test_seeds_do_not_depend_on_what_else_ran(squares):
     full, _ = study.simulate(module.STUDIES[0], jobs=1)
     quick, _ = study.simulate(module.STUDIES[0], "quick", jobs=1)
     assert quick.noise[0] == full.noise[3]
+
+
+KEYS = [
+    ("a",),
+    ("a", 0),
+    ("a", 0, 0),
+    ("a", 0, 0, 0),
+    ("a", 0, 0, 0, 0),
+    ("a", 1),
+    ("a", 0, 1),
+    ("a", 1, 0),
+    ("a", "b"),
+]
+KEYS += [("b",), (0,), (0, 0), ("a", "1"), (97,), ("a", 2**32 - 1), ("a", 1, 2), ("a", 1, 2, 0), ("a", 1, 2, 0, 0)]
+
+
+def test_two_keys_have_two_streams():
+    first = [study.generator(*key).integers(2**63) for key in KEYS]
+    assert len(set(first)) == len(KEYS)
+    assert first == [study.generator(*key).integers(2**63) for key in KEYS]
+    assert study.generator("a", np.int64(3)).integers(2**63) == study.generator("a", 3).integers(2**63)
+
+
+@pytest.mark.parametrize("part", [0.02, 0.5, 1.0, np.float64(2), True, -1, 2**32, "", None, ("a",)])
+def test_a_key_holds_words_and_whole_numbers(part):
+    for key in (("a", part), (part, "a"), ("a", 7, 8, part)):
+        with pytest.raises(InputError, match=f"part {1 + key.index(part)} of a generator's key must be"):
+            study.generator(*key)
+    with pytest.raises(InputError, match="must have a part"):
+        study.generator()
+
+
+def test_a_figure_counts_for_no_cell_and_a_function_of_the_cell_does(squares):
+    run(squares)
+    calls(squares)
+    path = squares / "squares.py"
+    for old, new, again in (
+        ("figure = Figure()", "figure = Figure(figsize=(3, 3))", []),
+        ('{"all": table}', '{"each": table}', []),
+        ("def cell(x", "def draw_factor():\n    return FACTOR\n\ndef cell(x", list(range(8))),
+        ("FACTOR * x * x", "draw_factor() * x * x", list(range(8))),
+        ("return FACTOR", "return FACTOR + 0", list(range(8))),
+    ):
+        path.write_text(path.read_text().replace(old, new))
+        sys.modules.pop("squares", None)
+        run(squares)
+        assert calls(squares) == again, new
 
 
 def test_parallel_equals_serial(squares):

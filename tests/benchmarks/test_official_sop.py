@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks import deep_epochs, official_sop
+from benchmarks import deep_epochs, official_sop, record
 from benchmarks.deep_epochs import Stopwatch, Turn
 from benchmarks.official import busy, checkout, cifar, driver, large
 from sparseop.deep import datasets, networks
@@ -26,7 +26,7 @@ from tests.benchmarks import fake_official
 def official(tmp_path, monkeypatch):
     """Return a made checkout, whose epochs are logged in log.txt beside it; records go to tmp_path."""
     monkeypatch.setenv("FAKE_LOG", str(tmp_path / "log.txt"))
-    monkeypatch.setattr(official_sop, "ROOT", tmp_path)
+    monkeypatch.setattr(record, "ROOT", tmp_path)
     monkeypatch.setitem(official_sop.NETWORKS, "convnet", ("Tiny", ("network.width=4",)))
     return fake_official.write(tmp_path / "official")
 
@@ -69,7 +69,7 @@ def test_both_take_turns_on_the_same_images(official, tmp_path, monkeypatch, cap
     assert {tuple(line[3:]) for line in lines} == {("256", str(checksum), "1", multiprocessing.get_start_method())}
     assert {path: path.read_bytes() for path in official.rglob("*") if path.is_file()} == before
 
-    rows = pd.read_csv(tmp_path / "figures" / "data" / "bench_official_sop_cpu.csv")
+    rows = pd.read_csv(tmp_path / "figures" / "measured" / "data" / "bench_official_sop_cpu.csv")
     names = list(rows[["whose", "method", "setting"]].itertuples(index=False, name=None))
     assert names == [
         ("released code", "sop", "float32"),
@@ -82,7 +82,7 @@ def test_both_take_turns_on_the_same_images(official, tmp_path, monkeypatch, cap
     ]
     product = rows["images a second"] * rows["seconds an epoch"]
     assert ((product - 50_000).abs() <= 0.006 * rows["images a second"] + 0.06 * rows["seconds an epoch"]).all()
-    said = json.loads((tmp_path / "figures" / "data" / "bench_official_sop_cpu.json").read_text())
+    said = json.loads((tmp_path / "figures" / "measured" / "data" / "bench_official_sop_cpu.json").read_text())
     assert (said["samples"], said["parameters"], said["threads"]) == (256, 30730, 1)
     assert (said["official"]["commit"], said["official"]["as released"]) == ("unknown", False)
 
@@ -253,10 +253,10 @@ def test_a_gpu_is_watched_during_each_turn_and_named_in_the_record(official, tmp
     )
     assert "of nvidia-smi" in capsys.readouterr().out
     assert (jobs[0].device, jobs[0].workers, jobs[1:]) == ("cuda", 8, ["sop", "sop+"] * 2)
-    rows = pd.read_csv(tmp_path / "figures" / "data" / "bench_official_sop_cuda.csv")
+    rows = pd.read_csv(tmp_path / "figures" / "measured" / "data" / "bench_official_sop_cuda.csv")
     assert rows["GPU busy %"].tolist() == [93, 93, 93]
     assert rows["peak GiB"].tolist() == [1, 1, 1]
-    said = json.loads((tmp_path / "figures" / "data" / "bench_official_sop_cuda.json").read_text())
+    said = json.loads((tmp_path / "figures" / "measured" / "data" / "bench_official_sop_cuda.json").read_text())
     assert said["device"] == "a card"
     assert said["settings"] == {
         "bfloat16": ["engine.precision=bfloat16", "engine.channels_last=true", "engine.compile=true"]
