@@ -156,6 +156,16 @@ def array(
     return result
 
 
+def brief(error: BaseException, limit: int = 100) -> str:
+    """Return the first line of what another library says, cut to ``limit`` characters; its type where it says nothing.
+
+    Such a text never passes through whole: it may hold a page of HTML, a dump of a tensor, or the same path once more.
+    """
+    text = " ".join(str(error).strip().split("\n", 1)[0].split()).rstrip(".: ")
+    text = "".join(c if c.isprintable() else "?" for c in text)
+    return (text if len(text) <= limit else f"{text[: limit - 4]} ...") or type(error).__name__
+
+
 def _converted(name: str, value: Any) -> tuple[int, FloatArray]:
     """Return the number of dimensions of ``value``, and the value as a C-contiguous float64 array, which has at least one."""
     wrong = InputError(f"{name} must be an array of real numbers, got {type(value).__name__}.")

@@ -8,10 +8,11 @@ cifar10        CIFAR-10, official archive or folder
 cifar100       CIFAR-100, official archive or folder
 cifar10n       CIFAR-10 with human labels (CIFAR-10N)                                      labels
 cifar100n      CIFAR-100 with human labels (CIFAR-100N)                                    labels
-folder         any tree of class folders: root/train/CLASS/*, root/test/CLASS/*            size, clean
-imagenet       ImageNet in class folders, root/train/SYNSET/*, root/val/SYNSET/*          size, workers
-clothing1m     Clothing1M as distributed                                                   size
-webvision      mini-WebVision (Google, first 50 classes), ILSVRC12 as second test set      size, n_classes, ilsvrc12
+folder         class folders: root/CLASS/*, or root/{train,test}/CLASS/*                  size, held_out, clean, damaged
+csv            a table of paths and labels                                                 and file
+imagenet       ImageNet in class folders, root/train/SYNSET/*, root/val/SYNSET/*          size, workers, damaged
+clothing1m     Clothing1M as distributed                                                   size, damaged
+webvision      mini-WebVision (Google, first 50 classes), ILSVRC12 as second test set      and n_classes, ilsvrc12
 =============  ==========================================================================  ==========================
 
 Painted by formula, no download: "shapes", ten shapes of any colour, place and size (options train, test, size, classes,
@@ -37,6 +38,7 @@ _MODULES = {
     "cifar10n": "cifar_n",
     "cifar100n": "cifar_n",
     "folder": "folder",
+    "csv": "csv",
     "imagenet": "imagenet",
     "clothing1m": "clothing1m",
     "webvision": "webvision",

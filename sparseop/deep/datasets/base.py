@@ -1,5 +1,8 @@
 """What every data set looks like to the trainer, and the checks that all loaders share."""
 
+import dataclasses
+import functools
+import hashlib
 import os
 import re
 from collections.abc import Mapping
@@ -51,6 +54,8 @@ class Dataset:
     coarse_labels : int64 (N,), the superclass of each training image (CIFAR-100), or None.
     extra_tests : further evaluation sets by name, each (images, labels).
     notes : what a record of a run must say about these data ('checksum differs ...').
+    train_names, test_names : the paths of the images within the data folder, where they come from files of their own.
+    files_sha256 : a digest of those paths and of the files' sizes.
     """
 
     name: str
@@ -66,6 +71,9 @@ class Dataset:
     coarse_labels: Tensor | None = None
     extra_tests: Mapping[str, tuple[Images, Tensor]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    train_names: tuple[str, ...] = ()
+    test_names: tuple[str, ...] = ()
+    files_sha256: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what would train silently on nonsense: other lengths, labels out of range, an empty set."""
@@ -89,6 +97,18 @@ class Dataset:
     def n_classes(self) -> int:
         """The number of classes K."""
         return len(self.classes)
+
+    @functools.cached_property
+    def images_sha256(self) -> str:
+        """A digest of all images: of their files' paths and sizes where they have files, else of their bytes."""
+        if self.files_sha256:
+            return self.files_sha256
+        digest = hashlib.sha256()
+        for images in (self.train_images, self.test_images, *(images for images, _ in self.extra_tests.values())):
+            digest.update(str(tuple(images.shape)).encode())
+            if isinstance(images, Tensor):
+                digest.update(images.contiguous().numpy())
+        return digest.hexdigest()
 
 
 def check_labels(labels: Tensor, n: int, n_classes: int, what: str) -> Tensor:
@@ -128,6 +148,25 @@ def require_root(name: str, root: Path | str | None, how: str) -> Path:
     if path.exists() and not path.is_dir():
         raise InputError(f"{name}: the data folder '{path}' is a file.")
     return path
+
+
+def note_empty_classes(dataset: Dataset) -> Dataset:
+    """Return the data set with a note on classes without a test image: its test accuracy says nothing of them."""
+    counts = torch.bincount(dataset.test_labels, minlength=dataset.n_classes)
+    empty = [name for name, n in zip(dataset.classes, counts.tolist(), strict=True) if n == 0]
+    if not empty:
+        return dataset
+    listed = ", ".join(map(repr, empty[:10])) + (", ..." if len(empty) > 10 else "")
+    note = f"{len(empty)} of {dataset.n_classes} classes have no test image: {listed}"
+    return dataclasses.replace(dataset, notes=(*dataset.notes, note))
+
+
+def refuse_page(path: Path) -> None:
+    """Refuse a file that is a web page: a login or an error that was saved under the file's name."""
+    with path.open("rb") as file:
+        start = file.read(1024).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if start.startswith((b"<!doctype", b"<html", b"<head", b"<?xml", b"<script")):
+        raise InputError(f"'{path}' is a web page that was saved under that name, not the file; get it again.")
 
 
 def natural(name: str) -> list[tuple[int, int, str]]:

@@ -7,6 +7,8 @@ to the checksum, are used with a warning, which also goes into ``Dataset.notes``
 
 import hashlib
 import http.client
+import lzma
+import posixpath
 import tarfile
 import urllib.error
 import urllib.request
@@ -21,9 +23,9 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from sparseop.deep.datasets.base import Dataset, require_root
+from sparseop.deep.datasets.base import Dataset, refuse_page, require_root
 from sparseop.deep.datasets.unpickle import read_pickle
-from sparseop.errors import InputError
+from sparseop.errors import InputError, brief
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ def fetch(urls: tuple[str, ...], target: Path) -> None:
             ValueError,
         ) as error:
             part.unlink(missing_ok=True)
-            failures.append(f"{url}: {getattr(error, 'reason', error)}")
+            failures.append(f"{url}: {brief(getattr(error, 'reason', None) or error)}")
     raise InputError(
         f"'{target}' could not be downloaded ({'; '.join(failures)}); get it by another way and put it there."
     )
@@ -129,7 +131,7 @@ def _load(archive: _Archive, root: Path | str | None, download: bool) -> Dataset
     how = f"Get {MIRRORS[0]}{archive.file} into that folder, or give --download."
     if download and root is not None:
         Path(root).expanduser().mkdir(parents=True, exist_ok=True)
-    read, where, notes = _source(archive, require_root(archive.name, root, how), download, how)
+    read, where, notes, said = _source(archive, require_root(archive.name, root, how), download, how)
     train = [_batch(archive, read, name, where) for name, _ in archive.train]
     test = [_batch(archive, read, name, where) for name, _ in archive.test]
     meta = read_pickle(read(archive.meta[0]), f"{where}/{archive.meta[0]}")
@@ -156,51 +158,64 @@ def _load(archive: _Archive, root: Path | str | None, download: bool) -> Dataset
         mean=archive.mean,
         std=archive.std,
         coarse_labels=torch.cat(coarse) if coarse else None,
-        notes=tuple(notes),
+        notes=(*notes, *said),
     )
 
 
-def _source(archive: _Archive, root: Path, download: bool, how: str) -> tuple[Callable[[str], bytes], str, list[str]]:
-    """Return a reader of the archive's members by name, where it reads from, and what differs from the published files."""
+def _source(
+    archive: _Archive, root: Path, download: bool, how: str
+) -> tuple[Callable[[str], bytes], str, list[str], list[str]]:
+    """Return a reader of the archive's members by name, where it reads from, what differs from the published, notes."""
     members = [*archive.train, *archive.test, archive.meta]
     packed = root / archive.file
-    folder = next((f for f in (root / archive.folder, root) if (f / archive.train[0][0]).is_file()), None)
-    if folder is None and not packed.is_file():
+    folders = [f for f in (root / archive.folder, root) if any((f / name).is_file() for name, _ in members)]
+    whole = next((f for f in folders if all((f / name).is_file() for name, _ in members)), None)
+    if whole is None and not packed.is_file():
+        if folders and not download:
+            lacks = next(name for name, _ in members if not (folders[0] / name).is_file())
+            raise InputError(f"'{folders[0] / lacks}' is missing; the folder '{folders[0]}' is not complete. {how}")
         if not download:
             raise InputError(
                 f"{archive.name} was not found: neither the folder '{root / archive.folder}' nor the archive "
                 f"'{packed}' is there. {how}"
             )
         fetch(tuple(mirror + archive.file for mirror in MIRRORS), packed)
-    if folder is not None:
-        contents = {name: _read(folder / name) for name, _ in members}
+    contents, wrong, said = {}, [], []
+    if whole is not None:
+        contents = {name: _read(whole / name) for name, _ in members}
         wrong = [name for name, md5 in members if _md5(contents[name]) != md5]
-        where = str(folder)
-    else:
+    official = packed.is_file() and (whole is None or bool(wrong)) and _md5(_read(packed)) == archive.md5
+    if whole is None or official:  # a folder that was unpacked in part counts for nothing beside the archive
         contents = _members(packed, {f"{archive.folder}/{name}": name for name, _ in members})
-        wrong = [archive.file] if _md5(packed.read_bytes()) != archive.md5 else []
-        where = str(packed)
-    return contents.__getitem__, where, [f"checksum differs for {' '.join(wrong)}"] if wrong else []
+        wrong = [] if official else [archive.file]
+        said = (
+            [f"{archive.name} is read from the archive: the folder '{folders[0].name}' is not whole"] if folders else []
+        )
+    differs = [f"checksum differs for {' '.join(wrong)}"] if wrong else []
+    return contents.__getitem__, str(whole if whole is not None and not official else packed), differs, said
 
 
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"'{path}' is missing; the folder '{path.parent}' is not complete.") from None
+    except OSError as error:
+        raise InputError(f"'{path}' cannot be read ({error.strerror or brief(error)}).") from None
 
 
 def _members(packed: Path, wanted: dict[str, str]) -> dict[str, bytes]:
+    """Return the contents of the members ``wanted`` (path -> name) of an archive; tar may write './' before a path."""
     contents: dict[str, bytes] = {}
     try:
         with tarfile.open(packed, "r:*") as tar:
             for member in tar:
-                file = tar.extractfile(member) if member.name in wanted and member.isfile() else None
+                path = posixpath.normpath(member.name)
+                file = tar.extractfile(member) if path in wanted and member.isfile() else None
                 if file is not None:
-                    contents[wanted[member.name]] = file.read()
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+                    contents[wanted[path]] = file.read()
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
+        refuse_page(packed)
         raise InputError(
-            f"'{packed}' cannot be read; it is truncated or damaged ({error}); delete it and get it again."
+            f"'{packed}' cannot be read; it is truncated or damaged ({brief(error)}); delete it and get it again."
         ) from None
     for path, name in wanted.items():
         if name not in contents:

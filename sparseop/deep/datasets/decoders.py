@@ -2,16 +2,21 @@
 
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from typing import TypeVar
 
 import torch
 import torch.multiprocessing as processes
 from torch import Tensor
 
-from sparseop.errors import InputError
+from sparseop.errors import InputError, brief
 
+S = TypeVar("S")
+T = TypeVar("T")
+SHARE = 64  # files a process takes at a time where their order of coming matters little
 Read = Callable[[str], Tensor]
 
 
@@ -38,17 +43,31 @@ class Decoders:
         ------
         InputError : what ``read`` raises; no room in shared memory; a process that was killed, as for want of memory.
         """
-        share = -(-len(paths) // self.workers)
-        waiting: list[Future[Tensor]] = []
+        return torch.cat(list(self._shares(partial(_stack, read), paths, -(-len(paths) // self.workers))))
+
+    def map(self, function: Callable[[str], T], paths: Sequence[str]) -> Iterator[T]:
+        """Yield function(path) for each of ``paths``, in order; ``function`` can be pickled and returns no tensor.
+
+        Raises
+        ------
+        InputError : as ``stack``.
+        """
+        for share in self._shares(partial(_each, function), paths, SHARE):
+            yield from share
+
+    def _shares(self, work: Callable[[Sequence[str]], S], paths: Sequence[str], share: int) -> Iterator[S]:
+        """Yield ``work`` on each ``share`` of paths."""
+        waiting: list[Future[S]] = []
         try:
             pool = self._started()
-            waiting = [pool.submit(_stack, read, paths[start : start + share]) for start in range(0, len(paths), share)]
-            return torch.cat([part.result() for part in waiting])
+            waiting = [pool.submit(work, paths[start : start + share]) for start in range(0, len(paths), share)]
+            for part in waiting:
+                yield part.result()
         except BrokenProcessPool:
             self.close()
             raise InputError(
-                "a process that decodes images was killed, for want of memory or of shared memory perhaps; fewer"
-                f" workers than {self.workers} need less."
+                "a process that decodes images was killed, for want of memory or of shared memory perhaps; fewer "
+                f"workers than {self.workers} need less."
             ) from None
         finally:
             for part in waiting:
@@ -76,6 +95,10 @@ def _begin() -> None:
     torch.set_num_threads(1)
 
 
+def _each(function: Callable[[str], T], paths: Sequence[str]) -> list[T]:
+    return [function(path) for path in paths]
+
+
 def _stack(read: Read, paths: Sequence[str]) -> Tensor:
     whole = torch.stack([read(path) for path in paths])
     try:
@@ -83,6 +106,5 @@ def _stack(read: Read, paths: Sequence[str]) -> Tensor:
         return whole
     except RuntimeError as error:
         raise InputError(
-            f"there is no room for a batch in shared memory ({str(error).splitlines()[0][:100]}); give more of it, or"
-            " workers = 0."
+            f"there is no room for a batch in shared memory ({brief(error)}); give more of it, or workers = 0."
         ) from None

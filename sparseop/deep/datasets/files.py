@@ -1,19 +1,17 @@
 """Images in files of their own, decoded when asked for. Needs pillow, imported where a file is opened."""
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from sparseop.deep.datasets.decoders import Decoders
+from sparseop.deep.datasets.pictures import bytes_of, opened, plain, require_pillow
 from sparseop.errors import InputError, integer
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff"})
 THREADS = 8  # decoding leaves Python's lock
 LARGEST = 4096  # pixels of a side: one such image takes 48 MiB
 
@@ -59,76 +57,26 @@ class ImageFiles:
 
 
 def read_square(path: str, size: int, *, stretch: bool = False) -> Tensor:
-    """Return one image as uint8 (3, size, size); see ``ImageFiles``."""
-    image_module = require_pillow()
+    """Return one image as uint8 (3, size, size); see ``ImageFiles``, and ``pictures`` for what unusual files become."""
     with opened(path) as image:
-        image.draft("RGB", (2 * size, 2 * size))  # a JPEG far too large is decoded at a fraction
-        picture = image.convert("RGB")
-    width, height = picture.size
-    box = None
-    if (
-        not stretch
-    ):  # the window that the central square of the scaled image shows; scaled whole, a strip would take gigabytes
-        scale = size / min(width, height)
-        wide, tall = max(size, round(width * scale)), max(size, round(height * scale))
-        left, top = (wide - size) // 2, (tall - size) // 2
-        box = (left * width / wide, top * height / tall, (left + size) * width / wide, (top + size) * height / tall)
-    picture = picture.resize((size, size), image_module.Resampling.BILINEAR, box=box)
-    return torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8).reshape(size, size, 3).permute(2, 0, 1)
-
-
-@contextlib.contextmanager
-def opened(path: Path | str) -> Iterator[Any]:
-    """Open a picture with pillow; one sentence for whatever keeps it from being read, while it is decoded too.
-
-    Raises
-    ------
-    InputError : no such file, a folder, no image, a damaged or truncated one, one too large to be decoded safely.
-    """
-    image_module = require_pillow()
-    try:
-        with image_module.open(path) as image:
-            yield image
-    except InputError:
-        raise
-    except FileNotFoundError:
-        raise InputError(f"the image '{path}' is not there.") from None
-    except IsADirectoryError:
-        raise InputError(f"the image '{path}' is a folder.") from None
-    except image_module.DecompressionBombError:
-        raise InputError(
-            f"the image '{path}' has more than {2 * image_module.MAX_IMAGE_PIXELS:,} pixels and is not decoded."
-        ) from None
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
-        raise InputError(
-            f"the image '{path}' cannot be read; it is truncated, damaged or no image ({error})."
-        ) from None
-
-
-def require_pillow() -> Any:
-    """Return pillow's Image module."""
-    try:
-        from PIL import Image
-    except ImportError:
-        raise InputError("image files need pillow; pip install pillow.") from None
-    return Image
-
-
-def class_folders(root: Path, classes: Sequence[str]) -> tuple[list[Path], Tensor]:
-    """Return the image files under ``root/CLASS/`` (any depth) for each of ``classes``, sorted, and their labels."""
-    paths: list[Path] = []
-    labels: list[int] = []
-    for label, name in enumerate(classes):
-        found = sorted(p for p in (root / name).rglob("*") if p.suffix.lower() in SUFFIXES)
-        paths += found
-        labels += [label] * len(found)
-    return paths, torch.tensor(labels, dtype=torch.int64)
+        image.draft(None, (2 * size, 2 * size))  # a JPEG far too large is decoded at a fraction
+        picture = plain(image, path)
+        width, height = picture.size
+        box = None
+        if not stretch:  # the window that the central square of the scaled image shows; a strip scaled whole would
+            scale = size / min(width, height)  # take gigabytes
+            wide, tall = max(size, round(width * scale)), max(size, round(height * scale))
+            left, top = (wide - size) // 2, (tall - size) // 2
+            box = (left * width / wide, top * height / tall, (left + size) * width / wide, (top + size) * height / tall)
+        picture = bytes_of(picture.resize((size, size), require_pillow().Resampling.BILINEAR, box=box))
+        content = bytearray(picture.tobytes())
+    return torch.frombuffer(content, dtype=torch.uint8).reshape(size, size, 3).permute(2, 0, 1)
 
 
 def read_lines(path: Path, what: str) -> list[str]:
     """Return the lines of a list file that are not empty."""
     try:
-        return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        return [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except FileNotFoundError:
         raise InputError(f"{what}: the list '{path}' is not there.") from None
     except UnicodeDecodeError:

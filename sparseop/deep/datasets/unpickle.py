@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparseop.errors import InputError
+from sparseop.deep.datasets.base import refuse_page
+from sparseop.errors import InputError, brief
 
 _TYPES = {"b1", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8"}
 
@@ -122,8 +123,7 @@ def read_pickle(content: bytes, where: str) -> dict[str, Any]:
         RecursionError,
     ) as error:
         raise InputError(
-            f"'{where}' cannot be read; it is truncated, damaged or not a plain pickle "
-            f"({str(error).rstrip('.') or type(error).__name__})."
+            f"'{where}' cannot be read; it is truncated, damaged or not a plain pickle ({brief(error)})."
         ) from None
     if not isinstance(plain, dict):
         raise InputError(f"'{where}' must hold a dictionary, got {type(plain).__name__}.")
@@ -143,9 +143,11 @@ def read_torch_zip(path: Path) -> dict[str, Any]:
                     f"'{path}' is not a file of torch.save: it holds {len(names)} data.pkl instead of one."
                 )
             content = archive.read(names[0])
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+        if path.is_file():
+            refuse_page(path)
         raise InputError(
-            f"'{path}' cannot be read; it is truncated, damaged or not a file of torch.save ({error})."
+            f"'{path}' cannot be read; it is truncated, damaged or not a file of torch.save ({brief(error)})."
         ) from None
     return read_pickle(content, str(path))
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from sparseop.deep.datasets.base import require_root
 from sparseop.deep.datasets.files import ImageFiles, read_list, whole_number
-from sparseop.errors import InputError
+from sparseop.errors import InputError, brief
 
 CLASSES = (
     "aeroplane",
@@ -114,7 +114,7 @@ def _annotation(path: Path) -> Tensor:
     except FileNotFoundError:
         raise InputError(f"VOC07: the annotation '{path}' is not there.") from None
     except ElementTree.ParseError as error:
-        raise InputError(f"VOC07: the annotation '{path}' is not XML ({error}).") from None
+        raise InputError(f"VOC07: the annotation '{path}' is not XML ({brief(error)}).") from None
     labels = torch.full((len(CLASSES),), -1, dtype=torch.int8)
     for found in tree.getroot().iter("object"):
         name = (found.findtext("name") or "").strip()

@@ -9,13 +9,12 @@ import importlib.util
 import io
 import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from sparseop.deep.datasets.files import opened, require_pillow
+from sparseop.deep.datasets.pictures import opened, plain, require_pillow
 from sparseop.errors import InputError, integer
 
 #: photographs by name: the package that brings them and their place in it
@@ -60,7 +59,7 @@ def load_image(source: str, size: int = 0, root: Path | str | None = None) -> Te
                 _require_moderate(path, image.size)
             elif image.format == "JPEG":
                 image.draft(None, (4 * size, 4 * size))  # far too large: decoded at a fraction
-            picture = _plain(image, image_module)
+            picture = plain(image, path)
     if size:
         width, height = picture.size
         side = min(width, height)
@@ -84,7 +83,8 @@ def png(image: Tensor) -> bytes:
 
 
 def _find(source: str, root: Path | None) -> Path:
-    for path in ([root / source] if root is not None else []) + [Path(source)]:
+    given = Path(source).expanduser() if source.startswith("~") else Path(source)
+    for path in ([root / source] if root is not None else []) + [given]:
         if path.is_file():
             return path
     if source in BUNDLED:
@@ -98,7 +98,7 @@ def _find(source: str, root: Path | None) -> Path:
             f"the photograph {source!r} comes with {PACKAGES[package]}, where it was not found; pip install "
             f"{PACKAGES[package]}, or set image to {others} or to the path of a file."
         )
-    if Path(source).is_dir():
+    if given.is_dir():
         raise InputError(f"the image '{source}' is a folder.")
     where = "" if root is None else f" (nor in '{root}')"
     raise InputError(
@@ -112,23 +112,3 @@ def _require_moderate(path: Path, size: tuple[int, int]) -> None:
             f"the image '{path}' is {size[0]} x {size[1]} pixels, and at most {LARGEST:,} are fitted; "
             "set size, the side of a smaller square, such as size=256."
         )
-
-
-def _plain(image: Any, image_module: Any) -> Any:
-    """Return the picture in mode RGB, L, or F (0 to 1): orientation applied, alpha over white, palette resolved."""
-    from PIL import ImageOps
-
-    image.seek(0)
-    picture = ImageOps.exif_transpose(image)
-    if picture.mode == "F" or picture.mode.startswith("I"):  # 16 or 32 bits a channel, or floating point
-        values = np.asarray(picture, dtype=np.float64)
-        if not np.isfinite(values).all() or values.min() < 0:
-            raise InputError("the image holds negative or infinite values and cannot be taken as brightness.")
-        top = 1.0 if values.max() <= 1 else 255.0 if values.max() <= 255 and picture.mode == "F" else 65535.0
-        return image_module.fromarray((values / max(top, values.max())).astype(np.float32))
-    grey = picture.mode in ("1", "L", "LA", "La")
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        white = image_module.new("RGBA", picture.size, (255, 255, 255, 255))
-        return image_module.alpha_composite(white, picture).convert("L" if grey else "RGB")
-    return picture.convert("L" if grey else "RGB")

@@ -87,7 +87,7 @@ def resume(
     """
     path, state = load_checkpoint(folder)
     run = _Run(recipes.read(path), devices.choose(device), data_root)
-    record = Record.go_on(folder, state["rows"], "the image and its corruption", {"image_sha256": run.fingerprint})
+    record = Record.go_on(folder, state["rows"], {"image_sha256": ("the image and its corruption", run.fingerprint)})
     return run.fit(record, state, watch)
 
 

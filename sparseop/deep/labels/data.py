@@ -34,8 +34,15 @@ def _labels(recipe: Recipe, dataset: Dataset) -> NoisyLabels:
                 f"noise.kind = 'given' needs a data set with noisy labels of its own, and {dataset.name} has none."
             )
         return describe(dataset.given_labels, dataset.train_labels, dataset.n_classes)
+    if not dataset.truth_known and spec.kind not in ("none", "file") and not spec.on_top:
+        clean = ", data.clean=true to say that the labels are true" if "clean" in recipe.data.options else ""
+        raise InputError(
+            f"noise.kind = {spec.kind!r} would change labels of {dataset.name}, of which nobody knows how many are "
+            f"wrong already: set noise.kind=none to train on them as they are{clean}, or noise.on_top=true to add "
+            "noise anyway."
+        )
     images = dataset.train_images if isinstance(dataset.train_images, Tensor) else None
-    return noise.corrupt(
+    noisy = noise.corrupt(
         dataset.train_labels,
         dataset.n_classes,
         spec.kind,
@@ -44,7 +51,13 @@ def _labels(recipe: Recipe, dataset: Dataset) -> NoisyLabels:
         images=images,
         coarse=dataset.coarse_labels,
         path=spec.path or None,
+        classes=dataset.classes,
+        paths=dataset.train_names,
+        tests=dataset.test_names,
     )
+    if spec.kind == "file" and dataset.truth_known:
+        noise.require_better_than_chance(noisy, spec.path)
+    return noisy
 
 
 def _split(labels: Tensor, n_classes: int, validation: int, seed: int) -> tuple[Tensor, Tensor]:

@@ -22,15 +22,14 @@ superclass              each class moves to the next of its superclass, cyclical
 pairflip                class i moves to i + 1 mod K (Han et al. 2018)
 instance                the flip depends on the image (Xia et al. 2020, algorithm 2): q_i ~ N(r, 0.1^2) cut to [0, 1], the target
                         drawn from softmax(x_i' W_{y_i}) with a standard normal W; needs ``images``
-file                    the labels of a file (.npy, .npz with 'given', .txt, .csv), such as another project's
+file                    the labels of a file, such as another project's: see ``label_files``
 ======================
 ===================================================================================================
 """
 
 import math
-import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +39,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sparseop.deep.datasets.base import check_labels
+from sparseop.deep.labels import label_files
+from sparseop.deep.labels.label_files import read_labels
 from sparseop.deep.training.samples import NoisyLabels, describe
 from sparseop.errors import InputError, between, choice, integer
 
@@ -48,6 +49,8 @@ Labels = NDArray[np.int64]
 #: order
 CIFAR10_MAP = {2: 0, 3: 5, 4: 7, 5: 3, 9: 1}
 BLOCK = 5
+_ENOUGH = 100  # labels: fewer agree or disagree by accident
+_SURE = 0.9  # agreement that is no accident, however one class outweighs the others
 
 
 def corrupt(
@@ -60,6 +63,9 @@ def corrupt(
     images: Tensor | None = None,
     coarse: Tensor | None = None,
     path: Path | str | None = None,
+    classes: Sequence[str] = (),
+    paths: Sequence[str] = (),
+    tests: Sequence[str] = (),
 ) -> NoisyLabels:
     """Return noisy labels for the true ``labels``.
 
@@ -72,6 +78,7 @@ def corrupt(
     images : (N, ...) for "instance": uint8, or floats of any scale.
     coarse : int64 (N,) superclasses, for "superclass".
     path : the file of labels, for "file".
+    classes, paths, tests : for "file": the class names, and the paths of training and test images where they have any.
 
     Raises
     ------
@@ -87,39 +94,30 @@ def corrupt(
     if kind == "none":
         given = true.clone()
     elif kind == "file":
-        given = read_labels(path, len(true), n_classes)
+        names = classes or tuple(map(str, range(n_classes)))
+        given = read_labels(path, label_files.Samples(len(true), names, paths, tests))
     else:
         context = {"images": images, "coarse": coarse}
         given = torch.from_numpy(_KINDS[kind](true.numpy().copy(), n_classes, rate, generator, context))
     return describe(given, true, n_classes, kind=kind, rate=rate, seed=seed)
 
 
-def read_labels(path: Path | str | None, n: int, n_classes: int) -> Tensor:
-    """Return the labels of a file: .npy, .npz (its 'given', or its only array), or text with one number a line."""
-    if path is None:
-        raise InputError("noise kind 'file' needs the path of a file of labels.")
-    path = Path(path).expanduser()
-    if not path.is_file():
-        raise InputError(f"the label file '{path}' is not there.")
-    try:
-        if path.suffix in (".npy", ".npz"):
-            held: Any = np.load(path, allow_pickle=False)
-            if path.suffix == ".npz":
-                with held:
-                    name = "given" if "given" in held.files else held.files[0] if len(held.files) == 1 else None
-                    if name is None:
-                        raise KeyError(f"it must hold one array, or one named 'given', not {', '.join(held.files)}")
-                    held = held[name]
-        else:
-            held = np.array([int(line) for line in path.read_text().split()])
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+def require_better_than_chance(noisy: NoisyLabels, path: str) -> None:
+    """Refuse labels of a file that agree with the truth as often as labels drawn without looking.
+
+    Under independence the share that agrees has mean sum_c P(true = c) P(given = c) =: a and variance a (1 - a) / N.
+    """
+    n, k = len(noisy.true), len(noisy.transition)
+    if n < _ENOUGH:
+        return
+    shares = [torch.bincount(labels, minlength=k).double() / n for labels in (noisy.true, noisy.given)]
+    chance, found = float(shares[0] @ shares[1]), 1 - noisy.realised_rate
+    if found <= chance + 3 * math.sqrt(chance * (1 - chance) / n) and found < _SURE:
         raise InputError(
-            f"the label file '{path}' cannot be read; it is truncated, damaged or not a list of whole numbers "
-            f"({str(error).splitlines()[0] if str(error) else type(error).__name__})."
-        ) from None
-    if not np.issubdtype(held.dtype, np.integer):
-        raise InputError(f"the label file '{path}' must hold whole numbers, got {held.dtype}.")
-    return check_labels(torch.from_numpy(held.astype(np.int64)), n, n_classes, f"the label file '{path}'")
+            f"the labels of '{path}' agree with the true ones for {found:.1%} of {n:,} samples, and labels without any "
+            f"relation to these images would for {chance:.1%}: they belong to other images, or to "
+            "these in another order."
+        )
 
 
 def _symmetric(true: Labels, k: int, rate: float, generator: np.random.Generator, _: dict[str, Any]) -> Labels:

@@ -40,12 +40,14 @@ class Noise:
     kind, rate : see ``labels.noise``; "given" takes the noisy labels that the data set comes with (CIFAR-N).
     path : the file of kind "file".
     seed : of the noise; -1: the run's seed, so that every seed has its own noise, as in the papers' repetitions.
+    on_top : make noise even on labels of which nobody knows how many are wrong already; refused otherwise.
     """
 
     kind: str = "none"
     rate: float = 0.0
     path: str = ""
     seed: int = -1
+    on_top: bool = False
 
 
 @dataclass(frozen=True)

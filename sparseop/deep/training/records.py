@@ -5,6 +5,7 @@ import importlib.util
 import io
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,15 @@ from torch import Tensor
 from sparseop import provenance
 from sparseop.deep.training import distributed
 from sparseop.deep.training.samples import Samples
-from sparseop.errors import InputError
+from sparseop.errors import InputError, brief
 from sparseop.files import sha256, write_atomic
 
 Row = dict[str, Any]
+IMAGES = (
+    "images.txt"  #: the paths of the training images within the data folder, a line each, in the order of all arrays
+)
+_PATHS = "utf-8", "surrogateescape"  # file names are bytes
+_LATER = frozenset({"images_sha256"})  # keys that the first runs did not write
 
 
 class Record:
@@ -42,7 +48,8 @@ class Record:
                 "samples": len(samples.train),
                 "validation": len(samples.validation),
                 "noise_rate": samples.labels.realised_rate if dataset.truth_known else None,
-                "labels_sha256": sha256(samples.labels.given.numpy().tobytes()),
+                **{key: digest for key, (_, digest) in _identity(samples).items()},
+                "classes": list(dataset.classes),
                 "notes": list(dataset.notes),
                 "normalisation": {
                     "mean": list(dataset.mean),
@@ -52,6 +59,8 @@ class Record:
         )
         if distributed.rank() == 0:
             samples.labels.save(folder / "labels.npz")
+            if dataset.train_names:
+                write_atomic(folder / IMAGES, "".join(f"{name}\n" for name in dataset.train_names).encode(*_PATHS))
         return record
 
     @classmethod
@@ -67,20 +76,19 @@ class Record:
 
     @classmethod
     def reopen(cls, folder: Path, samples: Samples, rows: list[Row]) -> "Record":
-        """Take up the record of a run that goes on, after checking that its labels are the same."""
-        return cls.go_on(
-            folder, rows, "the training labels", {"labels_sha256": sha256(samples.labels.given.numpy().tobytes())}
-        )
+        """Take up the record of a run that goes on, after checking that its labels and images are the same."""
+        return cls.go_on(folder, rows, _identity(samples))
 
     @classmethod
-    def go_on(cls, folder: Path, rows: list[Row], what: str, same: dict[str, Any]) -> "Record":
-        """Take up the record of a run after checking that ``same``, entries of its run.json about ``what``, still hold."""
+    def go_on(cls, folder: Path, rows: list[Row], same: Mapping[str, tuple[str, Any]]) -> "Record":
+        """Take up the record of a run if ``same`` still holds: key of its run.json -> (what it is about, value)."""
         try:
             about = json.loads((folder / "run.json").read_text())
         except (OSError, ValueError) as error:
-            raise InputError(f"'{folder / 'run.json'}' cannot be read: {error}.") from None
-        if not isinstance(about, dict) or any(about.get(key) != value for key, value in same.items()):
-            raise InputError(f"{what} differ from those that the run in '{folder}' began with.")
+            raise InputError(f"'{folder / 'run.json'}' cannot be read: {brief(error)}.") from None
+        for key, (what, value) in same.items():
+            if not isinstance(about, dict) or about.get(key, None if key not in _LATER else value) != value:
+                raise InputError(f"{what} differ from those that the run in '{folder}' began with.")
         if distributed.rank() == 0:
             about.setdefault("resumed", []).append(
                 {"when": provenance.now(), "epoch": len(rows), **provenance.commit()}
@@ -113,6 +121,17 @@ class Record:
         """Flush what is open."""
         if self._board is not None:
             self._board.close()
+
+
+def _identity(samples: Samples) -> dict[str, tuple[str, str]]:
+    """Return what must be the same when a run goes on: key of run.json -> (what it is about, digest)."""
+    return {
+        "labels_sha256": ("the training labels", sha256(samples.labels.given.numpy().tobytes())),
+        "images_sha256": (
+            "the images (paths and sizes of their files, or their pixels)",
+            samples.dataset.images_sha256,
+        ),
+    }
 
 
 def _claim(path: Path, recipe: str) -> None:

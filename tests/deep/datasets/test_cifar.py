@@ -131,6 +131,55 @@ def test_from_the_packed_archive(tmp_path):
         load("cifar10", root)
 
 
+def packed(root, file="cifar-10-python.tar.gz", prefix=""):
+    """Write an archive of the official layout, as ``tar -C folder -czf archive .`` does with the prefix './'."""
+    images, _ = write_cifar10(root.parent / "made" / "cifar-10-batches-py")
+    root.mkdir()
+    with tarfile.open(root / file, "w:gz") as tar:
+        tar.add(root.parent / "made" / "cifar-10-batches-py", f"{prefix}cifar-10-batches-py")
+    return torch.from_numpy(images[:20])
+
+
+def test_an_archive_whose_names_begin_with_a_dot(tmp_path):
+    images = packed(tmp_path / "root", prefix="./")
+    assert torch.equal(load("cifar10", tmp_path / "root").train_images, images)
+
+
+def test_a_folder_that_was_unpacked_in_part_beside_the_whole_archive(tmp_path, monkeypatch):
+    images = packed(tmp_path / "root")
+    folder = tmp_path / "root" / "cifar-10-batches-py"
+    folder.mkdir()
+    for name in ("data_batch_1", "batches.meta"):
+        (folder / name).write_bytes((tmp_path / "made" / "cifar-10-batches-py" / name).read_bytes())
+    found = load("cifar10", tmp_path / "root")
+    assert torch.equal(found.train_images, images)
+    assert any("'cifar-10-batches-py' is not whole" in note for note in found.notes)
+    for file in (tmp_path / "made" / "cifar-10-batches-py").iterdir():  # every file is there, and the last one is cut
+        (folder / file.name).write_bytes(file.read_bytes()[: 100 if file.name == "test_batch" else None])
+    archive = tmp_path / "root" / "cifar-10-python.tar.gz"
+    whole = archive.read_bytes()
+    monkeypatch.setattr(cifar_module, "_md5", lambda c: cifar_module.CIFAR10.md5 if c == whole else "another")
+    assert torch.equal(load("cifar10", tmp_path / "root").train_images, images)
+    archive.unlink()
+    with pytest.raises(InputError, match=r"test_batch' cannot be read; it is truncated"):
+        load("cifar10", tmp_path / "root")
+    (folder / "batches.meta").unlink()
+    with pytest.raises(InputError, match=r"batches.meta' is missing; the folder .* is not complete. Get https"):
+        load("cifar10", tmp_path / "root")
+
+
+def test_a_web_page_saved_as_the_file(tmp_path):
+    page = "\n<!DOCTYPE html>\n<html><body>Too many downloads" + 5000 * "x"
+    (tmp_path / "cifar-10-python.tar.gz").write_text(page)
+    with pytest.raises(InputError, match=r"tar.gz' is a web page that was saved under that name") as caught:
+        load("cifar10", tmp_path)
+    assert len(str(caught.value)) < 300
+    write_cifar10(tmp_path / "cifar-10-batches-py")
+    (tmp_path / "CIFAR-10_human.pt").write_text(page)
+    with pytest.raises(InputError, match=r"human.pt' is a web page"):
+        load("cifar10n", tmp_path)
+
+
 def test_cifar100_with_superclasses(tmp_path):
     write_cifar100(tmp_path / "cifar-100-python")
     found = load("cifar100", tmp_path)

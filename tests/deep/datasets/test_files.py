@@ -5,8 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from sparseop.deep.datasets import LazyImages, load
-from sparseop.deep.datasets import folder as folder_module
+from sparseop.deep.datasets import LazyImages, load, own
 from sparseop.deep.datasets.files import ImageFiles, read_square
 from sparseop.errors import InputError
 
@@ -94,13 +93,16 @@ def test_folder(tmp_path):
 
 
 def test_a_large_folder_stays_in_its_files(tmp_path, monkeypatch):
-    monkeypatch.setattr(folder_module, "IN_MEMORY", 1)
+    monkeypatch.setattr(own, "IN_MEMORY", 1)
     found = load("folder", write_folder(tmp_path, "val"), size=8)
     assert isinstance(found.train_images, ImageFiles)
     assert found.train_images.fetch(torch.arange(9)).shape == (9, 3, 8, 8)
 
 
 def test_bad_folders(tmp_path):
+    with pytest.raises(InputError, match=r"at least two class folders, got 0\. It holds train/CLASS"):
+        load("folder", tmp_path)
+    picture(tmp_path / "test" / "dog" / "0.png", (0, 0, 0))
     with pytest.raises(InputError, match=r"train' is not there. It holds train/CLASS"):
         load("folder", tmp_path)
     write_folder(tmp_path)

@@ -2,13 +2,12 @@
 
 import math
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sparseop.deep.labels.noise import CIFAR10_MAP, KINDS, corrupt, read_labels
+from sparseop.deep.labels.noise import CIFAR10_MAP, KINDS, corrupt, require_better_than_chance
 from sparseop.deep.training.samples import describe
 from sparseop.errors import InputError
 
@@ -120,51 +119,19 @@ def test_transition_of_a_class_without_samples_is_the_identity():
     assert noisy.transition.tolist() == [[2 / 3, 1 / 3, 0], [0, 1, 0], [0, 0, 1]]
 
 
-@pytest.mark.parametrize("suffix", [".npy", ".npz", ".txt"])
-def test_labels_from_a_file(tmp_path, suffix):
-    labels, given = torch.arange(20) % 4, (torch.arange(20) + 1) % 4
-    path = tmp_path / f"labels{suffix}"
-    if suffix == ".npz":
-        describe(given, labels, 4).save(path)
-    elif suffix == ".npy":
-        np.save(path, given.numpy())
-    else:
-        path.write_text("\n".join(map(str, given.tolist())))
-    noisy = corrupt(labels, 4, "file", path=path)
-    assert torch.equal(noisy.given, given)
-    assert noisy.realised_rate == 1
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"1\n2\n", "must have 3 entries, one for each image, got 2"),
-        (b"1 2 7", "classes 0 to 3, got 7 at index 2"),
-        (b"1 x 2", "cannot be read"),
-    ],
-)
-def test_bad_label_files(tmp_path, content, message):
-    path = tmp_path / "labels.txt"
-    path.write_bytes(content)
-    with pytest.raises(InputError, match=message):
-        read_labels(path, 3, 4)
-
-
-def test_damaged_arrays_and_pickles_in_arrays(tmp_path):
-    path = tmp_path / "labels.npy"
-    np.save(path, np.arange(100))
-    path.write_bytes(path.read_bytes()[:300])
-    with pytest.raises(InputError, match="truncated"):
-        read_labels(path, 100, 100)
-    np.save(path, np.array([print], dtype=object), allow_pickle=True)
-    with pytest.raises(InputError, match="cannot be read"):
-        read_labels(path, 1, 2)
-    np.save(path, np.array([0.5]))
-    with pytest.raises(InputError, match="whole numbers, got float64"):
-        read_labels(path, 1, 2)
-    np.savez(tmp_path / "two.npz", a=np.arange(2), b=np.arange(2))
-    with pytest.raises(InputError, match="named 'given'"):
-        read_labels(tmp_path / "two.npz", 2, 2)
+def test_labels_that_belong_to_other_images_are_refused():
+    """Shuffled, labels agree with the truth as labels drawn without looking; noisy ones of these images do not."""
+    generator = torch.Generator().manual_seed(0)
+    true = torch.arange(1000) % 10
+    shuffled = true[torch.randperm(1000, generator=generator)]
+    with pytest.raises(InputError, match=r"agree with the true ones for .* in another order"):
+        require_better_than_chance(describe(shuffled, true, 10), "labels.csv")
+    for rate in (0.2, 0.8):
+        require_better_than_chance(corrupt(true, 10, "symmetric", rate), "labels.csv")
+    rare = (torch.arange(1000) < 20).long()
+    require_better_than_chance(describe(rare, rare, 2), "labels.csv")
+    with pytest.raises(InputError, match="agree"):
+        require_better_than_chance(describe(true.flip(0), true, 10), "labels.csv")  # not one agrees
 
 
 @pytest.mark.parametrize(
@@ -178,7 +145,7 @@ def test_damaged_arrays_and_pickles_in_arrays(tmp_path):
         ({"kind": "ring", "n_classes": 12}, "blocks of 5"),
         ({"kind": "superclass"}, "needs superclasses"),
         ({"kind": "instance"}, "needs the images"),
-        ({"kind": "file"}, "needs the path"),
+        ({"kind": "file"}, "needs noise.path, a file of labels: .npy"),
         ({"kind": "file", "path": "/nowhere/labels.npy"}, "'/nowhere/labels.npy' is not there"),
     ],
 )

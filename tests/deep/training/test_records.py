@@ -17,4 +17,4 @@ from sparseop.errors import InputError
 def test_a_record_of_something_else(content, message, tmp_path):
     (tmp_path / "run.json").write_text(content)
     with pytest.raises(InputError, match=message):
-        Record.go_on(tmp_path, [], "the labels", {"labels": 1})
+        Record.go_on(tmp_path, [], {"labels": ("the labels", 1)})
