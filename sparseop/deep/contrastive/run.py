@@ -188,7 +188,7 @@ class _Run(Loop):
             self.online.load_state_dict(self.untrained)
             result |= {"untrained": self.examiner.baseline(), "pixels": self.examiner.raw()}
             self.online.load_state_dict(trained)
-        kept = ("epoch", "lr", "loss", "seconds", "images_per_second", "epoch_seconds")
+        kept = ("epoch", "lr", "loss", "seconds", "images_per_second", "epoch_seconds", "core_seconds")
         result["labels"] = {
             key: value
             for key, value in (rows[-1] if rows else {}).items()

@@ -175,11 +175,14 @@ class Loop(ABC):
         """Train the epochs from ``done`` on and return the summary."""
         try:
             for epoch in range(done, self.training.epochs):
-                started = time.perf_counter()
+                started, own = time.perf_counter(), time.process_time()
                 row: Row = {"epoch": epoch + 1, "lr": self.rate(epoch), **self._epoch(epoch, watch)}
                 last = epoch + 1 == self.training.epochs
                 row |= self.judge(wanted=last or (epoch + 1) % self.engine.test_every == 0)
                 row["epoch_seconds"] = round(time.perf_counter() - started, 3)
+                row["core_seconds"] = round(
+                    time.process_time() - own, 3
+                )  # of this process: what others take is not in it
                 if distributed.rank() == 0:
                     record.rows.append(row)
                     self._save(record, epoch + 1)
@@ -188,6 +191,8 @@ class Loop(ABC):
                 if watch is not None:
                     watch(epoch, 0, row)
             summary, of_samples = self.summary(record.rows) if self._takes_part_in_summary() else ({}, None)
+            if all("core_seconds" in row for row in record.rows):  # older checkpoints do not know
+                summary["core_hours"] = round(sum(row["core_seconds"] for row in record.rows) / 3600, 4)
             if distributed.rank() == 0:
                 record.finish(summary, of_samples)
             distributed.barrier()

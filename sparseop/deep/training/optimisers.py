@@ -116,8 +116,13 @@ def orthogonalise(matrix: Tensor, steps: int = 3) -> Tensor:
     integer("steps", steps, 1)
     a, b, c = QUINTIC
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
-    x: Tensor = wide / wide.norm().clamp(min=1e-12)
+    x = wide / wide.norm().clamp(min=1e-12)
+    # a step is x <- Q x, Q = a I + b S + c S^2 with S = x x^T; then S <- Q S Q, so that until the last product all are of
+    # the short side
+    square, product = x @ x.T, torch.eye(len(x), dtype=x.dtype, device=x.device)
     for _ in range(steps):
-        square = x @ x.T
-        x = torch.addmm(x, torch.addmm(square, square, square, beta=b, alpha=c), x, beta=a)
-    return x if wide is matrix else x.T
+        q = torch.addmm(square, square, square, beta=b, alpha=c)
+        q.diagonal().add_(a)
+        product, square = q @ product, q @ square @ q
+    turned: Tensor = product @ x
+    return turned if wide is matrix else turned.T

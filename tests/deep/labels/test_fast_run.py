@@ -128,6 +128,10 @@ def test_the_mean_of_image_and_mirror_image_judges_and_is_stated(tmp_path):
     assert not torch.allclose(both[0], both[1])
     engine.train(tiny("training.epochs=1"), tmp_path / "mirrored")
     engine.train(tiny("training.epochs=1", "evaluation.mirror=false"), tmp_path / "plain")
+    summary = json.loads((tmp_path / "plain" / "summary.json").read_text())
+    own = sum(row["core_seconds"] for row in state_of(tmp_path / "plain")["rows"])
+    assert own > 0
+    assert summary["core_hours"] == pytest.approx(own / 3600, abs=1e-4)
     said = [json.loads((tmp_path / run / "summary.json").read_text())["judged_by"] for run in ("mirrored", "plain")]
     assert said == ["mean of image and mirror image", "image"]
 
