@@ -117,7 +117,7 @@ def orthogonalise(matrix: Tensor, steps: int = 3) -> Tensor:
     a, b, c = QUINTIC
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
     x = wide / wide.norm().clamp(min=1e-12)
-    # a step is x <- Q x, Q = a I + b S + c S^2 with S = x x^T; then S <- Q S Q: only the last product is of the long side
+    # a step is x <- Q x, Q = a I + b S + c S^2 with S = x x^T; then S <- Q S Q: one product is long
     square, product = x @ x.T, torch.eye(len(x), dtype=x.dtype, device=x.device)
     for _ in range(steps):
         q = torch.addmm(square, square, square, beta=b, alpha=c)
