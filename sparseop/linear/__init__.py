@@ -3,6 +3,7 @@
 from sparseop.linear.convex import ConvexSolution, solve_convex
 from sparseop.linear.descent import DescentResult, Trajectory, accurate_step_size, gradient_descent
 from sparseop.linear.flow import FlowLimit, GradientFlow, flow_limit, gradient_flow
+from sparseop.linear.groups import GroupSolution, groups_gap, solve_groups, solve_groups_path
 from sparseop.linear.incoherence import IncoherenceCondition, coherence, incoherence_condition
 from sparseop.linear.landscape import CriticalPoint, classify_critical_point, gradient, hessian, objective
 from sparseop.linear.low_rank_flow import LowRankFlow, low_rank_flow
@@ -32,6 +33,7 @@ __all__ = [
     "DescentResult",
     "FlowLimit",
     "GradientFlow",
+    "GroupSolution",
     "IncoherenceCondition",
     "LinearProblem",
     "LowRankFlow",
@@ -50,6 +52,7 @@ __all__ = [
     "gradient",
     "gradient_descent",
     "gradient_flow",
+    "groups_gap",
     "hessian",
     "implicit_regularizer",
     "incoherence_condition",
@@ -62,6 +65,8 @@ __all__ = [
     "recovery_threshold",
     "robust_pca_gap",
     "solve_convex",
+    "solve_groups",
+    "solve_groups_path",
     "solve_path",
     "solve_robust_pca",
     "threshold_bound",

@@ -1,0 +1,117 @@
+"""The matrix of the row-group program by blocks of rows: a memory-mapped J is never copied, a float32 one converted a block at a time.
+
+``Rows`` stands for A = [J diag(scale), Q]: penalised columns, scaled so that their penalty is 1 (scale 0 where they have none), and
+an orthonormal basis Q of the unpenalised ones, of columns of norm sqrt(N). Solvers need three products, A B, A^T V and
+A^T diag(w) A, each a sum over rows, so each is accumulated over blocks.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import scipy.linalg.blas
+from numpy.typing import NDArray
+
+from sparseop.errors import LARGEST, SMALLEST, FloatArray, InputError, array
+
+BLOCK = 2**25  # bytes of a block's float64 copy: enough for BLAS to be at full speed, little beside J
+
+
+def design(name: str, J: Any) -> NDArray[Any]:
+    """Return J (N, p) as it is where it holds float32 or float64, mapped from a file or not, else as float64; refuse what no solver can use."""
+    if not (isinstance(J, np.ndarray) and J.dtype in (np.float32, np.float64) and J.ndim == 2 and J.size) or isinstance(
+        J, np.ma.MaskedArray
+    ):
+        return array(name, J, (None, None), moderate=True)
+    J = np.asarray(J)
+    largest = 0.0
+    for part in blocks(*J.shape):
+        here = np.abs(J[part]).max()
+        if not np.isfinite(here):
+            array(name, J, (None, None))  # says where
+        largest = max(largest, float(here))
+    if largest and not SMALLEST <= largest <= LARGEST:
+        raise InputError(
+            f"{name} must have its largest entry in [{SMALLEST:g}, {LARGEST:g}], where squares fit into float64, got {largest:g}; "
+            "measure it in other units."
+        )
+    return J
+
+
+def blocks(n: int, width: int) -> Iterator[slice]:
+    """Yield slices over n rows of ``width`` numbers, each of about ``BLOCK`` bytes in float64."""
+    step = max(BLOCK // (8 * max(width, 1)), 1)
+    for start in range(0, n, step):
+        yield slice(start, min(start + step, n))
+
+
+class Rows:
+    """A = [J diag(scale), Q], its rows never copied as a whole.
+
+    Parameters
+    ----------
+    J : (N, p), float32 or float64.
+    scale : (p,).
+    Q : (N, m), m >= 0.
+    """
+
+    def __init__(self, J: NDArray[Any], scale: FloatArray, Q: FloatArray) -> None:
+        self.J, self.scale, self.Q = J, scale, Q
+        self.shape = len(J), J.shape[1] + Q.shape[1]
+
+    def times(self, B: FloatArray, *, exact: bool = True) -> FloatArray:
+        """Return A B, float64; ``exact`` asks for float64 arithmetic where J is float32."""
+        p = len(self.scale)
+        right = self.scale[:, None] * B[:p]
+        result = np.asarray(self.Q @ B[p:])
+        if self.J.dtype == np.float64:
+            result += self.J @ right
+            return result
+        right = right if exact else right.astype(np.float32)
+        for part in self._parts():
+            result[part] += (self.J[part].astype(np.float64) if exact else self.J[part]) @ right
+        return result
+
+    def transposed(self, V: FloatArray, *, exact: bool = True) -> FloatArray:
+        """Return A^T V, accumulated over blocks in float64."""
+        product = np.zeros((len(self.scale), V.shape[1]))
+        if self.J.dtype == np.float64:
+            product += self.J.T @ V
+        else:
+            for part in self._parts():
+                block = self.J[part]
+                product += block.astype(np.float64).T @ V[part] if exact else block.T @ V[part].astype(np.float32)
+        return np.concatenate([self.scale[:, None] * product, self.Q.T @ V])
+
+    def gram(self, weights: FloatArray, rows: NDArray[np.intp] | None = None) -> FloatArray:
+        """Return A^T diag(weights) A, weights >= 0, over all rows or those of an index, one weight for each of these."""
+        q = self.shape[1]
+        total = np.zeros((q, q), order="F")
+        roots = np.sqrt(weights)
+        for part in blocks(len(weights), q):
+            at = part if rows is None else rows[part]
+            block = np.hstack([self.J[at] * self.scale, self.Q[at]])
+            block *= roots[part, None]
+            total += scipy.linalg.blas.dsyrk(1.0, block.T)
+        return np.asarray(np.triu(total) + np.triu(total, 1).T)
+
+    def take(self, rows: NDArray[np.intp]) -> "Rows":
+        """Return the matrix of some of the rows, in memory."""
+        return Rows(np.asarray(self.J[rows]), self.scale, self.Q[rows])
+
+    def _parts(self) -> Iterator[slice]:
+        return blocks(len(self.J), self.J.shape[1])
+
+
+def orthonormal(Z: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return Q (N, m'), orthogonal columns of norm sqrt(N) that span those of Z, and C (m, m') with Q = Z C, of least norm.
+
+    Columns of Z are first brought to norm 1, so their units don't decide which of them count as dependent.
+    """
+    n = len(Z)
+    norms = np.linalg.norm(Z, axis=0)
+    norms[norms == 0] = 1.0
+    U, sigma, Wt = np.linalg.svd(Z / norms, full_matrices=False)
+    kept = sigma > max(Z.shape) * np.finfo(float).eps * max(sigma.max(initial=0.0), 1.0)
+    root = np.sqrt(n)
+    return U[:, kept] * root, (Wt[kept].T * (root / sigma[kept])) / norms[:, None]
