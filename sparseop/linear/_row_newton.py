@@ -28,11 +28,12 @@ from numpy.typing import NDArray
 from sparseop.errors import FloatArray
 from sparseop.linear._rows import Rows
 
-TINY = float(np.finfo(float).tiny)
+EPS, TINY = float(np.finfo(float).eps), float(np.finfo(float).tiny)
+CANCELLED = 1e5  # times its rounding, A^T V counts as zero, and a gap is relative to that
 SHRINK = 0.1  # t from one step of the method of multipliers to the next
 DIRECT = 400  # unknowns up to which Newton's matrix is factored
 SAMPLE = 16  # rows in the preconditioner, times the columns of A
-SUBSAMPLE = 40  # rows of the problem that a large one starts from, times the columns of A
+SUBSAMPLE, LEAST = 40, 5000  # rows of the problem that a large one starts from: times the columns of A, and at least
 CG_LIMIT, CG_TOL = 60, 0.1
 
 
@@ -56,7 +57,7 @@ class Balls:
 
     def sums(self, x: FloatArray) -> FloatArray:
         """Return the sums (g,) of one number a row over the rows of each group."""
-        return x if self.index is None else np.bincount(self.index, weights=x, minlength=len(self.radii))
+        return x if self.index is None else np.bincount(self.index, x, len(self.radii)).astype(np.float64)
 
     def spread(self, x: NDArray[Any]) -> NDArray[Any]:
         """Return one value a row (N,) from one a group."""
@@ -65,13 +66,13 @@ class Balls:
     def project(self, V: FloatArray) -> FloatArray:
         """Return V (N, K), each group scaled into its ball."""
         norms = self.norms(V)
-        return V * self.spread(np.minimum(1.0, self.radii / np.maximum(norms, TINY)))[:, None]
+        return np.asarray(V * self.spread(np.minimum(1.0, self.radii / np.maximum(norms, TINY)))[:, None])
 
 
 def duality_gap(
     balls: Balls, noise: float, R: FloatArray, V: FloatArray, B: FloatArray, back: FloatArray
 ) -> tuple[float, float]:
-    """Return (primal - dual) / primal, and the primal value, at B and a feasible V.
+    """Return primal - dual, and the primal value, at B and a feasible V.
 
     With S the best one for R = Y - A B, E = R - S and A^T V = 0 on unpenalised columns, the difference is a sum of squares and of
     terms that are >= 0, without cancellation:
@@ -84,15 +85,17 @@ def duality_gap(
     """
     norms = balls.norms(R)
     kept = np.maximum(0.0, 1 - balls.radii * noise / balls.weights / np.maximum(norms, TINY))
-    primal = 0.5 * float(np.vdot(B, B)) + float(np.sum(balls.radii * kept * norms))
+    sizes = balls.radii * kept * norms
+    slack = sizes - kept * balls.sums(np.einsum("ij,ij->i", R, V))
+    slack[slack <= 8 * EPS * sizes] = 0.0  # V_g, to within its own rounding, is r_g S_g / |S_g|
+    primal = 0.5 * float(np.vdot(B, B)) + float(sizes.sum())
     apart = B - back
-    inner = balls.sums(np.einsum("ij,ij->i", R, V))
-    gap = 0.5 * float(np.vdot(apart, apart)) + float(np.sum(kept * (balls.radii * norms - inner)))
+    excess = 0.5 * float(np.vdot(apart, apart)) + float(slack.sum())
     if noise:
         rest, tau = balls.spread(1 - kept)[:, None] * R, noise / balls.weights
         primal += float(np.sum(balls.norms(rest) ** 2 / (2 * tau)))
-        gap += float(np.sum(balls.norms(rest - balls.spread(tau)[:, None] * V) ** 2 / (2 * tau)))
-    return gap / max(primal, TINY), primal
+        excess += float(np.sum(balls.norms(rest - balls.spread(tau)[:, None] * V) ** 2 / (2 * tau)))
+    return excess, primal
 
 
 @dataclass(eq=False)
@@ -125,7 +128,7 @@ def minimise(
     ridge : (q,), 1 for penalised rows of B and 0 for others.
     max_iter : Newton steps at most.
     """
-    if M is None and balls.index is None and len(Y) >= 8 * max(SUBSAMPLE * A.shape[1], 5000):
+    if M is None and balls.index is None and len(Y) >= 8 * max(SUBSAMPLE * A.shape[1], LEAST):
         B = _subsampled(A, Y, ridge, balls, sigma, B)
     solver = _Newton(A, Y, ridge, balls, sigma)
     noise = sigma * sigma
@@ -138,7 +141,7 @@ def minimise(
     while True:
         # 1. Newton's method on the smoothed program
         t = 0.0 if t < 0.1 * noise else t
-        target, step = np.inf, None
+        started, failed = False, False
         while True:
             state = solver.state(B, R, M, t)
             if state.gap < best.gap:
@@ -150,13 +153,14 @@ def minimise(
             size = float(np.linalg.norm(state.gradient))
             if steps >= max_iter:
                 return best
-            if t > 0 and target < np.inf and size <= 0.1 * np.sqrt(t) * float(np.linalg.norm(state.V - M)):
+            enough = 0.1 * np.sqrt(t) * float(np.linalg.norm(state.V - M))
+            if t > 0 and (size <= solver.floor(state.V) or (started and size <= enough)):
                 break
-            target = size
+            started = True
             steps += 1
             step = solver.step(state, B, R, t)
             if step is None:  # too ill-conditioned at this t
-                failures += 1
+                failed = True
                 break
             B, R = step
         # 2. the multiplier, and a smaller t
@@ -164,14 +168,15 @@ def minimise(
             settled += 1
         if t <= smallest or failures > 8:
             return best
+        failures += failed
         M = state.V
-        t *= 10 if step is None else SHRINK
+        t *= 10 if failed else SHRINK
 
 
 def _subsampled(A: Rows, Y: FloatArray, ridge: FloatArray, balls: Balls, sigma: float, B: FloatArray) -> FloatArray:
     """Return a rough minimiser over a random subsample of the rows, each standing for several."""
     n = len(Y)
-    m = max(SUBSAMPLE * A.shape[1], 5000)
+    m = max(SUBSAMPLE * A.shape[1], LEAST)
     rows = np.sort(np.random.default_rng(0).choice(n, m, replace=False))
     part = Balls(balls.radii[rows] * (n / m), balls.weights[rows] * (n / m), None)
     return minimise(A.take(rows), Y[rows], ridge, part, sigma, 1e-3, 50, B, None).B
@@ -194,6 +199,7 @@ class _Newton:
     def __init__(self, A: Rows, Y: FloatArray, ridge: FloatArray, balls: Balls, sigma: float) -> None:
         self.A, self.Y, self.ridge, self.balls, self.noise = A, Y, ridge, balls, sigma * sigma
         self.free = A.Q.shape[1]
+        self.size = A.size()
         self.At_Q = A.transposed(A.Q)
         self.rng = np.random.default_rng(0)  # of the preconditioner's sample: any will do
         rows = 1 if balls.index is None else np.bincount(balls.index, minlength=len(balls.radii))
@@ -222,13 +228,18 @@ class _Newton:
             V = V - self.A.Q @ excess
             back = back - self.At_Q @ excess
         shrink = float(min(1.0, (self.balls.radii / np.maximum(self.balls.norms(V), TINY)).min()))
-        return duality_gap(self.balls, self.noise, R, shrink * V, B[:p], shrink * back[:p])[0]
+        gap, primal = duality_gap(self.balls, self.noise, R, shrink * V, B[:p], shrink * back[:p])
+        size = max(0.5 * float(np.vdot(B[:p], B[:p])), 0.5 * (CANCELLED * self.floor(V)) ** 2) if self.size else primal
+        return gap / max(size, TINY)
+
+    def floor(self, V: FloatArray) -> float:
+        """Return the rounding of |A^T V|."""
+        return EPS * self.size * float(np.linalg.norm(V))
 
     def step(self, state: _State, B: FloatArray, R: FloatArray, t: float) -> tuple[FloatArray, FloatArray] | None:
         """Return B and R after one Newton step with a line search; None where float64 allows no descent."""
         balls = self.balls
-        unit = np.where(balls.spread(state.inside)[:, None], 0.0, state.shifted)
-        unit /= np.maximum(balls.spread(state.norms), TINY)[:, None]
+        unit = balls.spread(~state.inside / np.maximum(state.norms, TINY))[:, None] * state.shifted
         h = balls.spread(state.h)
         direct = self.alone or (B.size <= DIRECT and balls.index is None and B.size * len(R) <= 2**23)
         found = self._direct(state, unit, h) if direct else self._gradients(state, unit, h)
@@ -256,6 +267,7 @@ class _Newton:
         """Return Newton's step from the factored matrix, and A times it; balls of single rows only."""
         q, K = state.gradient.shape
         rows = np.flatnonzero(state.inside)
+        matrix: FloatArray
         if K == 1:
             matrix = self.A.gram(h[rows], rows)
         else:
@@ -265,7 +277,7 @@ class _Newton:
             turned = (np.sqrt(h[out])[:, None, None] * unit[out][:, :, None] * block[:, None, :]).reshape(
                 len(out), K * q
             )
-            matrix -= turned.T @ turned
+            matrix = matrix - turned.T @ turned
         matrix[np.diag_indices(K * q)] += np.tile(self.ridge + (self.ridge == 0) * 1e-6 * h.sum(), K)
         factor = _factor(matrix)
         if factor is None:

@@ -23,7 +23,6 @@ def design(name: str, J: Any) -> NDArray[Any]:
         J, np.ma.MaskedArray
     ):
         return array(name, J, (None, None), moderate=True)
-    J = np.asarray(J)
     largest = 0.0
     for part in blocks(*J.shape):
         here = np.abs(J[part]).max()
@@ -35,7 +34,7 @@ def design(name: str, J: Any) -> NDArray[Any]:
             f"{name} must have its largest entry in [{SMALLEST:g}, {LARGEST:g}], where squares fit into float64, got {largest:g}; "
             "measure it in other units."
         )
-    return J
+    return np.asarray(J)
 
 
 def blocks(n: int, width: int) -> Iterator[slice]:
@@ -94,6 +93,16 @@ class Rows:
             block *= roots[part, None]
             total += scipy.linalg.blas.dsyrk(1.0, block.T)
         return np.asarray(np.triu(total) + np.triu(total, 1).T)
+
+    def size(self, divisors: FloatArray | None = None) -> float:
+        """Return the Frobenius norm of J diag(scale), or of J diag(1 / divisors); columns whose divisor is 0 are left out."""
+        with np.errstate(divide="ignore"):
+            scale = self.scale if divisors is None else np.where(divisors > 0, 1 / divisors, 0.0)
+        squares = np.zeros(len(scale))
+        for part in self._parts():
+            block = self.J[part] * scale
+            squares += np.einsum("ij,ij->j", block, block)
+        return float(np.sqrt(squares.sum()))
 
     def take(self, rows: NDArray[np.intp]) -> "Rows":
         """Return the matrix of some of the rows, in memory."""

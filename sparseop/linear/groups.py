@@ -22,24 +22,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import NDArray
 
-from sparseop.errors import FloatArray, InputError, array, between, fits, instance, integer, moderate, nonnegative
-from sparseop.linear._row_newton import Balls, duality_gap, minimise
-from sparseop.linear._rows import Rows, design, orthonormal
-
-EPS = float(np.finfo(float).eps)
-#: status -> what it means
-STATUSES = {
-    "optimal": "the relative duality gap is at most tol",
-    "inaccurate": "float64 allows no better; gap says how close it came",
-    "iteration limit": "max_iter was reached first; gap says how close it came",
-}
+from sparseop.certificate import Certificate, Certified, Check, apart
+from sparseop.errors import FloatArray, InputError, array, between, instance, integer, moderate, nonnegative
+from sparseop.linear._group_data import GroupData
+from sparseop.linear._group_program import GroupProgram
+from sparseop.linear._rows import Rows, design
+from sparseop.status import Status
 
 
 @dataclass(frozen=True, eq=False)
-class GroupSolution:
+class GroupSolution(Certified):
     """A solution of the row-group program and how good it is.
 
     Attributes
@@ -47,13 +41,13 @@ class GroupSolution:
     Theta, intercept : (p, K) and (K,), the minimiser; the intercept is 0 where none was asked for.
     S : (N, K), the corruption; groups that are zero are exactly zero.
     V : (N, K), feasible for the dual; V_g = lam w_g S_g / |S_g| where S_g is not zero.
-    gap : (primal - dual) / primal, from Theta, intercept, V and the user's J and Y alone.
+    gap : (primal - dual) / (1/2 sum_j d_j |Theta_j|^2), what the answer depends on, from Theta, intercept, V and the user's J and Y alone.
     objective : the primal value.
     residual : sigma = 0: the largest entry of |Y - J Theta - intercept - S|, what the zeros of S leave out; sigma > 0: nan, as there
         that difference is the noise.
     bound : |Theta - Theta_opt|_F is at most this (over the penalised rows, each times sqrt(d_j)): the program is strongly convex.
     iterations : Newton steps.
-    status : a key of ``STATUSES``.
+    status : OPTIMAL, INACCURATE or ITERATION_LIMIT of ``sparseop.status.Status``.
     lam, sigma : as given.
     """
 
@@ -66,14 +60,19 @@ class GroupSolution:
     residual: float
     bound: float
     iterations: int
-    status: str
+    status: Status
     lam: float
     sigma: float
 
     @property
     def message(self) -> str:
         """The status in words."""
-        return f"{STATUSES[self.status]} (gap {self.gap:.1e})"
+        return f"{self.status.sentence} (gap {self.gap:.1e})"
+
+    @property
+    def zero(self) -> NDArray[np.bool_]:
+        """Which rows (N,) of S are zero: the observations that count as clean."""
+        return np.asarray(~self.S.any(axis=1))
 
     def predict(self, J: Any) -> FloatArray:
         """Return J Theta + intercept (n, K) for the rows of a J (n, p), old or new."""
@@ -81,6 +80,29 @@ class GroupSolution:
         if J.shape[1] != len(self.Theta):
             raise InputError(f"J must have {len(self.Theta)} columns, as in the fit, got {J.shape[1]}.")
         return Rows(J, np.ones(J.shape[1]), np.empty((len(J), 0))).times(self.Theta) + self.intercept
+
+    def certificate(
+        self, J: Any, Y: Any, *, intercept: bool = False, penalties: Any = None, weights: Any = None, groups: Any = None
+    ) -> Certificate:
+        """Check every array against the data, given as to ``solve_groups``."""
+        data = GroupData(J, Y, intercept, penalties, weights, groups)
+        lam, balls, V = self.lam, data.balls(self.lam), self.V[data.rows]
+        gap, bound, objective, R, inside = data.certify(self.Theta, self.intercept, V, lam, self.sigma)
+        S, best = self.S[data.rows], data.corruption(R, None, lam, self.sigma)
+        if self.sigma == 0:  # rows held at zero are off by no more than ``residual``
+            best = np.where((S == 0) & (np.abs(best) <= self.residual), 0.0, best)
+        size = float(np.abs(data.Y).max())
+        outside = float((balls.norms(V) / balls.radii).max()) - 1
+        return Certificate(
+            (
+                Check("duality gap as reported", gap, 1.01 * self.gap + 1e-12, ("Theta", "intercept", "V")),
+                Check("bound as reported", apart(self.bound, bound), 0.01, ()),
+                Check("V_g in its ball", outside, 1e-12, ("V",)),
+                Check("V as projected onto the dual's constraints", apart(V, inside, lam), 1e-9, ("V",)),
+                Check("S the best for Y - J Theta - c", apart(S, best, size), 1e-9, ("S", "Theta", "intercept")),
+                Check("objective", apart(self.objective, objective), 1e-9, ("Theta", "intercept")),
+            )
+        )
 
 
 def solve_groups(
@@ -124,8 +146,15 @@ def solve_groups(
     InputError
         for a wrong shape, NaN or infinity, a largest entry outside [1e-50, 1e50], a parameter outside its range.
     """
-    program = _Program(J, Y, intercept, penalties, weights, groups)
-    return program.solve(moderate("lam", lam), _noise(sigma), *_limits(tol, max_iter), program.checked(start))
+    data = GroupData(J, Y, intercept, penalties, weights, groups)
+    lam, sigma, limits = moderate("lam", lam), _noise(sigma), _limits(tol, max_iter)
+    if start is not None:
+        instance("start", start, GroupSolution)
+        if start.Theta.shape != (len(data.d), data.shape[1]) or start.V.shape != data.shape:
+            raise InputError(
+                f"start must be a solution for J and Y of these shapes, got Theta {start.Theta.shape} and V {start.V.shape}."
+            )
+    return _solve(GroupProgram(data), lam, sigma, *limits, start)
 
 
 def solve_groups_path(
@@ -152,13 +181,14 @@ def solve_groups_path(
     InputError
         as ``solve_groups``, and for an empty path.
     """
-    program = _Program(J, Y, intercept, penalties, weights, groups)
+    data = GroupData(J, Y, intercept, penalties, weights, groups)
     path = [moderate("lams", lam) for lam in array("lams", lams, (None,))]
     sigma, limits = _noise(sigma), _limits(tol, max_iter)
+    program = GroupProgram(data)
     found: dict[int, GroupSolution] = {}
     last: GroupSolution | None = None
     for index in np.argsort(-np.array(path), kind="stable"):
-        last = found[int(index)] = program.solve(path[index], sigma, *limits, last)
+        last = found[int(index)] = _solve(program, path[index], sigma, *limits, last)
     return [found[index] for index in range(len(path))]
 
 
@@ -176,7 +206,7 @@ def groups_gap(
     weights: Any = None,
     groups: Any = None,
 ) -> float:
-    """Return how far any (Theta, offset) is from optimal, at most, by any V: (primal - dual) / primal.
+    """Return how far any (Theta, offset) is from optimal, at most, by any V: (primal - dual) / (1/2 sum_j d_j |Theta_j|^2).
 
     ``offset`` (K,) is the intercept, and ``V`` (N, K) any matrix: it is projected onto the dual's constraints.
 
@@ -185,14 +215,44 @@ def groups_gap(
     InputError
         as ``solve_groups``.
     """
-    program = _Program(J, Y, intercept, penalties, weights, groups)
-    p, (n, K) = program.J.shape[1], program.shape
+    data = GroupData(J, Y, intercept, penalties, weights, groups)
+    p, (n, K) = data.J.shape[1], data.shape
     Theta = array("Theta", Theta, (p, K) if np.ndim(Theta) == 2 else (p,)).reshape(p, K)
-    V = array("V", V, (n, K) if np.ndim(V) == 2 else (n,)).reshape(n, K)[program.rows]
+    V = array("V", V, (n, K) if np.ndim(V) == 2 else (n,)).reshape(n, K)[data.rows]
     offset = np.zeros(K) if offset is None else array("offset", offset, (K,))
     if offset.any() and not intercept:
         raise InputError("offset must be zero, or left out, where the program has no intercept.")
-    return program.certify(Theta, offset, V, moderate("lam", lam), _noise(sigma))[0]
+    return data.certify(Theta, offset, V, moderate("lam", lam), _noise(sigma))[0]
+
+
+def _solve(
+    program: GroupProgram, lam: float, sigma: float, tol: float, max_iter: int, start: GroupSolution | None
+) -> GroupSolution:
+    data, B, M = program.data, None, None
+    if start is not None:
+        B, M = program.begin(start.Theta, start.intercept, start.V[data.rows] * (lam / start.lam))
+    found = program.minimise(lam, sigma, tol, max_iter, B, M)
+    Theta, offset, V = program.back(found)
+    gap, bound, objective, R, V = data.certify(Theta, offset, V, lam, sigma)
+    S = data.corruption(R, found.zero, lam, sigma)
+    residual = float("nan") if sigma else float(np.abs(R - S).max())
+    if len(V) < data.shape[0]:
+        S, V = data.all_rows(Theta, offset, S, V)
+    unfinished = Status.ITERATION_LIMIT if found.iterations >= max_iter else Status.INACCURATE
+    return GroupSolution(
+        Theta=Theta,
+        intercept=offset,
+        S=S,
+        V=V,
+        gap=gap,
+        objective=objective,
+        residual=residual,
+        bound=bound,
+        iterations=found.iterations,
+        status=Status.OPTIMAL if gap <= tol else unfinished,
+        lam=lam,
+        sigma=sigma,
+    )
 
 
 def _noise(sigma: float) -> float:
@@ -201,204 +261,3 @@ def _noise(sigma: float) -> float:
 
 def _limits(tol: float, max_iter: int) -> tuple[float, int]:
     return between("tol", tol, 0.0, 1.0), integer("max_iter", max_iter, 1)
-
-
-class _Program:
-    """The data of the program, checked, and brought to the units and the least size that the method works in.
-
-    Units: A = J diag(1 / sqrt(d)) / a and Y / u, both of largest size 1, so Theta = (u / a) B / sqrt(d), lam = (u / a^2) lam',
-    sigma = a sigma', V = (u / a^2) V'. Size: the unpenalised part of Y is taken off, and Y turned to the directions of its outputs
-    that are left (for K one-hot columns with an intercept K - 1 of them), which leaves every norm as it is. Where A has more columns
-    than rows, a QR factor replaces it.
-    """
-
-    def __init__(self, J: Any, Y: Any, intercept: bool, penalties: Any, weights: Any, groups: Any) -> None:
-        self.J = design("J", J)
-        n, p = self.J.shape
-        what = "one row for each of J"
-        self.Y = array("Y", Y, (n, None), what=what) if np.ndim(Y) == 2 else array("Y", Y, (n,), what=what)[:, None]
-        array("Y", self.Y, (n, None), moderate=True)
-        self.shape, self.given = self.Y.shape, (self.J, self.Y)
-        self.d = (
-            np.ones(p) if penalties is None else array("penalties", penalties, (p,), what="one for each column of J")
-        )
-        self.intercept = bool(intercept)
-        self.index, self.weights = _grouped(n, weights, groups)
-        self.rows: slice | NDArray[np.intp] = slice(None)
-        if self.d.min() < 0:
-            raise InputError(f"penalties must be >= 0, got {self.d.min()!r} at index {int(self.d.argmin())}.")
-        if not self.weights.all():  # rows without weight take no part
-            self._drop()
-        n, K = self.Y.shape
-        fits(f"the row-group program of {n} rows, {p} columns and {K} outputs", 8 * n * K + 4 * min(n, p) ** 2)
-        self._prepare()
-
-    def _drop(self) -> None:
-        live = self.weights > 0
-        if not live.any():
-            raise InputError("weights must have an entry > 0, got zeros only.")
-        self.rows = np.flatnonzero(live if self.index is None else live[self.index])
-        self.J, self.Y = self.J[self.rows], self.Y[self.rows]
-        if self.index is not None:
-            self.index = (np.cumsum(live) - 1)[self.index[self.rows]]
-        self.weights = self.weights[live]
-
-    def _prepare(self) -> None:
-        (n, p), free = self.J.shape, self.d == 0
-        Z = np.hstack([self.J[:, free].astype(float), np.ones((n, int(self.intercept)))])
-        Q, self.from_free = orthonormal(Z)
-        root = np.sqrt(np.where(free, 1.0, self.d))
-        a = float((np.maximum(self.J.max(0), -self.J.min(0)) * ~free / root).max()) or 1.0
-        self.mean = Q.T @ self.Y / n  # of Y, along Q
-        rest = self.Y - Q @ self.mean
-        if np.abs(rest).max() <= 1e-14 * np.abs(self.Y).max():
-            rest[:] = 0.0
-        sigma, turn = np.linalg.svd(np.linalg.qr(rest, mode="r"))[1:]
-        kept = max(int((sigma > max(rest.shape) * EPS * sigma[0]).sum()), 1)
-        self.turn = np.ascontiguousarray(turn[:kept].T)
-        rest = rest @ self.turn
-        u = float(np.linalg.norm(rest, axis=1).max())
-        self.zero = u == 0
-        self.u, self.a = u or 1.0, a
-        self.target = rest / self.u
-        self.scale = ~free / (root * a)
-        self.lift: FloatArray | None = None
-        if p > n:
-            full, R = scipy.linalg.qr((self.J * self.scale).T, mode="economic", check_finite=False)
-            self.lift = full
-            self.A = Rows(np.ascontiguousarray(R.T), np.ones(n), Q)
-        else:
-            self.A = Rows(self.J, self.scale, Q)
-        self.ridge = np.r_[np.ones(self.A.shape[1] - Q.shape[1]), np.zeros(Q.shape[1])]
-
-    def checked(self, start: GroupSolution | None) -> GroupSolution | None:
-        """Return ``start``, refusing the solution of a program of other shapes."""
-        if start is not None:
-            instance("start", start, GroupSolution)
-            if start.Theta.shape != (len(self.d), self.shape[1]) or start.V.shape != self.shape:
-                raise InputError(
-                    f"start must be a solution for J and Y of these shapes, got Theta {start.Theta.shape} and V {start.V.shape}."
-                )
-        return start
-
-    def solve(self, lam: float, sigma: float, tol: float, max_iter: int, start: GroupSolution | None) -> GroupSolution:
-        """Return the certified solution."""
-        K = self.target.shape[1]
-        B, V = np.zeros((self.A.shape[1], K)), np.zeros_like(self.target)
-        zero, iterations = np.ones(len(self.weights), bool), 0
-        if not self.zero:
-            balls = Balls(lam * self.a * self.a / self.u * self.weights, self.weights, self.index)
-            M = None if start is None else self._begin(start, lam, B)
-            found = minimise(self.A, self.target, self.ridge, balls, sigma / self.a, tol, max_iter, B, M)
-            B, V, zero, iterations = found.B, found.V, found.zero, found.iterations
-        Theta, offset = self._back(B)
-        V = V @ self.turn.T * (self.u / self.a**2)
-        return self._solution(Theta, offset, V, zero, lam, sigma, tol, iterations, iterations >= max_iter)
-
-    def _begin(self, start: GroupSolution, lam: float, B: FloatArray) -> FloatArray:
-        """Write a start into B and return its multiplier, in the method's units."""
-        n, free, q = len(self.Y), self.d == 0, self.A.shape[1] - self.A.Q.shape[1]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            inner = np.where(free[:, None], 0.0, start.Theta / self.scale[:, None]) / self.u
-        B[:q] = (inner if self.lift is None else self.lift.T @ inner) @ self.turn
-        fit = self.J[:, free] @ start.Theta[free] + start.intercept * self.intercept
-        B[q:] = (self.A.Q.T @ fit / n - self.mean) @ self.turn / self.u
-        return np.asarray(start.V[self.rows] @ self.turn * (lam / start.lam * self.a**2 / self.u))
-
-    def _back(self, B: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return Theta and the intercept, in the user's units."""
-        q = self.A.shape[1] - self.A.Q.shape[1]
-        wide = B @ self.turn.T * self.u
-        inner = wide[:q] if self.lift is None else self.lift @ wide[:q]
-        Theta = self.scale[:, None] * inner
-        unpenalised = self.from_free @ (self.mean + wide[q:])
-        m = int((self.d == 0).sum())
-        Theta[self.d == 0] = unpenalised[:m]
-        return Theta, unpenalised[m] if self.intercept else np.zeros(self.shape[1])
-
-    def certify(
-        self, Theta: FloatArray, offset: FloatArray, V: FloatArray, lam: float, sigma: float
-    ) -> tuple[float, float, FloatArray, FloatArray]:
-        """Return gap, objective, R = Y - J Theta - c, and V brought into the dual's constraints, all in the user's units."""
-        user = Rows(self.J, np.ones(self.J.shape[1]), np.empty((len(self.J), 0)))
-        fit = user.times(Theta) + offset
-        R = self.Y - fit
-        small = np.linalg.norm(R, axis=1) <= 1e-14 * (np.linalg.norm(self.Y, axis=1) + np.linalg.norm(fit, axis=1))
-        R[small] = 0.0  # cannot be told from zero
-        balls = Balls(lam * self.weights, self.weights, self.index)
-        for _ in range(2):  # twice: the second time at rounding level
-            V = V - self.A.Q @ (self.A.Q.T @ V / len(V))
-        V = V * min(1.0, float((balls.radii / np.maximum(balls.norms(V), np.finfo(float).tiny)).min()))
-        free = self.d == 0
-        root = np.sqrt(np.where(free, 1.0, self.d))[:, None]
-        gap, objective = duality_gap(balls, sigma**2, R, V, (root * Theta)[~free], (user.transposed(V) / root)[~free])
-        return gap, objective, R, V
-
-    def _solution(
-        self,
-        Theta: FloatArray,
-        offset: FloatArray,
-        V: FloatArray,
-        zero: NDArray[np.bool_],
-        lam: float,
-        sigma: float,
-        tol: float,
-        iterations: int,
-        limit: bool,
-    ) -> GroupSolution:
-        gap, objective, R, V = self.certify(Theta, offset, V, lam, sigma)
-        balls = Balls(lam * self.weights, self.weights, self.index)
-        S = R * balls.spread(~zero)[:, None]
-        if sigma:
-            norms = np.maximum(balls.norms(R), np.finfo(float).tiny)
-            S = S * balls.spread(np.maximum(0.0, 1 - lam * sigma**2 / norms))[:, None]
-        residual = float("nan") if sigma else float(np.abs(R - S).max())
-        if len(V) < self.shape[0]:
-            S, V = self._all_rows(Theta, offset, S, V)
-        return GroupSolution(
-            Theta=Theta,
-            intercept=offset,
-            S=S,
-            V=V,
-            gap=gap,
-            objective=objective,
-            residual=residual,
-            bound=float(np.sqrt(2 * max(gap, 0.0) * objective)),
-            iterations=iterations,
-            status="optimal" if gap <= tol else "iteration limit" if limit else "inaccurate",
-            lam=lam,
-            sigma=sigma,
-        )
-
-    def _all_rows(
-        self, Theta: FloatArray, offset: FloatArray, S: FloatArray, V: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
-        """Return S and V with rows for those of weight 0: all of their residual, and no multiplier."""
-        J, Y = self.given
-        whole, multiplier = (
-            Y - Rows(J, np.ones(J.shape[1]), np.empty((len(J), 0))).times(Theta) - offset,
-            np.zeros_like(Y),
-        )
-        whole[self.rows], multiplier[self.rows] = S, V
-        return whole, multiplier
-
-
-def _grouped(n: int, weights: Any, groups: Any) -> tuple[NDArray[np.intp] | None, FloatArray]:
-    """Return the group of each row (None: its own) and the weight of each group."""
-    index, count = None, n
-    if groups is not None:
-        labels = np.asarray(groups)
-        if labels.shape != (n,):
-            raise InputError(f"groups must have shape ({n},), one label for each row of J, got {labels.shape}.")
-        try:
-            known, index = np.unique(labels, return_inverse=True)
-        except TypeError:
-            raise InputError("groups must have labels of one kind, all numbers or all text.") from None
-        count = len(known)
-    if weights is None:
-        return index, np.ones(count)
-    what = "one for each row of J" if groups is None else "one for each group, in the order of numpy.unique(groups)"
-    values = array("weights", weights, (count,), what=what)
-    if values.min() < 0:
-        raise InputError(f"weights must be >= 0, got {values.min()!r} at index {int(values.argmin())}.")
-    return index, values
