@@ -63,8 +63,8 @@ class GroupData:
     ) -> tuple[float, float, float, FloatArray, FloatArray]:
         """Return gap, bound, objective, R = Y - J Theta - c, and V brought into the dual's constraints.
 
-        The gap is relative to 1/2 sum_j d_j |Theta_j|^2, whose error it bounds; where no column is penalised, to the objective, and
-        where Theta is zero to within 1e5 times the rounding of J^T V, to that.
+        The gap is relative to 1/2 sum_j d_j |Theta_j|^2, whose error it bounds; where no column is penalised, to the
+        objective, and where Theta is zero to within 1e5 times the rounding of J^T V, to that.
         """
         user = Rows(self.J, np.ones(self.J.shape[1]), np.empty((len(self.J), 0)))
         fit = user.times(Theta) + offset
@@ -83,7 +83,7 @@ class GroupData:
         return excess / max(size, TINY), bound, objective, R, V
 
     def corruption(self, R: FloatArray, zero: NDArray[np.bool_] | None, lam: float, sigma: float) -> FloatArray:
-        """Return the S that minimises the program for R = Y - J Theta - c, with the groups of ``zero`` held at zero where sigma = 0."""
+        """Return the S that is best for R = Y - J Theta - c; the groups of ``zero`` are kept at zero if sigma = 0."""
         balls = self.balls(lam)
         if sigma:
             norms = np.maximum(balls.norms(R), TINY)

@@ -1,9 +1,9 @@
 """The row-group program in the units and the least size that the method works in.
 
-Units: A = J diag(1 / sqrt(d)) / a and Y / u, both of largest size 1, so Theta = (u / a) B / sqrt(d), lam = (u / a^2) lam',
-sigma = a sigma', V = (u / a^2) V'. Size: the unpenalised part of Y is taken off, and Y turned to the directions of its outputs that
-are left (for K one-hot columns with an intercept K - 1 of them), which leaves every norm as it is. Where A has more columns than
-rows, a QR factor replaces it.
+Units: A = J diag(1 / sqrt(d)) / a and Y / u, both of largest size 1, so Theta = (u / a) B / sqrt(d), lam = (u / a^2)
+lam', sigma = a sigma', V = (u / a^2) V'. Size: the unpenalised part of Y is taken off, and Y turned to the directions
+of its outputs that are left (for K one-hot columns with an intercept K - 1 of them), which leaves every norm as it
+is. Where A has more columns than rows, a QR factor replaces it.
 """
 
 import numpy as np

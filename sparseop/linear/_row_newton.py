@@ -4,15 +4,17 @@ In the units of ``Rows`` the program is, R = Y - A B, over groups g of rows with
 
     min over B of  1/2 |D B|^2 + sum_g phi_g(R_g),   phi_g(R) = min over S of r_g |S| + w_g / (2 sigma^2) |R - S|^2,
 
-D zero on unpenalised rows of B and one elsewhere; sigma = 0 makes phi_g(R) = r_g |R|. The method of multipliers adds -t/(2 w_g)
-|V_g - M_g|^2 to the dual, which makes phi smooth: with R' = R + t M / w and the threshold r_g (sigma^2 + t) / w_g, V_g is R'_g
-times w_g / (sigma^2 + t) inside the threshold and r_g R'_g / |R'_g| outside it. Newton's system has the matrix
+D zero on unpenalised rows of B and one elsewhere; sigma = 0 makes phi_g(R) = r_g |R|. The method of multipliers adds
+-t/(2 w_g) |V_g - M_g|^2 to the dual, which makes phi smooth: with R' = R + t M / w and the threshold r_g (sigma^2 +
+t) / w_g, V_g is R'_g times w_g / (sigma^2 + t) inside the threshold and r_g R'_g / |R'_g| outside it. Newton's system
+has the matrix
 
     D^2 + A^T H A,   H_g = w_g / (sigma^2 + t) inside,   (r_g / |R'_g|) (I - u_g u_g^T), u = R' / |R'|, outside,
 
-solved by conjugate gradients, preconditioned by the Cholesky factor of D^2 + A^T diag(h) A, which is the same for every column of
-B; where there is one column, or few unknowns, the matrix itself is factored. For many rows the preconditioner sums over a sample
-of them, drawn in proportion to h. Then M = V, t falls, and the next step starts where the last one ended.
+solved by conjugate gradients, preconditioned by the Cholesky factor of D^2 + A^T diag(h) A, which is the same for
+every column of B; where there is one column, or few unknowns, the matrix itself is factored. For many rows the
+preconditioner sums over a sample of them, drawn in proportion to h. Then M = V, t falls, and the next step starts
+where the last one ended.
 
 Reference: Li, Sun, Toh, SIAM J. Optim. 28 (2018), doi:10.1137/16M1097572 (the same pair of methods for the lasso).
 """
@@ -74,8 +76,8 @@ def duality_gap(
 ) -> tuple[float, float]:
     """Return primal - dual, and the primal value, at B and a feasible V.
 
-    With S the best one for R = Y - A B, E = R - S and A^T V = 0 on unpenalised columns, the difference is a sum of squares and of
-    terms that are >= 0, without cancellation:
+    With S the best one for R = Y - A B, E = R - S and A^T V = 0 on unpenalised columns, the difference is a sum of
+    squares and of terms that are >= 0, without cancellation:
     1/2 |B - A^T V|^2 + sum_g (r_g |S_g| - <S_g, V_g>) + w_g / (2 sigma^2) |E_g - sigma^2 / w_g V_g|^2.
 
     Parameters
@@ -120,7 +122,7 @@ def minimise(
     B: FloatArray,
     M: FloatArray | None,
 ) -> Found:
-    """Return the minimiser B (q, K) to a relative gap of ``tol``, from a start B and a multiplier M, where there is one.
+    """Return the minimiser B (q, K) to a relative gap of ``tol``, from a start B and, if there is one, a multiplier M.
 
     Parameters
     ----------
@@ -251,7 +253,7 @@ class _Newton:
         fixed, along = float(np.vdot(self.ridge[:, None] * B, D)), float(np.vdot(self.ridge[:, None] * D, D))
 
         def slope(a: float) -> float:
-            """Return the derivative along the step: monotone, and, unlike the value, right to rounding near the minimum."""
+            """Return the derivative along the step: monotone, and, unlike the value, sharp near the minimum."""
             shifted = state.shifted - a * AD
             h = np.minimum(1 / tau, radii / np.maximum(balls.norms(shifted), TINY))
             return fixed + a * along - float(np.sum(h * balls.sums(np.einsum("ij,ij->i", shifted, AD))))
@@ -271,13 +273,13 @@ class _Newton:
         if K == 1:
             matrix = self.A.gram(h[rows], rows)
         else:
-            matrix = np.kron(np.eye(K), self.A.gram(h))
+            matrix = np.asarray(np.kron(np.eye(K), self.A.gram(h)), dtype=np.float64)
             out = np.flatnonzero(~state.inside)
             block = np.hstack([self.A.J[out] * self.A.scale, self.A.Q[out]])
             turned = (np.sqrt(h[out])[:, None, None] * unit[out][:, :, None] * block[:, None, :]).reshape(
                 len(out), K * q
             )
-            matrix = matrix - turned.T @ turned
+            matrix = np.asarray(matrix - turned.T @ turned)
         matrix[np.diag_indices(K * q)] += np.tile(self.ridge + (self.ridge == 0) * 1e-6 * h.sum(), K)
         factor = _factor(matrix)
         if factor is None:
@@ -319,7 +321,7 @@ class _Newton:
         return D, AD
 
     def _sampled_gram(self, weights: FloatArray) -> FloatArray:
-        """Return A^T diag(weights) A, or, for many rows, an unbiased estimate from rows drawn in proportion to their weights."""
+        """Return A^T diag(weights) A; for many rows, an unbiased estimate from rows drawn as their weights are."""
         n, q = self.A.shape
         wanted = SAMPLE * q
         if n <= 4 * wanted:
@@ -352,7 +354,7 @@ def _root(slope: Callable[[float], float], enough: float) -> float:
 
 
 def _factor(matrix: FloatArray) -> tuple[FloatArray, bool] | None:
-    """Return the Cholesky factor of a matrix, its diagonal raised a little where rounding left it not positive definite."""
+    """Return the Cholesky factor, the diagonal raised a little where rounding left it not positive definite."""
     at = np.diag_indices(len(matrix))
     diagonal = matrix[at]
     for raised in (0.0, 1e-14, 1e-11, 1e-8):

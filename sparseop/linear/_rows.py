@@ -1,8 +1,8 @@
-"""The matrix of the row-group program by blocks of rows: a memory-mapped J is never copied, a float32 one converted a block at a time.
+"""The matrix of the row-group program by blocks of rows: a mapped J is never copied, float32 converted block by block.
 
-``Rows`` stands for A = [J diag(scale), Q]: penalised columns, scaled so that their penalty is 1 (scale 0 where they have none), and
-an orthonormal basis Q of the unpenalised ones, of columns of norm sqrt(N). Solvers need three products, A B, A^T V and
-A^T diag(w) A, each a sum over rows, so each is accumulated over blocks.
+``Rows`` stands for A = [J diag(scale), Q]: penalised columns, scaled so that their penalty is 1 (scale 0 where they
+have none), and an orthonormal basis Q of the unpenalised ones, of columns of norm sqrt(N). Solvers need three
+products, A B, A^T V and A^T diag(w) A, each a sum over rows, so each is accumulated over blocks.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ BLOCK = 2**25  # bytes of a block's float64 copy: enough for BLAS to be at full 
 
 
 def design(name: str, J: Any) -> NDArray[Any]:
-    """Return J (N, p) as it is where it holds float32 or float64, mapped from a file or not, else as float64; refuse what no solver can use."""
+    """Return J (N, p), itself where it holds float32 or float64, also mapped from a file; refuse what can't be used."""
     if not (isinstance(J, np.ndarray) and J.dtype in (np.float32, np.float64) and J.ndim == 2 and J.size) or isinstance(
         J, np.ma.MaskedArray
     ):
@@ -31,8 +31,8 @@ def design(name: str, J: Any) -> NDArray[Any]:
         largest = max(largest, float(here))
     if largest and not SMALLEST <= largest <= LARGEST:
         raise InputError(
-            f"{name} must have its largest entry in [{SMALLEST:g}, {LARGEST:g}], where squares fit into float64, got {largest:g}; "
-            "measure it in other units."
+            f"{name} must have its largest entry in [{SMALLEST:g}, {LARGEST:g}], where squares fit into float64, got "
+            f"{largest:g}; measure it in other units."
         )
     return np.asarray(J)
 
@@ -83,7 +83,7 @@ class Rows:
         return np.concatenate([self.scale[:, None] * product, self.Q.T @ V])
 
     def gram(self, weights: FloatArray, rows: NDArray[np.intp] | None = None) -> FloatArray:
-        """Return A^T diag(weights) A, weights >= 0, over all rows or those of an index, one weight for each of these."""
+        """Return A^T diag(weights) A, weights >= 0, over all rows or those of an index with a weight for each."""
         q = self.shape[1]
         total = np.zeros((q, q), order="F")
         roots = np.sqrt(weights)
@@ -95,7 +95,7 @@ class Rows:
         return np.asarray(np.triu(total) + np.triu(total, 1).T)
 
     def size(self, divisors: FloatArray | None = None) -> float:
-        """Return the Frobenius norm of J diag(scale), or of J diag(1 / divisors); columns whose divisor is 0 are left out."""
+        """Return the Frobenius norm of J diag(scale), or of J diag(1 / divisors) without columns of divisor 0."""
         with np.errstate(divide="ignore"):
             scale = self.scale if divisors is None else np.where(divisors > 0, 1 / divisors, 0.0)
         squares = np.zeros(len(scale))
@@ -113,7 +113,7 @@ class Rows:
 
 
 def orthonormal(Z: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return Q (N, m'), orthogonal columns of norm sqrt(N) that span those of Z, and C (m, m') with Q = Z C, of least norm.
+    """Return Q (N, m'), orthogonal columns of norm sqrt(N) that span those of Z, and the least C with Q = Z C.
 
     Columns of Z are first brought to norm 1, so their units don't decide which of them count as dependent.
     """

@@ -2,19 +2,21 @@
 
 With Y (N, K) = J Theta + S + E, and c the intercept, where there is one,
 
-    min over Theta, c, S of   1/2 sum_j d_j |Theta_j|^2 + sum_g w_g (lam |S_g|_F + 1/(2 sigma^2) |Y_g - J_g Theta - c - S_g|_F^2),
+    min over Theta, c, S of   1/2 sum_j d_j |Theta_j|^2 + sum_g w_g (lam |S_g|_F + 1/(2 sigma^2) |E_g|_F^2),
 
-where g runs over groups of rows, by default each row by itself, and sigma = 0 makes the last term the constraint Y = J Theta + c + S.
-For labels, Y one-hot, a wrong label is one row of S; entry by entry, with the norm of (26), the corruption S = Y is as sparse as the
-truth, and often the answer. For K = 1 and sigma = 0 the program is (26); for sigma > 0 the loss of a row is Huber's.
+where g runs over groups of rows, by default each row by itself, and sigma = 0 makes the last term the constraint Y =
+J Theta + c + S. For labels, Y one-hot, a wrong label is one row of S; entry by entry, with the norm of (26), the
+corruption S = Y is as sparse as the truth, and often the answer. For K = 1 and sigma = 0 the program is (26); for
+sigma > 0 the loss of a row is Huber's.
 
 Its dual, V (N, K), d_j Theta_j = J_j^T V:
 
     max over V of   <V, Y> - 1/2 sum_{d_j > 0} |J_j^T V|^2 / d_j - sum_g sigma^2 / (2 w_g) |V_g|^2
     subject to      |V_g|_F <= lam w_g,   J_j^T V = 0 where d_j = 0,   1^T V = 0 with an intercept.
 
-Whatever the method (``_row_newton``) found, the certificate is computed afterwards from (Theta, c, V) and the user's own J and Y in
-float64: V is brought into the constraints, and the gap between the two values bounds how far (Theta, c) is from optimal.
+Whatever the method (``_row_newton``) found, the certificate is computed afterwards from (Theta, c, V) and the user's
+own J and Y in float64: V is brought into the constraints, and the gap between the two values bounds how far (Theta,
+c) is from optimal.
 """
 
 from collections.abc import Sequence
@@ -41,11 +43,13 @@ class GroupSolution(Certified):
     Theta, intercept : (p, K) and (K,), the minimiser; the intercept is 0 where none was asked for.
     S : (N, K), the corruption; groups that are zero are exactly zero.
     V : (N, K), feasible for the dual; V_g = lam w_g S_g / |S_g| where S_g is not zero.
-    gap : (primal - dual) / (1/2 sum_j d_j |Theta_j|^2), what the answer depends on, from Theta, intercept, V and the user's J and Y alone.
+    gap : (primal - dual) / (1/2 sum_j d_j |Theta_j|^2), what the answer depends on, from Theta, intercept, V and the
+        user's J and Y alone.
     objective : the primal value.
-    residual : sigma = 0: the largest entry of |Y - J Theta - intercept - S|, what the zeros of S leave out; sigma > 0: nan, as there
-        that difference is the noise.
-    bound : |Theta - Theta_opt|_F is at most this (over the penalised rows, each times sqrt(d_j)): the program is strongly convex.
+    residual : sigma = 0: the largest entry of |Y - J Theta - intercept - S|, what the zeros of S leave out; sigma >
+        0: nan, as there that difference is the noise.
+    bound : |Theta - Theta_opt|_F is at most this (over the penalised rows, each times sqrt(d_j)): the program is
+        strongly convex.
     iterations : Newton steps.
     status : OPTIMAL, INACCURATE or ITERATION_LIMIT of ``sparseop.status.Status``.
     lam, sigma : as given.
@@ -123,14 +127,15 @@ def solve_groups(
 
     Parameters
     ----------
-    J : (N, p), float64 or float32, in memory or mapped from a file: it is read by blocks of rows and never copied (where p <= N).
+    J : (N, p), float64 or float32, in memory or mapped from a file: it is read by blocks of rows and never copied
+        (where p <= N).
     Y : (N, K), or (N,) for K = 1.
     lam : weight of the corruption, > 0.
     sigma : size of the noise that is no corruption, >= 0.
     intercept : whether an unpenalised constant c (K,) belongs to the model.
     penalties : (p,) weights d_j >= 0 of |Theta_j|^2, default 1; a column with 0 is unpenalised.
-    weights : (N,) weights w_i >= 0 of the rows, default 1, as if a row were there w_i times; with ``groups`` one per group, in the
-        order of ``numpy.unique(groups)``. A row of weight 0 takes no part in the fit.
+    weights : (N,) weights w_i >= 0 of the rows, default 1, as if a row were there w_i times; with ``groups`` one per
+        group, in the order of ``numpy.unique(groups)``. A row of weight 0 takes no part in the fit.
     groups : (N,) labels; rows of the same label share one norm. Default: each row is a group.
     tol : relative duality gap to reach, in (0, 1).
     max_iter : Newton steps at most.
@@ -152,7 +157,8 @@ def solve_groups(
         instance("start", start, GroupSolution)
         if start.Theta.shape != (len(data.d), data.shape[1]) or start.V.shape != data.shape:
             raise InputError(
-                f"start must be a solution for J and Y of these shapes, got Theta {start.Theta.shape} and V {start.V.shape}."
+                f"start must be a solution for J and Y of these shapes, got Theta {start.Theta.shape} and V "
+                f"{start.V.shape}."
             )
     return _solve(GroupProgram(data), lam, sigma, *limits, start)
 
@@ -170,7 +176,9 @@ def solve_groups_path(
     tol: float = 1e-9,
     max_iter: int = 500,
 ) -> list[GroupSolution]:
-    """Solve the row-group program at every lam of ``lams``, each started from the next larger one; as ``solve_groups`` else.
+    """Solve the row-group program at every lam of ``lams``, each started from the next larger one.
+
+    The other parameters are those of ``solve_groups``.
 
     Returns
     -------
@@ -206,9 +214,10 @@ def groups_gap(
     weights: Any = None,
     groups: Any = None,
 ) -> float:
-    """Return how far any (Theta, offset) is from optimal, at most, by any V: (primal - dual) / (1/2 sum_j d_j |Theta_j|^2).
+    """Return how far any (Theta, offset) is from optimal, at most, by any V.
 
-    ``offset`` (K,) is the intercept, and ``V`` (N, K) any matrix: it is projected onto the dual's constraints.
+    It is (primal - dual) / (1/2 sum_j d_j |Theta_j|^2); ``offset`` (K,) is the intercept, and ``V`` (N, K) any
+    matrix: it is projected onto the dual's constraints.
 
     Raises
     ------

@@ -1,4 +1,5 @@
-"""The row-group program: certificates, an independent solver, (26) as its case K = 1, symmetries, blocks, hostile input."""
+"""The row-group program: certificates, an independent solver, (26) as its case K = 1, symmetries, blocks, hostile
+input."""
 
 import dataclasses
 
@@ -20,7 +21,8 @@ from sparseop.linear import _rows as rows
 
 
 def noisy_labels(n, p, K, *, share=0.3, seed=0):
-    """Random cosine features of K clusters, one-hot labels of which a share is redrawn; return J, Y, and which are wrong."""
+    """Random cosine features of K clusters, one-hot labels of which a share is redrawn; return J, Y, and which are
+    wrong."""
     rng = np.random.default_rng(seed)
     truth = rng.integers(K, size=n)
     X = rng.standard_normal((K, 20))[truth] * 1.5 + rng.standard_normal((n, 20))
