@@ -1,12 +1,11 @@
-"""The real runs that tables want, in their order; run it wherever a GPU is at hand, as long as it is.
+"""The real runs that tables want, in order of worth: on a GPU those of the papers' networks first, then the fast one's.
 
-    python -m deep.runs --data-root DIR                        go on with the first run that has no committed record
-    python -m deep.runs --data-root DIR --hours 0.5 --jobs 4   stop after half an hour; four runs share the device
-    python -m deep.runs --data-root DIR --official SOP         on a GPU: first what a step and an epoch take, beside the
-                                                               released code
-    python -m deep.runs --data-root DIR --task contrastive     MoCo and SANE instead: first how long a step takes
-    python -m deep.runs --data-root DIR --task fast --jobs 2   the fast network, which needs no GPU: one core a run
-    python -m deep.runs --plan                                 print the list and what is done
+    python -m deep.runs --data-root DIR                      go on with the first run that has no committed record
+    python -m deep.runs --data-root DIR --hours 6 --jobs 2   stop after six hours; two runs at a time
+    python -m deep.runs --data-root DIR --official SOP       on a GPU: first what a step and an epoch take, beside the
+                                                             released code
+    python -m deep.runs --data-root DIR --task contrastive   MoCo and SANE instead: first how long a step takes
+    python -m deep.runs --plan                               print the list and what is done
 
 Each run is a process of ``sparseop.deep.train`` in ``runs/plan``; one that the time did not suffice for is resumed by
 the next call. A finished one leaves recipe, provenance, metrics and summary in ``deep/results``, to be committed. What
@@ -58,11 +57,11 @@ class Run:
         return RESULTS / group / self.name
 
 
-def plan(task: str = "labels") -> list[Run]:
-    """Return all runs of a task, the most wanted first."""
+def plan(task: str = "labels", *, gpu: bool = True) -> list[Run]:
+    """Return all runs of a task, the most wanted first; without a GPU those of the fast network alone."""
     if task == "contrastive":
         return contrastive_plan()
-    if task == "fast":
+    if not gpu:
         return fast_plan()
     first = [Run(f"table1_cifar10_sym40_{method}") for method in ("ce", "elr", "sop")]
     plus = [Run("table4_cifar10n_worst_sopplus"), Run("table2_cifar10_sym50_sopplus")]
@@ -72,7 +71,7 @@ def plan(task: str = "labels") -> list[Run]:
         Run("table4_cifar100n_noisy_sopplus", 0, (f"training.weight_decay={decay}",)) for decay in ("5e-4", "1e-3")
     ]
     hundred += [Run(name) for name in recipes.names() if name.startswith(("table1_cifar100_", "table2_cifar100_"))]
-    return list(dict.fromkeys([*first, *plus, *rest, *seeds, *hundred]))
+    return list(dict.fromkeys([*first, *plus, *rest, *seeds, *hundred, *fast_plan()]))
 
 
 def fast_plan() -> list[Run]:
@@ -84,8 +83,8 @@ def fast_plan() -> list[Run]:
 
     found = of("clean", "CE")
     for epochs in (8, 16, 32):
-        for setting in ("sym40", "worst"):
-            found += of(setting, "CE", "SOP", "ELR", epochs=epochs)
+        for methods in (("CE", "SOP"), ("ELR",)):
+            found += [run for setting in ("sym40", "worst") for run in of(setting, *methods, epochs=epochs)]
     for setting in ("sym20", "sym60", "sym80", "aggregate", "random1"):
         found += of(setting, "CE", "ELR", "SOP")
     for setting in ("sym40", "worst", "sym20", "sym60", "sym80"):
@@ -227,7 +226,7 @@ def main() -> int:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--hours", type=float, default=1e6)
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--task", choices=("labels", "contrastive", "fast"), default="labels")
+    parser.add_argument("--task", choices=("labels", "contrastive"), default="labels")
     parser.add_argument(
         "--official",
         type=Path,
@@ -238,8 +237,9 @@ def main() -> int:
     options = parser.parse_args()
 
     def body() -> None:
+        gpu = options.device.startswith("cuda") or (options.device == "auto" and torch.cuda.is_available())
         if options.plan:
-            for run in plan(options.task):
+            for run in plan(options.task, gpu=gpu):
                 print(f"{'done' if (run.record / 'summary.json').exists() else '    '}  {run.name}")
             return
         begun = time.monotonic()
@@ -254,18 +254,19 @@ def main() -> int:
             )
         if options.official is not None:
             checkout.identify(options.official)
-        if options.device.startswith("cuda") or (options.device == "auto" and torch.cuda.is_available()):
+        if gpu:
             for command in measurements(options.task, options.device, options.official):
                 if subprocess.run([sys.executable, "-m", *command], cwd=ROOT, check=False).returncode:
                     raise InputError(f"{command[0]} could not measure, and has said why; nothing was run.")
-        work(
-            plan(options.task),
-            options.scratch,
-            options.data_root,
-            device=options.device,
-            hours=hours - (time.monotonic() - begun) / 3600,
-            jobs=jobs,
-        )
+        with cli.ended_like_interrupted():
+            work(
+                plan(options.task, gpu=gpu),
+                options.scratch,
+                options.data_root,
+                device=options.device,
+                hours=hours - (time.monotonic() - begun) / 3600,
+                jobs=jobs,
+            )
 
     return cli.run("deep.runs", body)
 

@@ -1,5 +1,8 @@
 """The plan of real runs: what it holds, what is measured first, and that a run stopped by the clock is taken up again."""
 
+import os
+import signal
+import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -16,9 +19,9 @@ def _clean(monkeypatch):
     monkeypatch.setattr(runs.provenance, "commit", lambda: {"commit": "a" * 40, "dirty": False})
 
 
-@pytest.mark.parametrize("task", ["labels", "fast"])
-def test_the_plan_names_recipes_that_exist_and_no_record_twice(task):
-    plan = runs.plan(task)
+@pytest.mark.parametrize("gpu", [True, False])
+def test_the_plan_names_recipes_that_exist_and_no_record_twice(gpu):
+    plan = runs.plan(gpu=gpu)
     assert {run.recipe for run in plan} <= set(recipes.names())
     assert len({run.record for run in plan}) == len(plan)
     for run in plan:
@@ -76,6 +79,35 @@ def test_what_would_fail_in_every_run_is_refused_before_the_first(arguments, mes
     monkeypatch.setattr(sys, "argv", ["runs", *arguments])
     assert runs.main() == 2
     assert message in capsys.readouterr().err
+
+
+def test_without_a_gpu_only_the_fast_network_runs(monkeypatch, capsys):
+    monkeypatch.setattr(runs.torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(sys, "argv", ["runs", "--plan"])
+    assert runs.main() == 0
+    names = [line.split()[-1] for line in capsys.readouterr().out.splitlines()]
+    assert names[0] == "fast_cifar10_clean_ce-seed0"
+    assert all(name.startswith("fast_") for name in names)
+    with_gpu = [run.name for run in runs.plan(gpu=True)]
+    assert with_gpu[0].startswith("table1_")
+    assert with_gpu[-len(names) :] == names
+
+
+def test_a_plan_that_is_ended_ends_its_runs(tmp_path, monkeypatch):
+    """SIGTERM, as Ctrl-C, leaves no process behind."""
+    started = []
+
+    def sleeping(*_):
+        started.append(subprocess.Popen(["sleep", "60"]))
+        return started[0]
+
+    monkeypatch.setattr(runs, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(runs, "start", sleeping)
+    monkeypatch.setattr(runs.torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(runs.time, "sleep", lambda _: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr(sys, "argv", ["runs", "--scratch", str(tmp_path)])
+    assert runs.main() == 143
+    assert started[0].returncode == -signal.SIGTERM
 
 
 def test_nothing_is_run_by_code_that_no_commit_holds(monkeypatch, capsys):
