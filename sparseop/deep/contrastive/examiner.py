@@ -48,6 +48,8 @@ class Examiner:
         if settings.bank and settings.bank < len(self.bank):
             drawn = torch.randperm(len(self.bank), generator=torch.Generator().manual_seed(seed))[: settings.bank]
             self.bank = self.bank[drawn.sort().values]
+        #: how many neighbours vote: as many as were asked for, or all there are
+        self.votes = [min(k, len(self.bank)) for k in settings.neighbours]
 
     def neighbours(self) -> Row:
         """Return kNN accuracies in percent: "knn" of the backbone, "knn_head", and "knn_50", ... for further settings."""
@@ -101,7 +103,7 @@ class Examiner:
                     test[name],
                     self.test_labels,
                     self.n_classes,
-                    k=min(k, len(known)),
+                    k=self.votes[number],
                     temperature=temperature,
                 )
                 row[key] = 100 * share

@@ -43,7 +43,9 @@ def table(columns: Sequence[Column], recipe: Recipe) -> tuple[tuple[str, ...], l
 
     for number, (k, temperature) in enumerate(zip(evaluation.neighbours, evaluation.temperatures, strict=True)):
         key = "knn" if number == 0 else f"knn_{k}"
-        line(f"kNN, k = {k}, T = {temperature:g}", lambda s, key=key: s["final"].get(key))
+        used = columns[-1][1].get("neighbours", evaluation.neighbours)[number]
+        asked = "" if used == k else f" (all there are; {k} asked)"
+        line(f"kNN, k = {used}{asked}, T = {temperature:g}", lambda s, key=key: s["final"].get(key))
     line("kNN on the head's features", lambda s: s["final"].get("knn_head"))
     line(f"linear classifier ({evaluation.probe})", lambda s: s["final"].get("linear"))
     line("linear, on the head's features", lambda s: s["final"].get("linear_head"))

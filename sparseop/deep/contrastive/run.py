@@ -7,7 +7,8 @@ summary.json.
 
 import copy
 import math
-from dataclasses import asdict
+import warnings
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,21 @@ def prepare(recipe: Recipe, root: Path | str | None, *, download: bool = False) 
     dataset = datasets.load(recipe.data.name, root, download=download, **recipe.data.options)
     labels = describe(dataset.train_labels, dataset.train_labels, dataset.n_classes)
     everything = torch.arange(len(dataset.train_labels))
+    if note := _note_on_queue(recipe, len(everything)):
+        dataset = replace(dataset, notes=(*dataset.notes, note))
     return Samples(dataset, labels, everything, everything[:0])
+
+
+def _note_on_queue(recipe: Recipe, n: int) -> str:
+    """Return what is to be said of a queue in which a query of ``n`` images meets old keys of its own as another's."""
+    method = recipe.method.options
+    others = (n - recipe.training.batch_size) * (2 if method["symmetric"] else 1)
+    if others <= 0 or method["queue"] <= others:  # a batch of all images is refused, or sees no other
+        return ""
+    return (
+        f"method.queue = {method['queue']} holds more keys than the other {others} of an epoch: old keys of a query's "
+        "own image count as those of others"
+    )
 
 
 class _Run(Loop):
@@ -100,6 +115,8 @@ class _Run(Loop):
         )
         self.classes = self.examiner.labels if dataset.truth_known else None
         self.steps = 0
+        if note := _note_on_queue(recipe, len(samples.train)):
+            warnings.warn(f"{note}; a shorter queue, or more images, avoids it.", stacklevel=4)
 
     # ---- epochs ----------------------------------------------------------------------------------------------------
 
@@ -183,6 +200,7 @@ class _Run(Loop):
         """Return the summary of the run: kNN and linear classifiers on frozen features, and what the labels ended as."""
         seconds = sum(row["seconds"] for row in rows)
         result: dict[str, Any] = {"epochs": len(rows), **self.examiner.probes(rows)}
+        result["neighbours"] = self.examiner.votes
         if self.untrained is not None:
             trained = copy.deepcopy(self.online.state_dict())
             self.online.load_state_dict(self.untrained)

@@ -74,7 +74,7 @@ def evaluate(
     seed: int = 0,
     state: Path | None = None,
 ) -> dict[str, Any]:
-    """Return accuracies in percent: "knn" (MoCo's setting), "knn_50" (SANE's) and "linear".
+    """Return percentages: "knn" (MoCo's setting), "knn_50" (SANE's), "linear"; and how many "neighbours" voted.
 
     Parameters
     ----------
@@ -88,10 +88,11 @@ def evaluate(
     labels, test_labels = dataset.train_labels.to(device), dataset.test_labels.to(device)
     train, test = (found.features(images, device) for images in (dataset.train_images, dataset.test_images))
     result: dict[str, Any] = {}
-    for name, (k, temperature) in (("knn", probe.MOCO_KNN), ("knn_50", probe.SANE_KNN)):
-        result[name] = 100 * probe.knn(
-            train, labels, test, test_labels, classes, k=min(k, len(labels)), temperature=temperature
-        )
+    result["neighbours"] = [min(k, len(labels)) for k, _ in (probe.MOCO_KNN, probe.SANE_KNN)]
+    for name, k, (_, temperature) in zip(
+        ("knn", "knn_50"), result["neighbours"], (probe.MOCO_KNN, probe.SANE_KNN), strict=True
+    ):
+        result[name] = 100 * probe.knn(train, labels, test, test_labels, classes, k=k, temperature=temperature)
     if protocol.solver == "ridge":
         return result | {"linear": 100 * probe.linear_probe(train, labels, test, test_labels, classes)}
     feed = Feed(dataset.train_images if crops else train, device)
@@ -234,8 +235,15 @@ def _run(options: argparse.Namespace) -> None:
     print_columns(
         (f"{dataset.name}, {len(dataset.test_labels)} test images", ""),
         [
-            (f"kNN, k = {probe.MOCO_KNN[0]}, T = {probe.MOCO_KNN[1]:g}", f"{result['knn']:.1f} %"),
-            (f"kNN, k = {probe.SANE_KNN[0]}, T = {probe.SANE_KNN[1]:g}", f"{result['knn_50']:.1f} %"),
+            *(
+                (
+                    f"kNN, k = {k}{'' if k == asked else f' (all there are; {asked} asked)'}, T = {t:g}",
+                    f"{result[key]:.1f} %",
+                )
+                for key, k, (asked, t) in zip(
+                    ("knn", "knn_50"), result["neighbours"], (probe.MOCO_KNN, probe.SANE_KNN), strict=True
+                )
+            ),
             (f"linear classifier ({name})", f"{result['linear']:.1f} %"),
         ],
     )

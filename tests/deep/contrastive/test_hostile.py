@@ -16,6 +16,7 @@ SMALL = [
     "network.width=4",
     "training.epochs=1",
     "training.batch_size=20",
+    "method.queue=40",
 ]
 
 CASES = [

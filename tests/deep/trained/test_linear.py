@@ -44,7 +44,14 @@ def test_the_command_is_the_probes_on_frozen_features(run, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("shapes, 100 test images")
     assert lines[3].split() == ["linear", "classifier", "(ridge)", f"{got['linear']:.1f}", "%"]
+    assert got["neighbours"] == [200, 50]
     assert got["data"] == {"train": 200, "test": 100, "size": 16, "classes": 10, "seed": 0}
+
+
+def test_fewer_images_than_neighbours_are_said(run, capsys):
+    assert linear.main([str(run), "--set", "data.train=80", "data.test=40", "--device", "cpu"]) == 0
+    assert record(run, "ridge-shapes")["neighbours"] == [80, 50]
+    assert "kNN, k = 80 (all there are; 200 asked), T = 0.1" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
