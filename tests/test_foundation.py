@@ -65,6 +65,49 @@ def test_arrows_point_one_way(part):
         assert not {other for other in others for name in found if name == other or name.startswith(other + ".")}, path
 
 
+#: the trainers' rooms, and what each may import of the others
+SHELVES = {"datasets", "augment", "networks"}  # what every trainer takes from; they know of nobody
+TASK_ROOMS = {"labels", "contrastive", "image_prior", "tangent"}  # they never import each other
+ROOMS = {
+    **dict.fromkeys(SHELVES, SHELVES),
+    "training": SHELVES,
+    **{room: {"training", *SHELVES} for room in TASK_ROOMS},
+    "tasks": {"training", *TASK_ROOMS},
+    "trained": {"tasks", "training", *SHELVES},
+    "train": {"tasks", "training"},
+    "predict": {"tasks", "trained", "training", *SHELVES},
+}
+DEEP = provenance.ROOT / "sparseop" / "deep"
+
+
+def test_the_trainers_rooms_know_what_is_below_them_alone():
+    for path in DEEP.rglob("*.py"):
+        room = path.relative_to(DEEP).parts[0].removesuffix(".py")
+        if room != "__init__":
+            found = {name.split(".")[2] for name in imports(path) if name.startswith("sparseop.deep.")}
+            assert found <= ROOMS[room] | {room}, path
+
+
+def test_nothing_of_the_trainers_is_loose_but_commands_and_the_table_of_tasks():
+    assert {path.stem for path in DEEP.glob("*.py")} <= {"__init__", "tasks", "train", "predict"}
+    assert {path.name for path in DEEP.iterdir() if path.is_dir()} - {"__pycache__", "recipes"} == (
+        set(ROOMS) - {"tasks", "train", "predict"}
+    )
+
+
+def test_what_a_command_was_typed_stays_in_its_module():
+    """Parsed arguments reach one private function beside ``main``, which makes of them what the others take."""
+    for path in DEEP.rglob("*.py"):
+        names = [node.name for node in ast.parse(path.read_text(encoding="utf-8")).body if hasattr(node, "args")]
+        takers = [
+            node.name
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.FunctionDef) and "argparse.Namespace" in ast.unparse(node.args)
+        ]
+        assert takers in ([], ["_run"]), path
+        assert not takers or "main" in names, path
+
+
 def test_nothing_imports_a_study():
     files = [path for part in ARROWS for path in (provenance.ROOT / part).rglob("*.py")]
     studies = {

@@ -52,16 +52,14 @@ def test_resume(capsys, tmp_path):
 
 
 def test_a_run_and_a_comparison_do_not_share_a_folder(tmp_path, capsys):
-    (tmp_path / "run").mkdir()
-    for held, recipe, message in (
-        ("recipe.toml", "sane", "'run' holds a run"),
-        ("comparison.json", "digits_sym40_ce", "'run' already holds a comparison"),
-    ):
-        (tmp_path / "run" / held).touch()
+    held = tmp_path / "run" / "recipe.toml"
+    held.parent.mkdir()
+    for task, recipe in (("labels", "sane"), ("sane", "digits_sym40_ce"), ("sane", "sane")):
+        held.write_text(f'task = "{task}"')
         assert train.main([recipe, "--out", "run"]) == 2
-        assert message in capsys.readouterr().err
-        assert [path.name for path in (tmp_path / "run").iterdir()] == [held]
-        (tmp_path / "run" / held).unlink()
+        assert "'run' holds a run that has no checkpoint yet" in capsys.readouterr().err
+        assert held.read_text() == f'task = "{task}"'
+        assert [path.name for path in held.parent.iterdir()] == ["recipe.toml"]
 
 
 def test_a_recipe_by_path(tmp_path, capsys):
@@ -96,12 +94,14 @@ def test_one_sentence_and_status_2(arguments, message, capsys):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("[", "cannot be read: Expecting value"),
-        ('{"a": 1}', "must hold a list of changes"),
-        ("[1]", "must hold a list"),
+        ("[", "is not TOML"),
+        ('task = "sane"\na = 1', "unknown key in"),
+        ('task = "sane"\nchanges = [1]', "changes in"),
+        ('task = "sane"\nchanges = ["seed"]', "--set takes table.key=value"),
+        ('task = "sine"', "got 'sine'. Did you mean 'sane'?"),
     ],
 )
 def test_a_damaged_comparison(content, message, tmp_path, capsys):
-    (tmp_path / "comparison.json").write_text(content)
+    (tmp_path / "recipe.toml").write_text(content)
     assert train.main(["--resume", str(tmp_path)]) == 2
     assert message in capsys.readouterr().err

@@ -157,7 +157,7 @@ def _consistent(recipe: Recipe) -> None:
     require_queue(integer("method.queue", options["queue"], 1), training.batch_size, options["symmetric"])
 
 
-_SCHEMA = Schema(
+SCHEMA = Schema(
     Recipe,
     FOLDER,
     {
@@ -168,4 +168,4 @@ _SCHEMA = Schema(
     },
     _consistent,
 )
-names, find, read, parse, text = _SCHEMA.names, _SCHEMA.find, _SCHEMA.read, _SCHEMA.parse, schema.to_toml
+names, find, read, parse, text = SCHEMA.names, SCHEMA.find, SCHEMA.read, SCHEMA.parse, schema.to_toml

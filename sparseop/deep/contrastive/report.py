@@ -1,4 +1,4 @@
-"""The table at the end of a contrastive run or comparison, and what `python -m sparseop.deep.train sane` runs."""
+"""The table at the end of a contrastive run or comparison."""
 
 import math
 from collections.abc import Sequence
@@ -6,8 +6,6 @@ from typing import Any
 
 from sparseop.deep.contrastive.recipe import Recipe
 
-#: the recipes of the comparison: the baseline, and what is compared with it at equal epochs and at equal time
-BASELINE, METHOD = "shapes_moco", "shapes_sane"
 Column = tuple[str, dict[str, Any]]
 
 

@@ -137,5 +137,5 @@ def _consistent(recipe: ImageRecipe) -> None:
     choice("sparse.start", sparse.start, STARTS)
 
 
-_SCHEMA = Schema(ImageRecipe, FOLDER, {"network": Kind(networks.NAMES, networks.signature, "skip")}, _consistent)
-names, find, read, parse, text = _SCHEMA.names, _SCHEMA.find, _SCHEMA.read, _SCHEMA.parse, schema.to_toml
+SCHEMA = Schema(ImageRecipe, FOLDER, {"network": Kind(networks.NAMES, networks.signature, "skip")}, _consistent)
+names, find, read, parse, text = SCHEMA.names, SCHEMA.find, SCHEMA.read, SCHEMA.parse, schema.to_toml

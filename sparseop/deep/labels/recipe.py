@@ -159,7 +159,7 @@ def _consistent(recipe: Recipe) -> None:
         raise InputError("training.mirror = 'alternate' needs a training.augment that mirrors, got 'none'.")
 
 
-_SCHEMA = Schema(
+SCHEMA = Schema(
     Recipe,
     RECIPES,
     {
@@ -169,4 +169,4 @@ _SCHEMA = Schema(
     },
     _consistent,
 )
-names, find, read, parse, text = _SCHEMA.names, _SCHEMA.find, _SCHEMA.read, _SCHEMA.parse, schema.to_toml
+names, find, read, parse, text = SCHEMA.names, SCHEMA.find, SCHEMA.read, SCHEMA.parse, schema.to_toml

@@ -44,23 +44,23 @@ def parser(module: str, about: str | None, *, data: str = "") -> argparse.Argume
     return found
 
 
-def open_run(options: argparse.Namespace, part: str = "backbone") -> tuple[Trained, torch.device]:
-    """Return the frozen network of ``options.run``, and the device to judge it on.
+def open_run(run: Path, network: str, device: str, part: str = "backbone") -> tuple[Trained, torch.device]:
+    """Return the frozen network of a run's folder, and the device to judge it on.
 
     Raises
     ------
     InputError : as ``load.load``; a device that cannot be used; several processes.
     OSError : a folder that cannot be written.
     """
-    choice("--network", options.network, NETWORKS)
+    choice("--network", network, NETWORKS)
     choice("--features", part, PARTS)
-    found = load(options.run, options.network, part)
+    found = load(run, network, part)
     if distributed.announced() > 1:
         raise InputError(f"a run is judged in one process, got {distributed.announced()}.")
-    device = devices.choose(options.device)
-    devices.prepare(device, deterministic=False, threads=found.recipe.engine.threads)
-    require_writable(options.run)
-    return found, device
+    target = devices.choose(device)
+    devices.prepare(target, deterministic=False, threads=found.recipe.engine.threads)
+    require_writable(run)
+    return found, target
 
 
 def mark(*features: Tensor) -> str:
@@ -68,18 +68,14 @@ def mark(*features: Tensor) -> str:
     return " ".join(f"{len(part)} {float(part.sum(dtype=torch.float64)):.9e}" for part in features)
 
 
-def write(
-    options: argparse.Namespace, found: Trained, stem: str, entries: dict[str, Any], started: float, *packages: str
-) -> Path:
-    """Write ``entries`` and where they come from to RUN/STEM.json and return that file; ``started`` is of ``time.perf_counter``."""
+def write(path: Path, found: Trained, entries: dict[str, Any], started: float, *packages: str) -> Path:
+    """Write ``entries`` and where they come from to ``path`` and return it; ``started`` is of ``time.perf_counter``."""
     record = {
         "run": found.recipe.name,
         "epoch": found.epoch,
-        "network": options.network,
         **entries,
         "seconds": round(time.perf_counter() - started, 1),
         **provenance.stamp("sparseop", "torch", *packages),
     }
-    path: Path = options.run / f"{stem}.json"
     write_atomic(path, (json.dumps(record, indent=1) + "\n").encode())
     return path

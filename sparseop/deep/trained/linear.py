@@ -30,11 +30,9 @@ import torch
 from torch import Tensor
 
 from sparseop import cli
-from sparseop.deep import datasets
+from sparseop.deep import datasets, tasks
 from sparseop.deep.augment.views import Views
-from sparseop.deep.contrastive import recipe as contrastive_recipes
 from sparseop.deep.datasets import Dataset
-from sparseop.deep.labels import recipe as label_recipes
 from sparseop.deep.trained import judging
 from sparseop.deep.trained.load import Trained
 from sparseop.deep.training import checkpoint, probe
@@ -207,9 +205,9 @@ def _run(options: argparse.Namespace) -> None:
     for item in options.overrides:
         if not item.startswith("data."):
             raise InputError(f"--set changes the data alone, as in --set data.name=cifar10, got {item!r}.")
-    found, device = judging.open_run(options, options.features)
-    reader = contrastive_recipes if isinstance(found.recipe, contrastive_recipes.Recipe) else label_recipes
-    data = reader.read(options.run / "recipe.toml", options.overrides).data
+    found, device = judging.open_run(options.run, options.network, options.device, options.features)
+    path = options.run / "recipe.toml"
+    data = tasks.of_file(path).recipes.read(path, options.overrides).data
     stem = (
         f"linear-{name}"
         + (f"-{data.name}" if data != found.recipe.data else "")
@@ -223,6 +221,7 @@ def _run(options: argparse.Namespace) -> None:
     started = time.perf_counter()
     result = evaluate(found, dataset, protocol, device=device, seed=options.seed, state=options.run / f"{stem}.pt")
     entries = {
+        "network": options.network,
         "features": options.features,
         "dataset": dataset.name,
         "data": dict(data.options),
@@ -231,7 +230,7 @@ def _run(options: argparse.Namespace) -> None:
         **result,
         "notes": list(dataset.notes),
     }
-    path = judging.write(options, found, stem, entries, started)
+    judging.write(options.run / f"{stem}.json", found, entries, started)
     print_columns(
         (f"{dataset.name}, {len(dataset.test_labels)} test images", ""),
         [
@@ -247,7 +246,7 @@ def _run(options: argparse.Namespace) -> None:
             (f"linear classifier ({name})", f"{result['linear']:.1f} %"),
         ],
     )
-    print(path)
+    print(options.run / f"{stem}.json")
 
 
 if __name__ == "__main__":

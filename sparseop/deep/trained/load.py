@@ -8,16 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sparseop.deep import augment, networks
-from sparseop.deep.contrastive import recipe as contrastive_recipes
-from sparseop.deep.contrastive.encoder import Encoder
+from sparseop.deep import augment, networks, tasks
 from sparseop.deep.datasets import Images
-from sparseop.deep.labels import recipe as label_recipes
-from sparseop.deep.training import checkpoint, schema
+from sparseop.deep.training import checkpoint
 from sparseop.deep.training.feed import Feed, whole_pass
+from sparseop.deep.training.loop import CHECKPOINT
 from sparseop.errors import InputError, choice
 
-Recipe = label_recipes.Recipe | contrastive_recipes.Recipe
 NETWORKS, PARTS = ("online", "momentum"), ("backbone", "head")  #: what ``load`` can take of a run
 
 
@@ -37,7 +34,7 @@ class Trained:
     size : side of the central window that images are cut to; 0: the whole image.
     """
 
-    recipe: Recipe
+    recipe: Any
     epoch: int
     network: nn.Module
     width: int
@@ -71,52 +68,39 @@ def load(folder: Path, which: str = "online", part: str = "backbone") -> Trained
     ------
     InputError : no run or no checkpoint there, or they do not belong together.
     """
-    path = folder / "recipe.toml"
+    path, held = folder / "recipe.toml", folder / CHECKPOINT
     if not path.is_file():
         raise InputError(f"there is no run in '{folder}': it has no recipe.toml.")
     choice("which", which, NETWORKS)
     choice("part", part, PARTS)
-    task = schema.task(path)
-    if task not in ("labels", "contrastive"):
-        raise InputError(f"the run in '{folder}' is one of {task!r}; it has no features to take.")
-    contrastive = task == "contrastive"
-    recipe: Recipe = contrastive_recipes.read(path) if contrastive else label_recipes.read(path)
-    if which == "momentum" and not contrastive:
-        raise InputError(f"the run in '{folder}' has no momentum network: it was trained with labels.")
-    state = checkpoint.load(folder / "last.pt")
-    found = _under("backbone." if contrastive else "0.", state.get(which if contrastive else "networks", {}))
-    first = next((value for value in found.values() if value.ndim == 4), None)
+    task = tasks.of_file(path)
+    recipe = task.recipes.read(path)
+    if task.weights is None:
+        raise InputError(f"the run in '{folder}' is one of {recipe.task!r}; it has no features to take.")
+    state = checkpoint.load(held)
+    weights = task.weights(recipe, state, which, part)
+    first = next((value for value in weights.backbone.values() if value.ndim == 4), None)
     if first is None:
-        raise InputError(f"'{folder / 'last.pt'}' holds no convolutional network.")
+        raise InputError(f"'{held}' holds no convolutional network.")
     network, width = networks.backbone(recipe.network.name, first.shape[1], **recipe.network.options)
     wanted = network.state_dict()
+    found = {name: value for name, value in weights.backbone.items() if name in wanted}
     last = {
         name.rsplit(".", 1)[1]: value
-        for name, value in found.items()
+        for name, value in weights.backbone.items()
         if name not in wanted and name.startswith(("head.", "fc.", "classif."))
     }
-    found = {name: value for name, value in found.items() if name in wanted}
-    if part == "head":
-        if not isinstance(recipe, contrastive_recipes.Recipe):
-            raise InputError(f"the run in '{folder}' has no projection head: it was trained with labels.")
-        head = recipe.head
-        network = Encoder(
-            network, width, dim=head.dim, layers=head.layers, hidden=head.hidden, batch_norm=head.batch_norm
-        )
-        found, width = state[which], head.dim
+    if weights.top is not None:
+        network, found, width = weights.top(network, width)
     try:
         network.load_state_dict(found)
     except RuntimeError as error:
         raise InputError(
-            f"'{folder / 'last.pt'}' does not fit the network of its recipe: {' '.join(str(error).split())[:200]}"
+            f"'{held}' does not fit the network of its recipe: {' '.join(str(error).split())[:200]}"
         ) from None
     mean, std = _normalisation(folder, first.shape[1])
-    size = int(recipe.views.options["size"]) if isinstance(recipe, contrastive_recipes.Recipe) else recipe.training.crop
-    return Trained(recipe, int(state["epoch"]), network.eval().requires_grad_(False), width, last, mean, std, size)
-
-
-def _under(prefix: str, state: dict[str, Any]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+    frozen = network.eval().requires_grad_(False)
+    return Trained(recipe, int(state["epoch"]), frozen, width, last, mean, std, weights.size)
 
 
 def _normalisation(folder: Path, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -171,7 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> None:
     name = choice("--classifier", options.classifier, CLASSIFIERS)
     integer("--epochs", options.epochs, 1, MOST_EPOCHS)
-    found, device = judging.open_run(options)
+    found, device = judging.open_run(options.run, options.network, options.device)
     # the shorter side is 8/7 of the window: 256 of 224
     side = round((found.size or 224) * 8 / 7)
     train, test = (load_split(options.data_root, split, side) for split in ("trainval", "test"))
@@ -185,6 +185,7 @@ def _run(options: argparse.Namespace) -> None:
         scores = sgd_scores(features[0], train.labels, features[1], epochs=options.epochs)
     result = judge(scores.cpu(), test.labels)
     entries = {
+        "network": options.network,
         "classifier": name,
         "epochs": options.epochs if name == "sgd" else None,
         "costs": costs,
@@ -194,7 +195,7 @@ def _run(options: argparse.Namespace) -> None:
             key: None if np.isnan(value) else value for key, value in zip(CLASSES, result["classes"], strict=True)
         },
     }
-    path = judging.write(options, found, stem, entries, started, "scikit-learn")
+    path = judging.write(options.run / f"{stem}.json", found, entries, started, "scikit-learn")
     print_columns(
         (f"VOC07, {len(test.labels)} test images, {name}", ""),
         [

@@ -45,6 +45,11 @@ def rank() -> int:
     return dist.get_rank() if world() > 1 else 0
 
 
+def speaks() -> bool:
+    """Whether this is the process that prints; the process group may be gone by now."""
+    return rank() == 0 and os.environ.get("RANK", "0") == "0"
+
+
 def local_rank() -> int:
     """Return this process's number on its own machine: the index of its CUDA device."""
     return int(os.environ.get("LOCAL_RANK", "0"))

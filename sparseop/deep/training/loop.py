@@ -316,7 +316,7 @@ def refitting(what: str) -> Iterator[None]:
 def require_no_run(folder: Path) -> None:
     """Refuse a folder that holds a run."""
     if (folder / "recipe.toml").exists():
-        if not (folder / CHECKPOINT).exists():
+        if not (folder / CHECKPOINT).exists() and not any(folder.glob("*/recipe.toml")):  # nor runs of a comparison
             raise InputError(
                 f"'{folder}' holds a run that has no checkpoint yet; if it goes on no more, remove it, or choose"
                 " another folder."

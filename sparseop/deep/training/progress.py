@@ -58,6 +58,13 @@ def _brief(row: dict[str, Any]) -> str:
     return ", ".join([*parts, f"{row['images_per_second']:.0f} img/s"])
 
 
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table below an empty line."""
+    print()
+    print_columns(header, rows)
+    sys.stdout.flush()
+
+
 def print_columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table on standard output."""
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]

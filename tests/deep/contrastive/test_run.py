@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 from sparseop.deep import networks, train
 from sparseop.deep.augment.views import Views
 from sparseop.deep.contrastive import recipe as recipes
-from sparseop.deep.contrastive import report
+from sparseop.deep.contrastive import report, task
 from sparseop.deep.contrastive import run as engine
 from sparseop.deep.contrastive.encoder import Encoder, follow, momentum_copy
 from sparseop.deep.contrastive.queue import Queue
@@ -415,7 +415,7 @@ def test_the_command_compares_at_equal_epochs_and_equal_time(tmp_path, monkeypat
 def test_a_comparison_that_was_killed_goes_on(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     changes = sets(item for item in TINY if not item.startswith("evaluation"))
-    watched = train.watcher
+    watched = task.watcher
 
     def killed_in_the_second_run(title, epochs):
         watch = watched(title, epochs)
@@ -427,12 +427,12 @@ def test_a_comparison_that_was_killed_goes_on(tmp_path, monkeypatch, capsys):
 
         return until
 
-    monkeypatch.setattr(train, "watcher", killed_in_the_second_run)
+    monkeypatch.setattr(task, "watcher", killed_in_the_second_run)
     with pytest.raises(StopError):
         train.main(["sane", *changes, "--out", "out"])
-    monkeypatch.setattr(train, "watcher", watched)
+    monkeypatch.setattr(task, "watcher", watched)
     assert train.main(["sane", *changes, "--out", "out"]) == 2
-    assert "already holds a comparison; go on with it by --resume" in capsys.readouterr().err
+    assert "already holds a run; go on with it by --resume" in capsys.readouterr().err
     assert train.main(["--resume", "out"]) == 0
     assert "MoCo, SANE's time" in capsys.readouterr().out
     assert json.loads((tmp_path / "out" / "sane" / "run.json").read_text())["resumed"][0]["epoch"] == 1

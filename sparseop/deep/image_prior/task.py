@@ -1,9 +1,7 @@
-"""Image recovery on the command line of ``sparseop.deep.train``: progress, and the table at the end."""
+"""Image recovery as a task: what its command shows, and the table at the end."""
 
-import argparse
 import math
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,38 +13,25 @@ from sparseop.deep.image_prior import run
 from sparseop.deep.image_prior.recipe import ImageRecipe
 from sparseop.deep.training.progress import LINES, print_columns
 from sparseop.deep.training.records import Row
+from sparseop.deep.training.task import Finished, Request, Task
 
 
-def train(path: Path, folder: Path, options: argparse.Namespace) -> None:
-    """Run the recipe of a file into ``folder`` and print what came out."""
-    recipe = recipes.read(path, options.overrides)
-    started = time.perf_counter()
-    summary = run.train(
+def train(recipe: ImageRecipe, folder: Path, request: Request) -> dict[str, Any]:
+    """Recover the image into a new folder and return the summary."""
+    return run.train(
         recipe,
         folder,
-        device=options.device,
-        data_root=options.data_root,
+        device=request.device,
+        data_root=request.data_root,
         watch=watcher(recipe),
         tell=lambda line: print(line, file=sys.stderr, flush=True),
     )
-    report(summary, folder, time.perf_counter() - started)
 
 
-def resume(folder: Path, options: argparse.Namespace) -> None:
-    """Go on with the run in ``folder`` and print what came out."""
+def resume(folder: Path, request: Request) -> tuple[ImageRecipe, dict[str, Any]]:
+    """Go on with a run and return its recipe and summary."""
     recipe = recipes.read(folder / "recipe.toml")
-    started = time.perf_counter()
-    summary = run.resume(folder, device=options.device, data_root=options.data_root, watch=watcher(recipe))
-    report(summary, folder, time.perf_counter() - started)
-
-
-def listed() -> list[tuple[str, str, str, str]]:
-    """Return a row of ``--list`` for each recipe: name, what it reproduces, published value, needs."""
-    found = []
-    for name in recipes.names():
-        recipe = recipes.read(recipes.find(name))
-        found.append((name, f"{recipe.source.table}: {recipe.title}".strip(": "), "", recipe.source.needs))
-    return found
+    return recipe, run.resume(folder, device=request.device, data_root=request.data_root, watch=watcher(recipe))
 
 
 def watcher(recipe: ImageRecipe) -> run.Watch:
@@ -83,8 +68,13 @@ def watcher(recipe: ImageRecipe) -> run.Watch:
     return watch
 
 
-def report(summary: dict[str, Any], folder: Path, seconds: float) -> None:
-    """Print one column a method, and the filters below."""
+def report(finished: Sequence[Finished]) -> None:
+    """Print for each run one column a method, and the filters below."""
+    for done in finished:
+        _report(done.summary, done.folder, done.seconds)
+
+
+def _report(summary: dict[str, Any], folder: Path, seconds: float) -> None:
     methods = summary["methods"]
     lines: list[Sequence[str]] = []
 
@@ -117,3 +107,6 @@ def report(summary: dict[str, Any], folder: Path, seconds: float) -> None:
         f"lam = log(1/gamma)/(2 alpha) = {summary['lam']:.3g}"
     )
     print(f"{seconds:.0f} s; {folder}, picture: {folder / 'recovery.png'}")
+
+
+TASK = Task(recipes.SCHEMA, train, resume, report)
