@@ -9,11 +9,13 @@ import dataclasses
 import difflib
 import inspect
 import math
+import re
 import tomllib
 import types
 import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
@@ -77,7 +79,8 @@ class Schema(Generic[R]):
                 raise InputError(f"the recipe '{path}' is not there.")
             return path
         known = {path.stem: path for path in sorted(self.folder.rglob("*.toml"))}
-        nearest("recipe", name, list(known))
+        if name not in known:
+            raise InputError(unknown_recipe(name, list(known)))
         return known[name]
 
     def read(self, path: Path, overrides: Sequence[str] = ()) -> R:
@@ -86,7 +89,13 @@ class Schema(Generic[R]):
 
     def parse(self, text: str, *, name: str, where: str = "the recipe", overrides: Sequence[str] = ()) -> R:
         """Return the recipe of a TOML text; ``name`` is used where the text gives none."""
-        recipe = from_toml(self.cls, text, name=name, where=where, overrides=overrides, components=self.components)
+        read = partial(from_toml, self.cls, text, name=name, where=where, components=self.components)
+        recipe = read(overrides=overrides)
+        if overrides:
+            try:
+                recipe = without_claims(recipe, read(overrides=()))
+            except InputError:  # the text is whole only with what the overrides give
+                recipe = without_claims(recipe, None)
         self.check(recipe)
         _require_single("", recipe)
         return recipe
@@ -98,6 +107,35 @@ def read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise InputError(f"'{path}' is not a text file.") from None
+
+
+def without_claims(recipe: R, base: R | None) -> R:
+    """Return a changed recipe without what its ``base`` said of itself and no longer holds.
+
+    Any change of what is computed takes the published value away; other data, noise or method also the title and the
+    cell of a table. Another seed, or the same mathematics computed otherwise (``[engine]``), leaves all standing.
+    """
+    fields = [f.name for f in dataclasses.fields(recipe)]  # type: ignore[arg-type]
+    held, before = ({name: getattr(of, name, None) for name in fields} for of in (recipe, base))
+    changed = {name for name in fields if held[name] != before[name]} - _NO_COMPUTATION
+    names, old = (
+        {key: part.name for key in ("method", "data") if isinstance(part := of.get(key), Component)}
+        for of in (held, before)
+    )
+    other, new = names != old or "noise" in changed, dict[str, Any]()
+    source: Any = held["source"]
+    if changed and source == before["source"]:
+        kept = {} if other else {key: value for key, value in vars(source).items() if key not in ("value", "std")}
+        new["source"] = type(source)(**kept)
+    if changed - {"evaluation"} and held["title"] and held["title"] == before["title"]:
+        new["title"] = f"{held['title']} (changed)"
+        if other:
+            new["title"] = " on ".join(names.values()) or held["name"]
+    return dataclasses.replace(recipe, **new)  # type: ignore[type-var]
+
+
+#: fields that say who, how and whence
+_NO_COMPUTATION = frozenset({"name", "task", "title", "seed", "engine", "source"})
 
 
 def task(path: Path) -> str:
@@ -129,9 +167,9 @@ def from_toml(
     for item in overrides:
         override(found, item)
     found.setdefault("name", name)
-    _require_file_name(f"name in {where}", found["name"])
+    _require_file_name(f"name in {where}", found["name"].raw if isinstance(found["name"], Given) else found["name"])
     fields = dataclasses.fields(cls)  # type: ignore[arg-type]
-    known_keys(found, [f.name for f in fields], where)
+    known_keys(found, [f.name for f in fields], where, _elsewhere(fields, found, components))
     parts: dict[str, Any] = {}
     for f in fields:
         if f.name in components:
@@ -141,6 +179,25 @@ def from_toml(
         elif f.name in found:
             parts[f.name] = typed(f"{f.name} in {where}", found[f.name], f.type)
     return cls(**parts)
+
+
+def _elsewhere(
+    fields: Sequence[dataclasses.Field[Any]], found: Mapping[str, Any], components: Mapping[str, Kind]
+) -> dict[str, str]:
+    """Return the full name of each key of a table, by its last part: what somebody means who leaves the table out."""
+    names: dict[str, str] = {}
+    for f in fields:
+        keys: list[str] = []
+        if f.name in components:
+            held = found.get(f.name, {})
+            name = held.get("name", components[f.name].default) if isinstance(held, dict) else ""
+            if name in components[f.name].names:
+                keys = list(components[f.name].signature(name).parameters)
+        elif dataclasses.is_dataclass(f.type):
+            keys = list(typing.get_type_hints(f.type))
+        for key in keys:
+            names.setdefault(key, f"{f.name}.{key}")
+    return names
 
 
 def to_toml(recipe: Any) -> str:
@@ -166,8 +223,8 @@ def to_toml(recipe: Any) -> str:
 
 def _component(table: str, value: Any, where: str, kind: Kind) -> Component:
     if not isinstance(value, dict):
-        raise InputError(f"{table} in {where} must be a table, got {value!r}.")
-    name = choice(f"{table}.name", value.get("name", kind.default), kind.names)
+        raise InputError(f"{table} in {where} must be a table, got {plain(value)!r}.")
+    name = choice(f"{table}.name", plain(value.get("name", kind.default)), kind.names)
     parameters = kind.signature(name).parameters
     given = {key: entry for key, entry in value.items() if key != "name"}
     known_keys(given, list(parameters), f"[{table}] for {table}.name = {name!r} in {where}")
@@ -184,16 +241,20 @@ def _component(table: str, value: Any, where: str, kind: Kind) -> Component:
 
 def _section(cls: Any, table: str, value: Any, where: str) -> Any:
     if not isinstance(value, dict):
-        raise InputError(f"{table} in {where} must be a table, got {value!r}.")
+        raise InputError(f"{table} in {where} must be a table, got {plain(value)!r}.")
     hints = typing.get_type_hints(cls)
     known_keys(value, list(hints), f"[{table}] in {where}")
     return cls(**{key: typed(f"{table}.{key}", entry, hints[key]) for key, entry in value.items()})
 
 
-def known_keys(given: Mapping[str, Any], known: Sequence[str], where: str) -> None:
-    """Refuse a key of ``given`` that is not ``known``."""
+def known_keys(
+    given: Mapping[str, Any], known: Sequence[str], where: str, elsewhere: Mapping[str, str] | None = None
+) -> None:
+    """Refuse a key of ``given`` that is not ``known``; ``elsewhere`` maps keys to the full names that are."""
     for key in given:
         if key not in known:
+            if elsewhere and key in elsewhere:
+                raise InputError(f"unknown key {key!r} in {where}; did you mean {elsewhere[key]!r}?")
             if not known:
                 raise InputError(f"unknown key {key!r} in {where}: it takes none.")
             nearest(f"key in {where}", key, known)
@@ -208,8 +269,39 @@ def nearest(what: str, value: str, known: Sequence[str]) -> None:
     raise InputError(f"unknown {what}: {value!r}; {hint}")
 
 
+def unknown_recipe(name: str, known: Sequence[str]) -> str:
+    """Return the sentence about a recipe that is not there, with the few that share most of its words."""
+    words = [word for word in re.split(r"[^a-z0-9]+", name.lower()) if word]
+
+    def shared(candidate: str) -> int:
+        parts = candidate.lower().split("_")
+        return sum(bool(difflib.get_close_matches(word, parts, n=1, cutoff=0.8)) for word in words)
+
+    likeness = {other: difflib.SequenceMatcher(None, name.lower(), other.lower()).ratio() for other in known}
+    best = max((shared(other) for other in known), default=0)
+    few = [other for other in known if best and shared(other) == best] or [o for o in known if likeness[o] >= 0.6]
+    near = sorted(few, key=lambda other: -likeness[other])[:4]
+    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "--list shows those there are."
+    return f"unknown recipe: {name!r}; {hint}"
+
+
+@dataclass(frozen=True)
+class Given:
+    """A value of ``--set`` that TOML takes for no string, and how it was written: in ``image=456`` it is a name."""
+
+    value: Any
+    raw: str
+
+
+def plain(value: Any) -> Any:
+    """Return the value of a ``Given``, and any other value as it is."""
+    return value.value if isinstance(value, Given) else value
+
+
 def typed(what: str, value: Any, wanted: Any) -> Any:
     """Return ``value`` as the annotated type, refusing another; a whole number counts as a float."""
+    if isinstance(value, Given):
+        value = value.raw if wanted is str else value.value
     if isinstance(value, int) and abs(value) > LARGEST:  # beyond what arrays, generators and processors count with
         raise InputError(f"{what} must be at most {LARGEST} in size, got {str(value)[:40]}.")
     origin = typing.get_origin(wanted)
@@ -302,7 +394,7 @@ def override(tables: dict[str, Any], item: str) -> None:
             raise InputError(f"--set {item}: {key} is not a table.")
     if keys[-1] == "name" and len(keys) == 2 and target.get("name") != value:
         target.clear()  # another component has other options
-    target[keys[-1]] = value
+    target[keys[-1]] = value if isinstance(value, str) else Given(value, raw.strip())
 
 
 def toml_value(value: Any) -> str:

@@ -90,6 +90,13 @@ def test_a_camera_that_lay_on_its_side(tmp_path, colours):
     assert load_image(str(path)).shape == (3, 60, 40)
 
 
+def test_a_home_folder(tmp_path, colours, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    saved(tmp_path, colours)
+    assert load_image("~/x.png").shape == (3, 40, 60)
+    assert "the image '~/y.png' is not there" in refused(lambda: load_image("~/y.png"))
+
+
 def refused(call):
     with pytest.raises(InputError) as caught:
         call()

@@ -1,9 +1,11 @@
 """Recipes: what is refused and how, and that a resolved recipe reads back as itself."""
 
 import dataclasses
+import math
 
 import pytest
 
+from sparseop.deep.image_prior import recipe as image_recipes
 from sparseop.deep.labels import recipe as recipes
 from sparseop.deep.labels.recipe import Recipe, parse, text
 from sparseop.deep.training.schedule import rates
@@ -52,6 +54,80 @@ def test_every_recipe_of_the_project_reads(name):
     assert recipe.title
     assert recipe.source.needs
     assert text(parse(text(recipe), name=name)) == text(recipe)
+
+
+def test_what_a_change_makes_untrue_is_dropped():
+    """Title, cell and published value hold for the recipe as it is written, not for whatever it is turned into."""
+    path = recipes.find("table1_cifar10_sym40_sop")
+    whole = recipes.read(path)
+    assert whole.source.value > 0
+    for harmless in (
+        ["seed=3"],
+        ["engine.threads=1"],
+        ["method.name=sop"],
+        [f"training.lr={whole.training.lr}"],
+        ["name=x"],
+    ):
+        changed = recipes.read(path, harmless)
+        assert (changed.title, changed.source.value, changed.source.table) == (
+            whole.title,
+            whole.source.value,
+            "table1",
+        )
+    shorter = recipes.read(path, ["training.epochs=3"])
+    assert shorter.title == f"{whole.title} (changed)"
+    assert math.isnan(shorter.source.value)
+    assert math.isnan(shorter.source.std)
+    assert (shorter.source.table, shorter.source.method) == (
+        "table1",
+        "SOP",
+    )  # still of that cell, and says so with its remark
+    for changes in (
+        ["method.name=ce"],
+        ["data.name=digits"],
+        ["noise.rate=0.2"],
+        ["method.name=ce", "data.name=digits"],
+    ):
+        other = recipes.read(path, changes)
+        assert other.title == f"{other.method.name} on {other.data.name}"
+        assert other.source == recipes.Source()
+    said = recipes.read(path, ["method.name=ce", 'title="mine"', "source.value=1.5"])
+    assert (said.title, said.source.value) == ("mine", 1.5)
+
+
+def test_a_value_that_toml_takes_for_a_number_is_a_name_where_a_name_is_wanted():
+    assert image_recipes.read(image_recipes.find("image-recovery"), ["image=456"]).image == "456"
+    assert image_recipes.read(image_recipes.find("image-recovery"), ["image=2026-01-01"]).image == "2026-01-01"
+    assert recipes.parse("", name="x", overrides=["noise.path=007", "name=12"]).noise.path == "007"
+    assert recipes.parse(SOP, name="x", overrides=["method.lr_u=3"]).method.options["lr_u"] == 3.0
+    with pytest.raises(InputError, match=r"training.epochs must be a whole number, got 1\.5"):
+        parse("", name="x", overrides=["training.epochs=1.5"])
+
+
+@pytest.mark.parametrize(
+    ("change", "meant"),
+    [("epochs=1", "training.epochs"), ("lr=1", "training.lr"), ("rate=0.4", "noise.rate"), ("lr_u=1", "method.lr_u")],
+)
+def test_a_key_without_its_table_is_found(change, meant):
+    with pytest.raises(InputError, match=f"unknown key '{change.partition('=')[0]}' .*did you mean '{meant}'"):
+        parse(SOP, name="x", overrides=[change])
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("sop-digit", "digits_sym40_sop"),
+        ("digits_sob", "digits_sym40_sop"),
+        ("Table1 CIFAR10 sym40 SOP", "table1_cifar10_sym40_sop"),
+        ("image recovery", "image-recovery"),
+    ],
+)
+def test_an_unknown_recipe_is_answered_with_the_few_that_share_its_words(name, meant):
+    with pytest.raises(InputError, match=f"unknown recipe: '{name}'; did you mean .*'{meant}'") as caught:
+        recipes.find(name)
+    assert str(caught.value).count(" or ") <= 3
+    with pytest.raises(InputError, match="unknown recipe: 'qqq'; --list shows"):
+        recipes.find("qqq")
 
 
 def test_overrides():
