@@ -32,6 +32,7 @@ from sparseop.linear._rows import Rows
 
 EPS, TINY = float(np.finfo(float).eps), float(np.finfo(float).tiny)
 CANCELLED = 1e5  # times its rounding, A^T V counts as zero, and a gap is relative to that
+FLOOR = 1e-4  # of the largest |Y_g|: t starts no smaller than a residual of this size would have it
 SHRINK = 0.1  # t from one step of the method of multipliers to the next
 DIRECT = 400  # unknowns up to which Newton's matrix is factored
 SAMPLE = 16  # rows in the preconditioner, times the columns of A
@@ -135,7 +136,8 @@ def minimise(
     solver = _Newton(A, Y, ridge, balls, sigma)
     noise = sigma * sigma
     R = Y - A.times(B)
-    typical = float(np.median(balls.norms(R) * balls.weights / balls.radii)) or float(np.abs(Y).max())
+    ratio = balls.weights / balls.radii
+    typical = max(float(np.median(balls.norms(R) * ratio)), FLOOR * float((balls.norms(Y) * ratio).max()))
     t = typical if M is None and not B.any() else 0.1 * typical
     M = np.zeros_like(Y) if M is None else M
     best, steps, smallest = Found(B, M, np.zeros(len(balls.radii), bool), np.inf, 0), 0, 1e-14 * typical

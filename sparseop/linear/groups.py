@@ -100,7 +100,7 @@ class GroupSolution(Certified):
         return Certificate(
             (
                 Check("duality gap as reported", gap, 1.01 * self.gap + 1e-12, ("Theta", "intercept", "V")),
-                Check("bound as reported", apart(self.bound, bound), 0.01, ()),
+                Check("bound as reported", bound, 1.01 * self.bound + 1e-6 * float(np.linalg.norm(self.Theta)), ()),
                 Check("V_g in its ball", outside, 1e-12, ("V",)),
                 Check("V as projected onto the dual's constraints", apart(V, inside, lam), 1e-9, ("V",)),
                 Check("S the best for Y - J Theta - c", apart(S, best, size), 1e-9, ("S", "Theta", "intercept")),
