@@ -69,7 +69,7 @@ def test_the_corrupted_rows_are_named_and_the_rest_is_fitted():
 
 
 def test_it_is_hubers_estimate_with_a_ridge():
-    """HuberRegressor(alpha=0) minimises sum_i H(r_i / s) s + n s; given its s, lam = epsilon s / sigma^2, sigma small."""
+    """HuberRegressor(alpha=0) minimises sum_i H(r_i / s) s + n s; given its s, lam = epsilon s / sigma^2."""
     X, y, _ = corrupted()
     X = StandardScaler().fit_transform(X)
     huber = HuberRegressor(epsilon=1.5, alpha=0.0, tol=1e-10, max_iter=10_000).fit(X, y)
