@@ -92,7 +92,7 @@ class FastNet(nn.Module):
                 f"network 'fastnet' takes images of {SMALLEST} x {SMALLEST} pixels and more, "
                 f"got {images.shape[2]} x {images.shape[3]}."
             )
-        return self.head(self.body(functional.relu(self.first(images))).amax((2, 3)))  # type: ignore[no-any-return]
+        return self.head(self.body(functional.relu(self.first(images), inplace=True)).amax((2, 3)))  # type: ignore[no-any-return]
 
 
 def whitening(images: Tensor, eps: float = EPS) -> Tensor:

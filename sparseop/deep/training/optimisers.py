@@ -10,6 +10,7 @@ bank W (out, in, 3, 3), read as a matrix (out, 9 in), a step is
 Offsets, scales and the last layer take plain steps with rates of their own.
 """
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -118,10 +119,14 @@ def orthogonalise(matrix: Tensor, steps: int = 3) -> Tensor:
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
     x = wide / wide.norm().clamp(min=1e-12)
     # a step is x <- Q x, Q = a I + b S + c S^2 with S = x x^T; then S <- Q S Q: one product is long
-    square, product = x @ x.T, torch.eye(len(x), dtype=x.dtype, device=x.device)
-    for _ in range(steps):
-        q = torch.addmm(square, square, square, beta=b, alpha=c)
-        q.diagonal().add_(a)
-        product, square = q @ product, q @ square @ q
-    turned: Tensor = product @ x
+    square = x @ x.T
+    turns: list[Tensor] = []
+    for step in range(steps):
+        if step:
+            square = turns[-1] @ square @ turns[-1]
+        turns.append(torch.addmm(square, square, square, beta=b, alpha=c))
+        turns[-1].diagonal().add_(a)
+    turned: Tensor = (
+        functools.reduce(torch.matmul, turns) @ x
+    )  # they are polynomials of one matrix, so any order will do
     return turned if wide is matrix else turned.T
