@@ -2,10 +2,10 @@
 
     python -m benchmarks.fast                  one core, bfloat16, batches of 250 random images of 32 x 32
 
-All take turns in one process, a few batches each, so that a busy machine disturbs all alike; a ratio is between the best
-rounds. Times are the process's own. A convolution's work is counted as torch counts it (two operations for each weight
-and place), forward once and backward once for its weights and once for its input where they are wanted. Goals: a step at
-most 1.25 times its convolutions, a step of SOP at most 1.03 times one of cross-entropy.
+All take turns in one process, a few batches each, so that a busy machine disturbs all alike; a ratio is between the
+best rounds. Times are the process's own. A convolution's work is counted as torch counts it (two operations for each
+weight and place), forward once and backward once for its weights and once for its input where they are wanted. Goals: a
+step at most 1.25 times its convolutions, a step of SOP at most 1.03 times one of cross-entropy.
 """
 
 import sys

@@ -92,7 +92,8 @@ class FastNet(nn.Module):
                 f"network 'fastnet' takes images of {SMALLEST} x {SMALLEST} pixels and more, "
                 f"got {images.shape[2]} x {images.shape[3]}."
             )
-        return self.head(self.body(functional.relu(self.first(images), inplace=True)).amax((2, 3)))  # type: ignore[no-any-return]
+        features = self.body(functional.relu(self.first(images), inplace=True)).amax((2, 3))
+        return self.head(features)  # type: ignore[no-any-return]
 
 
 def whitening(images: Tensor, eps: float = EPS) -> Tensor:
