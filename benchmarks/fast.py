@@ -18,7 +18,6 @@ from torch import nn
 
 from benchmarks import record
 from benchmarks.deep_epochs import Stopwatch, Turn, random_dataset, timed, turns
-from deep import make_fast
 from sparseop import cli
 from sparseop.deep import networks
 from sparseop.deep.labels import noise
@@ -29,6 +28,7 @@ from sparseop.errors import integer
 
 SIDE = 2048  #: of the matrices whose product shows what the core can do
 METHODS = ("CE", "SOP", "ELR", "GCE")
+BATCH = 250
 
 
 def convolutions(batch: int, device: torch.device) -> tuple[Callable[[], None], float]:
@@ -74,15 +74,16 @@ def samples(n: int) -> Samples:
 
 def measure(rounds: int, batches: int) -> tuple[pd.DataFrame, dict[str, float]]:
     """Return milliseconds and GFLOP a second of each contestant, and the ratios that have goals."""
-    device, batch = torch.device("cpu"), int(str(make_fast.TRAINING["batch_size"]))
-    data = samples(batches * batch)
+    device = torch.device("cpu")
+    data = samples(batches * BATCH)
     contestants: dict[str, Callable[[int], Turn]] = {}
     for method in METHODS:
         recipe = recipes.read(
-            recipes.find(make_fast.recipe_name("sym40", method)), [f"training.epochs={max(rounds + 1, 2)}"]
+            recipes.find(f"fast_cifar10_sym40_{method.lower()}"),
+            [f"training.epochs={max(rounds + 1, 2)}", f"training.batch_size={BATCH}"],
         )
         contestants[f"step, {method}"] = timed(partial(engine._Run, recipe, data, device), device)
-    once, operations = convolutions(batch, device)
+    once, operations = convolutions(BATCH, device)
     matrix = torch.randn(SIDE, SIDE).bfloat16()
     watch = Stopwatch(device)
 
@@ -96,7 +97,7 @@ def measure(rounds: int, batches: int) -> tuple[pd.DataFrame, dict[str, float]]:
     for name, turn in best.items():
         seconds = turn.seconds / batches
         done = 2.0 * SIDE**3 if name == "a product of matrices" else operations
-        images = round(batch / seconds) if name != "a product of matrices" else None
+        images = round(BATCH / seconds) if name != "a product of matrices" else None
         rows.append(
             {
                 "what": name,
