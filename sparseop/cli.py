@@ -30,7 +30,7 @@ class _Ended(KeyboardInterrupt):
 
 
 def run(prog: str, body: Callable[[], object], *, kept: str = "run the same command again to go on") -> int:
-    """Run ``body()`` and return the exit status of the table above."""
+    """Run ``body()`` and return the exit status of the table above; an interruption's own text goes before ``kept``."""
     try:
         body()
     except InputError as error:
@@ -44,7 +44,7 @@ def run(prog: str, body: Callable[[], object], *, kept: str = "run the same comm
     except MemoryError as error:
         return _say(f"{prog}: error: memory ran out{f' ({error})' if str(error) else ''}.", 2)
     except KeyboardInterrupt as stop:
-        return _say(f"{prog}: interrupted: {kept}.", 143 if isinstance(stop, _Ended) else 130)
+        return _say(f"{prog}: interrupted: {str(stop) or kept}.", 143 if isinstance(stop, _Ended) else 130)
     return 0
 
 

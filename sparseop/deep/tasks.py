@@ -1,11 +1,15 @@
 """The tasks, one line each; a command asks here, and names no room itself."""
 
+import contextlib
 import datetime
 import importlib
+import itertools
 import math
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from sparseop.deep.training import distributed, schema
 from sparseop.deep.training.progress import print_columns
@@ -48,19 +52,19 @@ def named(name: str) -> tuple[Task, Path]:
 def train(names: Sequence[str], request: Request) -> None:
     """Train recipes one after the other, all of one task, and print what came out.
 
-    All of them are read before the first begins. Several runs that are given a folder get folders in it.
+    All of them are read before the first begins. Several runs that are given a folder get folders in it; without
+    one each gets its own, whatever else begins in the same second.
 
     Raises
     ------
     InputError : what a recipe, its data or its folder are refused for.
     """
-    stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S")
     chosen = [(found, found.recipes.read(path, request.overrides)) for found, path in map(named, names)]
     finished = []
     for found, recipe in chosen:
-        folder = request.out or Path("runs") / recipe.name / f"{stamp}-seed{recipe.seed}"
-        folder = folder / recipe.name if request.out and len(chosen) > 1 else folder
-        finished.append(found.begin(recipe, folder, request))
+        inner = recipe.name if len(chosen) > 1 else ""
+        with _folder(found, recipe, request.out and request.out / inner) as folder:
+            finished.append(found.begin(recipe, folder, request))
     _report(chosen[0][0], finished)
 
 
@@ -71,10 +75,72 @@ def resume(folder: Path, request: Request) -> None:
     ------
     InputError : no run there, or one that cannot go on.
     """
+    found = _of_run(folder)
+    with _resumable(found, folder):
+        finished = found.go_on(folder, request)
+    _report(found, [finished])
+
+
+def branch(source: Path, request: Request) -> None:
+    """Train the run in ``source`` for more epochs, in a folder of its own, and print what came out.
+
+    Raises
+    ------
+    InputError : no run there, or one of a task whose runs end for good; changes of more than its training.
+    """
+    found = _of_run(source)
+    if found.branch is None:
+        raise InputError(f"the run in '{source}' is of a task whose runs cannot be branched; train it anew.")
+    recipe = found.recipes.read(source / "recipe.toml", request.overrides)
+    started = time.perf_counter()
+    with _folder(found, recipe, request.out) as folder:
+        recipe, summary = found.branch(source, folder, request)
+    _report(found, [Finished(recipe, folder, summary, time.perf_counter() - started)])
+
+
+def _of_run(folder: Path) -> Task:
     if not (folder / "recipe.toml").is_file():
         raise InputError(f"there is no run in '{folder}': it has no recipe.toml.")
-    found = of_file(folder / "recipe.toml")
-    _report(found, [found.go_on(folder, request)])
+    return of_file(folder / "recipe.toml")
+
+
+@contextlib.contextmanager
+def _folder(found: Task, recipe: Any, wanted: Path | None) -> Iterator[Path]:
+    """Yield the folder of a new run: the one that is wanted, or one of its own, taken at once; empty, it goes again."""
+    if wanted is not None:
+        with _resumable(found, wanted):
+            yield wanted
+        return
+    stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S")
+    folder = first = Path("runs") / recipe.name / f"{stamp}-seed{recipe.seed}"
+    for number in itertools.count(2) if distributed.speaks() else ():
+        try:
+            folder.mkdir(parents=True)
+            break
+        except FileExistsError:
+            folder = first.with_name(f"{first.name}-{number}")
+    try:
+        with _resumable(found, folder):
+            yield folder
+    finally:
+        with contextlib.suppress(OSError):  # one of them holds something
+            for empty in (folder, folder.parent, folder.parent.parent):
+                empty.rmdir()
+
+
+@contextlib.contextmanager
+def _resumable(found: Task, folder: Path) -> Iterator[None]:
+    """Let an interruption say how the run in ``folder`` goes on."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        if not (folder / "recipe.toml").exists():
+            text = "the run had not begun; give the same command again"
+        elif found.resumable(folder):
+            text = f"what was finished is kept; go on by --resume {folder}"
+        else:
+            text = f"no epoch was finished, so there is nothing to go on from: remove '{folder}' and begin again"
+        raise type(stop)(text) from None
 
 
 def _report(found: Task, finished: Sequence[Finished]) -> None:

@@ -8,6 +8,7 @@
     python -m sparseop.deep.train image-recovery               remove sparse corruption from a photograph: a minute;
                                   --set image=PATH noise=0.3   from yours
     python -m sparseop.deep.train --resume RUN                 go on with an interrupted run
+    python -m sparseop.deep.train --branch RUN --set training.epochs=200      a finished one for longer, in a new folder
     torchrun --nproc-per-node 2 -m sparseop.deep.train RECIPE  on two devices
 
 A run writes its folder (default: runs/RECIPE/TIME-seedS): recipe, provenance, metrics, checkpoint, and for each
@@ -51,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("recipe", nargs="?", metavar="RECIPE", help="name (see --list) or path of a TOML file")
     what.add_argument("--list", action="store_true", help="list the recipes")
     what.add_argument("--resume", type=Path, metavar="RUN", help="go on with the run in this folder")
+    what.add_argument("--branch", type=Path, metavar="RUN", help="train a run for more epochs, in a new folder")
     parser.add_argument(
         "--set",
         action="extend",
@@ -75,8 +77,16 @@ def _run(options: argparse.Namespace) -> None:
         tasks.list_recipes()
     elif options.resume is not None:
         if options.overrides or options.seed is not None:
-            raise InputError("--resume takes no --set and no --seed: a run goes on with the recipe it began with.")
+            raise InputError(
+                "--resume takes no --set and no --seed: a run goes on with the recipe it began with; for more epochs "
+                "give --branch RUN --set training.epochs=N."
+            )
         tasks.resume(options.resume, Request(device=options.device, data_root=options.data_root))
+    elif options.branch is not None:
+        if options.seed is not None:
+            raise InputError("--branch takes no --seed: a run goes on with the seed it began with.")
+        request = Request(tuple(options.overrides), options.out, options.device, options.data_root)
+        tasks.branch(options.branch, request)
     else:
         overrides, name = list(options.overrides), options.recipe
         if name is None and len(overrides) > 1 and "=" not in overrides[-1]:

@@ -151,4 +151,4 @@ def _of_sane_alone(item: str) -> bool:
     )
 
 
-TASK = Task(Comparisons(), train, resume, report)
+TASK = Task(Comparisons(), train, resume, report, resumable=lambda folder: folder.is_dir())

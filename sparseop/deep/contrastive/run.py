@@ -32,7 +32,7 @@ from sparseop.deep.training.schedule import rate
 from sparseop.deep.training.seeds import generator, seed_for
 from sparseop.errors import InputError
 
-__all__ = ["prepare", "resume", "train"]
+__all__ = ["branch", "prepare", "resume", "train"]
 
 
 def prepare(recipe: Recipe, root: Path | str | None, *, download: bool = False) -> Samples:
@@ -315,4 +315,4 @@ class _Run(Loop):
 
 _NO_DRAWS = torch.Generator()  # for augmentations that draw nothing
 
-train, resume = _Run.train, _Run.resume
+train, resume, branch = _Run.train, _Run.resume, _Run.branch

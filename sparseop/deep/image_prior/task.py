@@ -11,7 +11,7 @@ from tqdm import tqdm
 from sparseop.deep.image_prior import recipe as recipes
 from sparseop.deep.image_prior import run
 from sparseop.deep.image_prior.recipe import ImageRecipe
-from sparseop.deep.training.progress import LINES, print_columns
+from sparseop.deep.training.progress import LINES, opening, print_columns
 from sparseop.deep.training.records import Row
 from sparseop.deep.training.task import Finished, Request, Task
 
@@ -23,7 +23,7 @@ def train(recipe: ImageRecipe, folder: Path, request: Request) -> dict[str, Any]
         folder,
         device=request.device,
         data_root=request.data_root,
-        watch=watcher(recipe),
+        watch=watcher(recipe, opening(recipe, folder, request.overrides)),
         tell=lambda line: print(line, file=sys.stderr, flush=True),
     )
 
@@ -31,16 +31,20 @@ def train(recipe: ImageRecipe, folder: Path, request: Request) -> dict[str, Any]
 def resume(folder: Path, request: Request) -> tuple[ImageRecipe, dict[str, Any]]:
     """Go on with a run and return its recipe and summary."""
     recipe = recipes.read(folder / "recipe.toml")
-    return recipe, run.resume(folder, device=request.device, data_root=request.data_root, watch=watcher(recipe))
+    return recipe, run.resume(
+        folder, device=request.device, data_root=request.data_root, watch=watcher(recipe, opening(recipe, folder, ()))
+    )
 
 
-def watcher(recipe: ImageRecipe) -> run.Watch:
+def watcher(recipe: ImageRecipe, opening: str) -> run.Watch:
     """Return a function that shows the progress of a run on standard error: a live line, or a line now and then in a log."""
     iterations = recipe.training.iterations
     bars: dict[str, Any] = {}
-    live = sys.stderr.isatty()
+    live, said = sys.stderr.isatty(), [opening]
 
     def watch(row: Row, total: int) -> None:
+        if said:
+            sys.stderr.write(said.pop())
         method, done = row["method"], row["iteration"]
         text = f"loss {row['loss']:.4f}" if math.isnan(row["psnr"]) else f"{row['psnr']:.1f} dB"
         text += f", {100 * row['found']:.0f} % of the entries found corrupted" if "found" in row else ""

@@ -38,7 +38,7 @@ from sparseop.deep.training.schedule import linear, rates
 from sparseop.deep.training.schema import Component
 from sparseop.deep.training.seeds import generator, seed_for
 
-__all__ = ["CHECKPOINT", "Watch", "resume", "train"]
+__all__ = ["CHECKPOINT", "Watch", "branch", "resume", "train"]
 
 
 class _Run(Loop):
@@ -223,7 +223,7 @@ class _Run(Loop):
         )
 
 
-train, resume = _Run.train, _Run.resume
+train, resume, branch = _Run.train, _Run.resume, _Run.branch
 _NO_DRAWS = torch.Generator()  # for augmentations that draw nothing
 
 

@@ -5,11 +5,13 @@ epoch comes from generators seeded by (seed, epoch), and the learning rate is a 
 run that was killed goes on bit by bit as if it had not been.
 """
 
+import shutil
 import time
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -25,10 +27,11 @@ from sparseop.deep.training.records import Record, Row
 from sparseop.deep.training.samples import Samples
 from sparseop.deep.training.seeds import generator, seed_for
 from sparseop.deep.training.settings import Engine
-from sparseop.errors import InputError, integer
+from sparseop.errors import InputError, brief, integer
 
 Watch = Callable[[int, int, Row | None], None]
 CHECKPOINT = "last.pt"
+CHOSEN = "chosen.pt"  #: the weights of the epoch that the held-out training samples chose
 SHOWN = 5000  # images to whiten by: their 5 million patches fix a covariance of 12 x 12 to a thousandth
 T = TypeVar("T")
 
@@ -54,7 +57,7 @@ class Loop(ABC):
 
     training: Training
     engine: Engine
-    read: Callable[[Path], Any]  #: the recipe of a file
+    read: Callable[..., Any]  #: (path, overrides) -> the recipe of a file
     prepare: Callable[..., Samples]  #: (recipe, data root, download=) -> the data, their labels and split
 
     def __init__(self, recipe: Any, samples: Samples, device: torch.device) -> None:
@@ -77,7 +80,7 @@ class Loop(ABC):
     def train(
         cls,
         recipe: Any,
-        folder: Path,
+        folder: Path | str,
         *,
         device: str = "auto",
         data_root: Path | str | None = None,
@@ -98,6 +101,7 @@ class Loop(ABC):
         ------
         InputError : bad data or options; a loss that is not finite (the last good checkpoint stays); a full disk.
         """
+        folder = Path(folder)
         require_no_run(folder)
         target = devices.choose(device)
         distributed.start(target)
@@ -111,7 +115,12 @@ class Loop(ABC):
 
     @classmethod
     def resume(
-        cls, folder: Path, *, device: str = "auto", data_root: Path | str | None = None, watch: Watch | None = None
+        cls,
+        folder: Path | str,
+        *,
+        device: str = "auto",
+        data_root: Path | str | None = None,
+        watch: Watch | None = None,
     ) -> dict[str, Any]:
         """Go on with a run from its last checkpoint and return its summary.
 
@@ -119,6 +128,7 @@ class Loop(ABC):
         ------
         InputError : no run or no checkpoint there, a checkpoint of another recipe, other data than the run began with.
         """
+        folder = Path(folder)
         path, state = load_checkpoint(folder)
         recipe = cls.read(path)
         target = devices.choose(device)
@@ -130,6 +140,51 @@ class Loop(ABC):
         return run.fit(
             record, integer("the number of rows of the checkpoint", len(state["rows"]), 0, run.training.epochs), watch
         )
+
+    @classmethod
+    def branch(
+        cls,
+        source: Path | str,
+        folder: Path | str,
+        overrides: Sequence[str],
+        *,
+        device: str = "auto",
+        data_root: Path | str | None = None,
+        watch: Watch | None = None,
+    ) -> dict[str, Any]:
+        """Train on from the last checkpoint of a run, for more epochs, in a new folder; return the summary.
+
+        Parameters
+        ----------
+        source, folder : folders of the run that was finished, or stopped, and of the new one; the old one stays.
+        overrides : changes of ``[training]`` and ``[engine]``, "training.epochs=200" among them. The schedule of the
+            learning rate is that of the new number of epochs, from where the old run stopped.
+
+        Raises
+        ------
+        InputError : no run in ``source``, changes of anything else, no more epochs than it has, other data.
+        """
+        source, folder = Path(source), Path(folder)
+        path, state = load_checkpoint(source)
+        base, recipe, done = cls.read(path), cls.read(path, overrides), len(state["rows"])
+        _require_branch(base, recipe, done)
+        require_no_run(folder)
+        target = devices.choose(device)
+        distributed.start(target)
+        samples = cls.prepare(recipe, data_root)
+        Record.require_same(source, samples)
+        run = cls(recipe, samples, target)
+        run.load(state)
+        record = Record.create(
+            folder, run.recipe_text(), samples, target, branched_from={"run": str(source), "epoch": done}
+        )
+        record.rows = list(state["rows"])
+        if distributed.rank() == 0:
+            run._save(record, done)
+            if (source / CHOSEN).is_file():
+                shutil.copyfile(source / CHOSEN, folder / CHOSEN)
+        distributed.barrier()
+        return run.fit(record, done, watch)
 
     # ---- what a trainer says -----------------------------------------------------------------------------------------
 
@@ -185,6 +240,7 @@ class Loop(ABC):
                 )  # of this process: what others take is not in it
                 if distributed.rank() == 0:
                     record.rows.append(row)
+                    self._keep_chosen(record)
                     self._save(record, epoch + 1)
                     record.write()
                 distributed.barrier()
@@ -256,6 +312,19 @@ class Loop(ABC):
             record.folder / CHECKPOINT, {"recipe": self.recipe_text(), "epoch": epoch, **states, "rows": record.rows}
         )
 
+    def _keep_chosen(self, record: Record) -> None:
+        """Keep the weights of this epoch where no earlier one was better on the samples held out."""
+        scores = [
+            row["validation"]
+            for row in record.rows
+            if row.get("validation") is not None and row.get("test") is not None
+        ]
+        row = record.rows[-1]
+        if row.get("validation") is None or row.get("test") is None or max(scores[:-1], default=-1) >= scores[-1]:
+            return
+        states = {name: part.state_dict() for name, part in self.parts().items() if name != "optimiser"}
+        checkpoint.save(record.folder / CHOSEN, {"recipe": self.recipe_text(), "epoch": row["epoch"], **states})
+
     def load(self, state: dict[str, Any]) -> None:
         """Take over the state of a checkpoint."""
         with refitting("networks and method"):
@@ -309,8 +378,7 @@ def refitting(what: str) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
-        reason = str(error).split("\n")[0]
-        raise InputError(f"the checkpoint does not fit this run's {what}: {reason}") from None
+        raise InputError(f"the checkpoint does not fit this run's {what}: {brief(error)}.") from None
 
 
 def require_no_run(folder: Path) -> None:
@@ -322,6 +390,26 @@ def require_no_run(folder: Path) -> None:
                 " another folder."
             )
         raise InputError(f"'{folder}' already holds a run; go on with it by --resume, or choose another folder.")
+
+
+def _require_branch(base: Any, recipe: Any, done: int) -> None:
+    """Refuse changes that would make a branch another run from its beginning."""
+    for f in fields(recipe):
+        if f.name not in ("training", "engine", "name", "title", "source") and getattr(recipe, f.name) != getattr(
+            base, f.name
+        ):
+            raise InputError(
+                f"a branch goes on with the same {f.name}; only [training] and [engine] may change. Train it anew."
+            )
+    if getattr(recipe.training, "validation", 0) != getattr(base.training, "validation", 0):
+        raise InputError(
+            "a branch goes on with the same training.validation; other samples would train. Train it anew."
+        )
+    if recipe.training.epochs <= done:
+        raise InputError(
+            f"training.epochs must be > {done}, which the run has already, got {recipe.training.epochs}; give more by "
+            "--set training.epochs=N."
+        )
 
 
 def load_checkpoint(folder: Path) -> tuple[Path, dict[str, Any]]:

@@ -35,8 +35,8 @@ class Record:
         self._board = _tensorboard(folder) if distributed.rank() == 0 else None
 
     @classmethod
-    def create(cls, folder: Path, recipe: str, samples: Samples, device: torch.device) -> "Record":
-        """Start the record of a new run."""
+    def create(cls, folder: Path, recipe: str, samples: Samples, device: torch.device, **more: Any) -> "Record":
+        """Start the record of a new run; ``more`` goes into run.json too."""
         dataset = samples.dataset
         record = cls.begin(
             folder,
@@ -55,6 +55,7 @@ class Record:
                     "mean": list(dataset.mean),
                     "std": list(dataset.std),
                 },  # whoever takes the network needs it
+                **more,
             },
         )
         if distributed.rank() == 0:
@@ -79,16 +80,15 @@ class Record:
         """Take up the record of a run that goes on, after checking that its labels and images are the same."""
         return cls.go_on(folder, rows, _identity(samples))
 
+    @staticmethod
+    def require_same(folder: Path, samples: Samples) -> None:
+        """Refuse samples whose labels or images differ from those that the run in ``folder`` began with."""
+        _same(folder, _identity(samples))
+
     @classmethod
     def go_on(cls, folder: Path, rows: list[Row], same: Mapping[str, tuple[str, Any]]) -> "Record":
         """Take up the record of a run if ``same`` still holds: key of its run.json -> (what it is about, value)."""
-        try:
-            about = json.loads((folder / "run.json").read_text())
-        except (OSError, ValueError) as error:
-            raise InputError(f"'{folder / 'run.json'}' cannot be read: {brief(error)}.") from None
-        for key, (what, value) in same.items():
-            if not isinstance(about, dict) or about.get(key, None if key not in _LATER else value) != value:
-                raise InputError(f"{what} differ from those that the run in '{folder}' began with.")
+        about = _same(folder, same)
         if distributed.rank() == 0:
             about.setdefault("resumed", []).append(
                 {"when": provenance.now(), "epoch": len(rows), **provenance.commit()}
@@ -132,6 +132,18 @@ def _identity(samples: Samples) -> dict[str, tuple[str, str]]:
             samples.dataset.images_sha256,
         ),
     }
+
+
+def _same(folder: Path, same: Mapping[str, tuple[str, Any]]) -> dict[str, Any]:
+    """Return a run's run.json after checking that ``same`` holds in it."""
+    try:
+        about = json.loads((folder / "run.json").read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"'{folder / 'run.json'}' cannot be read: {brief(error)}.") from None
+    for key, (what, value) in same.items():
+        if not isinstance(about, dict) or about.get(key, None if key not in _LATER else value) != value:
+            raise InputError(f"{what} differ from those that the run in '{folder}' began with.")
+    return dict(about)
 
 
 def _claim(path: Path, recipe: str) -> None:

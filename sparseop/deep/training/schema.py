@@ -128,12 +128,13 @@ def without_claims(recipe: R, base: R | None) -> R:
         kept = {} if other else {key: value for key, value in vars(source).items() if key not in ("value", "std")}
         new["source"] = type(source)(**kept)
     if changed - {"evaluation"} and held["title"] and held["title"] == before["title"]:
-        new["title"] = f"{held['title']} (changed)"
+        new["title"] = f"{held['title'].removesuffix(_CHANGED)}{_CHANGED}"
         if other:
             new["title"] = " on ".join(names.values()) or held["name"]
     return dataclasses.replace(recipe, **new)  # type: ignore[type-var]
 
 
+_CHANGED = " (changed)"
 #: fields that say who, how and whence
 _NO_COMPUTATION = frozenset({"name", "task", "title", "seed", "engine", "source"})
 

@@ -83,6 +83,8 @@ class Task:
     train : (recipe, folder, request) -> summary; begins a run in a new folder.
     resume : (folder, request) -> recipe and summary; goes on with a run from its checkpoint.
     report : prints what came out of runs, one column each.
+    branch : (folder, new folder, request) -> recipe and summary; goes on for more epochs elsewhere, or None.
+    resumable : whether a folder that was stopped holds what ``resume`` goes on from.
     weights : (recipe, checkpoint, which, part) -> the trained network, ``which`` of "online" and "momentum", ``part``
         of "backbone" and "head"; InputError where there is none such. None: runs of this task leave no network.
     """
@@ -92,6 +94,8 @@ class Task:
     resume: Callable[[Path, Request], tuple[Any, dict[str, Any]]]
     report: Callable[[Sequence[Finished]], None]
     weights: Callable[[Any, dict[str, Any], str, str], Weights] | None = None
+    branch: Callable[[Path, Path, Request], tuple[Any, dict[str, Any]]] | None = None
+    resumable: Callable[[Path], bool] = lambda folder: (folder / "last.pt").is_file()
 
     def begin(self, recipe: Any, folder: Path, request: Request) -> Finished:
         """Train, and say how long it took."""

@@ -417,8 +417,8 @@ def test_a_comparison_that_was_killed_goes_on(tmp_path, monkeypatch, capsys):
     changes = sets(item for item in TINY if not item.startswith("evaluation"))
     watched = task.watcher
 
-    def killed_in_the_second_run(title, epochs):
-        watch = watched(title, epochs)
+    def killed_in_the_second_run(title, *others):
+        watch = watched(title, *others)
 
         def until(epoch, step, row):
             watch(epoch, step, row)

@@ -85,6 +85,7 @@ def test_a_run_writes_what_it_says(tmp_path):
         "labels.npz",
         "metrics.csv",
         "last.pt",
+        "chosen.pt",
         "summary.json",
         "samples.npz",
     }
