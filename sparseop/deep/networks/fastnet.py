@@ -78,7 +78,8 @@ class FastNet(nn.Module):
         self.body = nn.Sequential(*layers)
         self.head = nn.Linear(wide_in, n_classes, bias=False)
         # logits start small: a head of unit weights divided by its width. (To divide logits instead changes rates
-        # alone.) .init.normal_(self.head.weight, std=1 / wide_in)
+        # alone.)
+        nn.init.normal_(self.head.weight, std=1 / wide_in)
 
     @torch.no_grad()
     def whiten(self, images: Tensor) -> None:
