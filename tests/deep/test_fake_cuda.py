@@ -17,7 +17,10 @@ from sparseop.deep.labels.methods import METHODS
 from tests.deep.fake_cuda import CUDA, fake_cuda
 from tests.deep.runs import StopError
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reaches into Linux's libraries")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="reaches into Linux's libraries"),
+    pytest.mark.filterwarnings("ignore:[uv]_on = "),  # so few epochs
+]
 LABELS = [
     "network.width=4",
     "training.batch_size=64",
@@ -71,9 +74,16 @@ def test_methods_against_wrong_labels(monkeypatch, method):
     with fake_cuda(monkeypatch) as stream:
         run = engine._Run(recipe, samples, CUDA)
         assert not faults_of_two_steps(run, stream)
-        run._pass(0.1)
+
+
+@pytest.mark.parametrize("change", ["method.name=forward", "method.update=epoch"])
+def test_the_pass_after_an_epoch(monkeypatch, change):
+    recipe, samples = labels_run(change, "engine.precision=bfloat16")
+    with fake_cuda(monkeypatch) as stream:
+        run = engine._Run(recipe, samples, CUDA)
+        run._pass(run.method, 0.1)
         stream.watching = True
-        run._pass(0.1)
+        run._pass(run.method, 0.1)
         assert stream.faults == ["_to_copy: cpu and cuda"]  # the indices, once
 
 

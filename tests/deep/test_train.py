@@ -7,6 +7,7 @@ import torch
 
 from sparseop.deep import train
 
+pytestmark = pytest.mark.filterwarnings("ignore:[uv]_on = ")  # two epochs, and "auto" rates
 TINY = ["--set", "network.width=4", "--set", "training.epochs=2", "--set", "training.batch_size=100"]
 
 

@@ -44,9 +44,10 @@ SAVE_SECONDS = 3.0
 Watch = Callable[[Row, int], None]
 
 
+@devices.as_before()
 def train(
     recipe: ImageRecipe,
-    folder: Path,
+    folder: Path | str,
     *,
     device: str = "auto",
     data_root: Path | str | None = None,
@@ -62,6 +63,7 @@ def train(
     ------
     InputError : an image that cannot be used, a loss that is not finite (the last checkpoint stays), a full disk.
     """
+    folder = Path(folder)
     require_no_run(folder)
     run = _Run(recipe, devices.choose(device), data_root)
     require_writable(folder)  # before the fits that a choice by held-out entries takes
@@ -76,8 +78,9 @@ def train(
     return run.fit(Record.begin(folder, recipes.text(run.recipe), run.device, about), None, watch)
 
 
+@devices.as_before()
 def resume(
-    folder: Path, *, device: str = "auto", data_root: Path | str | None = None, watch: Watch | None = None
+    folder: Path | str, *, device: str = "auto", data_root: Path | str | None = None, watch: Watch | None = None
 ) -> dict[str, Any]:
     """Go on with a run from its checkpoint and return its summary.
 
@@ -85,6 +88,7 @@ def resume(
     ------
     InputError : no run or no checkpoint there, a checkpoint of another recipe, another image than the run began with.
     """
+    folder = Path(folder)
     path, state = load_checkpoint(folder)
     run = _Run(recipes.read(path), devices.choose(device), data_root)
     record = Record.go_on(folder, state["rows"], {"image_sha256": ("the image and its corruption", run.fingerprint)})

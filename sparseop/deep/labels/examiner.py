@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sparseop.deep.datasets import Images
 from sparseop.deep.labels import evaluation
-from sparseop.deep.labels.methods import Method
+from sparseop.deep.labels.methods.hooks import Measures, Proposes, Suspects
 from sparseop.deep.training import distributed, metrics
 from sparseop.deep.training.feed import Feed
 from sparseop.deep.training.records import Row
@@ -30,7 +30,7 @@ class Examiner:
     """
 
     def __init__(
-        self, samples: Samples, train_feed: Feed, method: Method, logits: Callable[[Tensor], Tensor], batch: int
+        self, samples: Samples, train_feed: Feed, method: nn.Module, logits: Callable[[Tensor], Tensor], batch: int
     ) -> None:
         self.samples, self.train_feed, self.method, self.logits, self.batch = samples, train_feed, method, logits, batch
         self.device = train_feed.device
@@ -65,13 +65,14 @@ class Examiner:
         corrupted = given != true
         if known:
             row |= {"train_true": percent(predicted == true), "memorised": percent((predicted == given)[corrupted])}
-        score = self.method.suspicion(self.given)
+        score = self._suspicion()
         if score is not None:
             flagged = score[seen] > 0.5
             row["flagged"] = percent(flagged)
             if known:
                 row |= {"flagged_precision": percent(corrupted[flagged]), "flagged_recall": percent(flagged[corrupted])}
-        return row | {name: 100 * float(value) for name, value in self.method.measures(self.given).items()}
+        measures = self.method.measures(self.given) if isinstance(self.method, Measures) else {}
+        return row | {name: 100 * float(value) for name, value in measures.items()}
 
     def summary(self, rows: list[Row]) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Look at all samples once more; return the summary of the run and what is known of each training sample."""
@@ -83,7 +84,8 @@ class Examiner:
         p = torch.cat([logits.softmax(1).cpu() for _, logits in self._predict(self.train_feed, train)])
         given, true, predicted = self.given.cpu()[train], self.true.cpu()[train], p.argmax(1)
         p_given = p.gather(1, given[:, None]).squeeze(1)
-        score, proposed = self.method.suspicion(self.given), self.method.proposed(self.given)
+        score = self._suspicion()
+        proposed = self.method.proposed(self.given) if isinstance(self.method, Proposes) else None
         suspicion = 1 - p_given if score is None else score.cpu()[train]
         if not bool(p.isfinite().all() & p_test.isfinite().all() & suspicion.isfinite().all()):
             raise InputError(
@@ -127,6 +129,9 @@ class Examiner:
             "suspicion": suspicion,
             "proposed": proposal,
         }
+
+    def _suspicion(self) -> Tensor | None:
+        return self.method.suspicion(self.given) if isinstance(self.method, Suspects) else None
 
     @torch.inference_mode()
     def _predict(self, feed: Feed, index: Tensor) -> Iterator[tuple[Tensor, Tensor]]:

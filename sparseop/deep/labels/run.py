@@ -23,10 +23,12 @@ from torch import Tensor, nn
 from sparseop.deep import augment, networks
 from sparseop.deep.augment.geometry import mirror
 from sparseop.deep.datasets import Dataset
+from sparseop.deep.labels import methods
 from sparseop.deep.labels import recipe as recipes
 from sparseop.deep.labels.data import prepare
 from sparseop.deep.labels.examiner import Examiner
-from sparseop.deep.labels.methods import METHODS, Method, Setting
+from sparseop.deep.labels.methods import Setting
+from sparseop.deep.labels.methods.hooks import CountsEpochs, MixesInputs, SeveralNetworks, SeveralViews, WantsPass
 from sparseop.deep.labels.recipe import Recipe, Training
 from sparseop.deep.training import device as devices
 from sparseop.deep.training import distributed, optimisers
@@ -62,10 +64,10 @@ class _Run(Loop):
             rates=self.rates,
             transition=samples.labels.transition if dataset.truth_known else None,
         )
-        cls = METHODS[recipe.method.name]
-        options = cls.resolve(recipe.method.options, setting)
+        options = methods.resolve(recipe.method.name, recipe.method.options, setting)
         self.resolved = _with_method(recipe, options)
-        self.method: Method = cls.build(options, setting, seed=seed_for(self.seed, "method"))
+        self.method = methods.build(recipe.method.name, options, setting, seed=seed_for(self.seed, "method"))
+        views = self.method.views if isinstance(self.method, SeveralViews) else ()
         state = sum(buffer.nbytes for buffer in self.method.buffers())
         devices.require_room(
             device, state, f"the per-sample variables of {recipe.method.name} ({setting.n_samples} x {self.n_classes})"
@@ -77,13 +79,13 @@ class _Run(Loop):
         layout = torch.channels_last if self.engine.channels_last else torch.contiguous_format
         self.networks = nn.ModuleList(
             distributed.synchronise_batch_norm(self._network(recipe.network, dataset, layout))
-            for _ in range(self.method.networks)
+            for _ in range(self.method.networks if isinstance(self.method, SeveralNetworks) else 1)
         )
         self.forwards = [self.wrapped(network) for network in self.networks]
         self.optimiser = optimisers.build(self.training, self.networks, device)
 
         # 3. The data, and who judges the result.
-        self.views = [self._augment(name) for name in (self.training.augment, *self.method.views)]
+        self.views = [self._augment(name) for name in (self.training.augment, *views)]
         self.plain = self._augment("none")
         self.show(self.networks, lambda images: self.plain(images, _NO_DRAWS))
         self.coin = torch.randint(
@@ -104,7 +106,7 @@ class _Run(Loop):
 
     def rehearse(self, images: Tensor) -> None:
         """Send images through all views and the networks, in evaluation mode."""
-        self.method.start_epoch(0, self.training.epochs)
+        self._begin(0)
         self.networks.eval()
         for view in [*self.views, self.plain]:
             self._logits(list(self.networks), view(images, generator(self.device, self.seed, "rehearsal")))
@@ -113,7 +115,7 @@ class _Run(Loop):
         """Set rate and modes; return the generators of the views."""
         optimisers.set_rate(self.optimiser, self.rates[epoch])
         self.turned = epoch % 2 == 1
-        self.method.start_epoch(epoch, self.training.epochs)
+        self._begin(epoch)
         self.method.train()
         self.networks.train()
         self.predicted.fill_(-1)
@@ -121,6 +123,10 @@ class _Run(Loop):
             generator(self.device, self.seed, "augment", view, epoch, distributed.rank())
             for view in range(len(self.views))
         ]
+
+    def _begin(self, epoch: int) -> None:
+        if isinstance(self.method, CountsEpochs):
+            self.method.start_epoch(epoch, self.training.epochs)
 
     def step(self, place: float, index: Tensor, images: Tensor, draws: list[torch.Generator]) -> Tensor:
         """Take one optimisation step; return the loss, on the device."""
@@ -130,8 +136,8 @@ class _Run(Loop):
 
     def end_epoch(self, epoch: int) -> Row:
         """Let a method that wants it see every sample once more."""
-        if self.method.needs_pass:
-            self._pass(self.rates[epoch])
+        if isinstance(self.method, WantsPass) and self.method.needs_pass:
+            self._pass(self.method, self.rates[epoch])
         return {}
 
     def judge(self, *, wanted: bool) -> Row:
@@ -149,7 +155,9 @@ class _Run(Loop):
         """Take one optimisation step; return the loss, on the device."""
         if self.training.mirror == "alternate":
             images = mirror(images, self.coin[index] ^ self.turned)
-        seen = self.method.mix(self.views[0](images, draws[0]))
+        seen = self.views[0](images, draws[0])
+        if isinstance(self.method, MixesInputs):
+            seen = self.method.mix(seen)
         if len(self.views) > 1:  # one batch through batch normalisation, as the released code of SOP+
             seen = torch.cat(
                 [seen, *(view(images, draw) for view, draw in zip(self.views[1:], draws[1:], strict=True))]
@@ -175,14 +183,14 @@ class _Run(Loop):
         return outputs[0] if len(outputs) == 1 else torch.stack(outputs)
 
     @torch.no_grad()
-    def _pass(self, rate: float) -> None:
+    def _pass(self, method: WantsPass, rate: float) -> None:
         """Let the method see every sample, unaugmented, by the networks in evaluation mode."""
         parts = whole_pass(
             self.samples.train, self.engine.test_batch, rank=distributed.rank(), world=distributed.world()
         )
         for index, images in self.train_feed.batches(parts):
-            self.method.visit(self._plain_logits(images), self.given[index], index, rate)
-        self.method.end_pass()
+            method.visit(self._plain_logits(images), self.given[index], index, rate)
+        method.end_pass()
 
     def _plain_logits(self, images: Tensor) -> Tensor:
         """Return the logits (B, K) of the first network in evaluation mode, without augmentation."""

@@ -3,6 +3,8 @@
 import ctypes
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -64,6 +66,21 @@ def prepare(device: torch.device, *, deterministic: bool, threads: int = 0) -> N
         torch.are_deterministic_algorithms_enabled() != deterministic
     ):  # to ask costs nothing; to set, seconds of imports
         torch.use_deterministic_algorithms(deterministic)
+
+
+@contextmanager
+def as_before() -> Iterator[None]:
+    """Give back at the end what ``prepare`` set for a run: the number of threads, and the kind of kernels."""
+    threads, benchmark = torch.get_num_threads(), torch.backends.cudnn.benchmark
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    try:
+        yield
+    finally:
+        if torch.get_num_threads() != threads:
+            torch.set_num_threads(threads)
+        torch.backends.cudnn.benchmark = benchmark
+        if torch.are_deterministic_algorithms_enabled() != deterministic:
+            torch.use_deterministic_algorithms(deterministic)
 
 
 def keep_freed_memory() -> bool:

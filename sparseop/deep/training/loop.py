@@ -77,6 +77,7 @@ class Loop(ABC):
     # ---- a run, from its beginning or from its last checkpoint -------------------------------------------------------
 
     @classmethod
+    @devices.as_before()
     def train(
         cls,
         recipe: Any,
@@ -114,6 +115,7 @@ class Loop(ABC):
         return run.fit(record, 0, watch)
 
     @classmethod
+    @devices.as_before()
     def resume(
         cls,
         folder: Path | str,

@@ -29,6 +29,7 @@ from tests.deep.runs import (
     train_on_two_processes,
 )
 
+pytestmark = pytest.mark.filterwarnings("ignore:[uv]_on = ")  # three epochs, and "auto" rates
 ROOT = Path(__file__).resolve().parents[3]
 TINY = [
     "network.width=4",
@@ -132,7 +133,7 @@ def test_no_step_waits_for_the_device(name, tmp_path, monkeypatch):
         *(['method.transition="true"'] if name == "forward" else []),
     )
     run = engine._Run(recipe, prepare(recipe, None), torch.device("cpu"))
-    run.method.start_epoch(0, 10)
+    run._begin(0)
     run.method.train()
     run.networks.train()
     # augmentation takes another route on a CPU, where there is nothing to wait for; its own tests watch the device's
@@ -174,10 +175,19 @@ def test_bfloat16(tmp_path):
 
 
 def test_deterministic_mode_gives_the_same_run(tmp_path):
-    engine.train(tiny("method.name=sop+", "training.epochs=1", "engine.deterministic=true"), tmp_path / "a")
-    assert torch.are_deterministic_algorithms_enabled()
-    engine.train(tiny("method.name=sop+", "training.epochs=1"), tmp_path / "b")
-    assert not torch.are_deterministic_algorithms_enabled()
+    seen = []
+
+    def watch(*_):
+        seen.append((torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()))
+
+    before = torch.get_num_threads()
+    changes = "method.name=sop+", "training.epochs=1", f"engine.threads={before + 1}"
+    engine.train(tiny(*changes, "engine.deterministic=true"), str(tmp_path / "a"), watch=watch)
+    assert set(seen) == {(True, before + 1)}
+    assert not torch.are_deterministic_algorithms_enabled()  # and everything is as it was before
+    assert torch.get_num_threads() == before
+    engine.train(tiny(*changes), tmp_path / "b", watch=watch)
+    assert seen[-1] == (False, before + 1)
     weight = "0.body.0.weight"
     torch.testing.assert_close(
         state_of(tmp_path / "a")["networks"][weight], state_of(tmp_path / "b")["networks"][weight]

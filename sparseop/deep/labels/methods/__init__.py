@@ -1,24 +1,38 @@
-"""Methods against wrong labels, one a file: plain modules that any training loop can use.
+"""Methods against wrong labels, one a file: losses that any training loop can use.
+
+A loss is a plain ``nn.Module``, built as ``cls(n_samples, n_classes, **options)`` and called with (logits, labels,
+index) where cross-entropy is called with (logits, labels)::
+
+    loss = SOP(n_samples, n_classes)
+    for index, images, labels in batches:              # index: which samples, (B,) int64, distinct
+        loss(network(images), labels, index).backward()     # state of the samples moves here, in training mode
+
+What some of them want beside that are the protocols of ``hooks``. State lies in buffers, and so in every checkpoint.
 
 ``METHODS`` maps a recipe's ``method.name`` to the class. ELR+ and DivideMix are not here; where tables name them, their
 values are the published ones.
 """
 
 import inspect
+from collections.abc import Mapping
+from typing import Any
 
-from sparseop.deep.labels.methods.base import Method, Setting
+from torch import nn
+
 from sparseop.deep.labels.methods.ce import CE
 from sparseop.deep.labels.methods.cores2 import CORES2
 from sparseop.deep.labels.methods.coteaching import CoTeaching, CoTeachingPlus
 from sparseop.deep.labels.methods.elr import ELR
 from sparseop.deep.labels.methods.forward import Forward
 from sparseop.deep.labels.methods.gce import GCE
+from sparseop.deep.labels.methods.hooks import require_whole
 from sparseop.deep.labels.methods.mixup import MixUp
+from sparseop.deep.labels.methods.setting import Setting
 from sparseop.deep.labels.methods.sl import SL
 from sparseop.deep.labels.methods.sop import SOP
 from sparseop.deep.labels.methods.sop_plus import SOPPlus
 
-METHODS: dict[str, type[Method]] = {
+METHODS: dict[str, type[nn.Module]] = {
     "ce": CE,
     "forward": Forward,
     "gce": GCE,
@@ -43,10 +57,11 @@ __all__ = [
     "CoTeaching",
     "CoTeachingPlus",
     "Forward",
-    "Method",
     "MixUp",
     "SOPPlus",
     "Setting",
+    "build",
+    "resolve",
     "signature",
 ]
 
@@ -56,3 +71,27 @@ def signature(name: str) -> inspect.Signature:
     given = ("n_samples", "n_classes", "matrix", "seed")  # by the run
     whole = inspect.signature(METHODS[name])
     return whole.replace(parameters=[p for key, p in whole.parameters.items() if key not in given])
+
+
+def resolve(name: str, options: Mapping[str, Any], setting: Setting) -> dict[str, Any]:
+    """Return a method's options with what depends on the run filled in, such as learning rates given as "auto"."""
+    cls: Any = METHODS[name]
+    return dict(cls.resolve(options, setting) if hasattr(cls, "resolve") else options)
+
+
+def build(name: str, options: Mapping[str, Any], setting: Setting, *, seed: int) -> nn.Module:
+    """Return the loss of a run; ``options`` are resolved, ``seed`` draws the start of its state.
+
+    Raises
+    ------
+    InputError : an option out of range, or a loss that has a hook by half (``hooks.require_whole``).
+    """
+    cls: Any = METHODS[name]
+    if hasattr(cls, "build"):
+        loss = cls.build(options, setting)
+    else:
+        seeded = {"seed": seed} if "seed" in inspect.signature(cls).parameters else {}
+        loss = cls(setting.n_samples, setting.n_classes, **options, **seeded)
+    require_whole(loss)
+    built: nn.Module = loss
+    return built

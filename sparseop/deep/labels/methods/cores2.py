@@ -3,19 +3,21 @@
 import torch
 from torch import Tensor
 
-from sparseop.deep.labels.methods.base import Method
+from sparseop.deep.labels.methods.hooks import ByEpoch, learning
 from sparseop.deep.training import distributed
 from sparseop.errors import integer, nonnegative
 
 
-class CORES2(Method):
+class CORES2(ByEpoch):
     """Cross-entropy minus a confidence regulariser, over the samples that pass the sieve.
 
     With l_k = -log p_k and l_bar = (1/K) sum_k l_k (uniform prior of the given labels)::
 
         loss = mean over kept i of   l_{y_i} - beta_t l_bar,       kept: l_{y_i} <= l_bar      (all during ``warmup``)
 
-    beta_t is 0 for ``start`` epochs and rises linearly to ``beta`` over ``ramp`` epochs.
+    In epoch t = 0, 1, ... beta_t is 0 for t <= ``start`` and rises linearly to ``beta``, which it reaches at t =
+    ``start`` + ``ramp`` - 1; the sieve is in use for t > ``warmup``. As released: beta_t is 2 from t = 39, the sieve
+    begins at t = 31.
 
     Parameters
     ----------
@@ -41,16 +43,17 @@ class CORES2(Method):
 
     def start_epoch(self, epoch: int, epochs: int) -> None:
         """Set beta_t, and whether the sieve is in use."""
-        del epochs
-        self.beta_t.fill_(self.beta * min(max(epoch - self.start, 0) / self.ramp, 1.0))
-        self.sieve.fill_(epoch >= self.warmup)
+        super().start_epoch(epoch, epochs)
+        self.beta_t.fill_(self.beta * min(max(epoch - self.start, 0) / max(self.ramp - 1, 1), 1.0))
+        self.sieve.fill_(epoch > self.warmup)
 
     def forward(self, logits: Tensor, labels: Tensor, index: Tensor) -> Tensor:
-        """Return the loss; remembers in training mode which samples passed; see ``Method.forward``."""
+        """Return the loss; remembers in training mode which samples passed."""
+        self.require_epoch()
         losses = -logits.float().log_softmax(1)
         given, average = losses.gather(1, labels[:, None]).squeeze(1), losses.mean(1)
         passes = (given <= average).detach()
-        if self.training:
+        if learning(self):
             self.kept.index_copy_(0, distributed.gather(index), distributed.gather(passes))
         weight = (passes | ~self.sieve).float()
         return ((given - self.beta_t * average) * weight).sum() / weight.sum().clamp(min=1)

@@ -4,11 +4,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from sparseop.deep.labels.methods.base import Method
+from sparseop.deep.labels.methods.hooks import ByEpoch, require_stack
 from sparseop.errors import between, integer
 
 
-class CoTeaching(Method):
+class CoTeaching(ByEpoch):
     """Two networks; each learns from the samples of smallest loss in the eyes of the other.
 
     In epoch t = 1, 2, ... each network picks the ``R(t) B`` samples of smallest cross-entropy of its batch, with
@@ -32,17 +32,18 @@ class CoTeaching(Method):
 
     def start_epoch(self, epoch: int, epochs: int) -> None:
         """Set R(t)."""
-        del epochs
+        super().start_epoch(epoch, epochs)
         self.keep.fill_(1 - self.forget_rate * min((epoch + 1) / self.ramp, 1.0))
 
     def forward(self, logits: Tensor, labels: Tensor, index: Tensor) -> Tensor:
-        """Return the sum of the two networks' losses, logits (2, B, K); see ``Method.forward``."""
+        """Return the sum of the two networks' losses, logits (2, B, K)."""
         del index
         losses = self._losses(logits, labels)
         return self._exchange(losses, torch.ones_like(labels, dtype=torch.bool))
 
-    @staticmethod
-    def _losses(logits: Tensor, labels: Tensor) -> Tensor:
+    def _losses(self, logits: Tensor, labels: Tensor) -> Tensor:
+        require_stack(self, logits, labels, 2, "network")
+        self.require_epoch()
         both = torch.cat([labels, labels])
         return cross_entropy(logits.float().flatten(0, 1), both, reduction="none").view(2, -1)
 
@@ -51,7 +52,9 @@ class CoTeaching(Method):
 
         Masks instead of index lists: the number picked depends on the data, shapes must not.
         """
-        count = (self.keep * candidates.sum()).floor()
+        wanted = candidates.sum()
+        count = (self.keep * wanted).floor()
+        count = torch.where(count > 0, count, wanted)  # too few to keep a share of: all of them, as released
         with torch.no_grad():
             order = losses.masked_fill(~candidates, torch.inf).argsort(1)
             position = torch.empty_like(order).scatter_(
@@ -65,7 +68,9 @@ class CoTeaching(Method):
 class CoTeachingPlus(CoTeaching):
     """Co-teaching among the samples on which the two networks' predictions differ, after a warm-up of plain Co-teaching.
 
-    A batch without any disagreement is learnt whole by both networks, as in the released code.
+    As released, where so few differ that no share of them is left, all that differ are learnt; and a batch in which
+    none differs is learnt whole by both networks. (The released code stops the latter where the number of the epoch
+    times that of its batch reaches 5000; here it goes on.)
 
     Parameters
     ----------
@@ -88,7 +93,7 @@ class CoTeachingPlus(CoTeaching):
         self.plus.fill_(epoch >= self.warmup)
 
     def forward(self, logits: Tensor, labels: Tensor, index: Tensor) -> Tensor:
-        """Return the sum of the two networks' losses, logits (2, B, K); see ``Method.forward``."""
+        """Return the sum of the two networks' losses, logits (2, B, K)."""
         del index
         losses = self._losses(logits, labels)
         predicted = logits.argmax(2)

@@ -1,17 +1,18 @@
 """Early-learning regularisation (S. Liu, J. Niles-Weed, N. Razavian, C. Fernandez-Granda, NeurIPS 2020, equation 6)."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from sparseop.deep.labels.methods.base import Method, memory_note
+from sparseop.deep.labels.methods.hooks import learning
+from sparseop.deep.labels.methods.setting import memory_note
 from sparseop.deep.training import distributed
 from sparseop.errors import between, fits, integer, nonnegative
 
 CLAMP = 1e-4  # of the released code: keeps log(1 - <p, t>) finite
 
 
-class ELR(Method):
+class ELR(nn.Module):
     """The mean of CE + lam log(1 - <p_i, t_i>), t_i a running average of the network's own predictions.
 
     ``t_i <- beta t_i + (1 - beta) p_i`` each time the sample is seen, from t_i = 0, p_i without gradient. As in the
@@ -32,11 +33,11 @@ class ELR(Method):
         self.register_buffer("targets", torch.zeros(n_samples, n_classes))
 
     def forward(self, logits: Tensor, labels: Tensor, index: Tensor) -> Tensor:
-        """Return the loss and, in training mode, move the rows of ``index``; see ``Method.forward``."""
+        """Return the loss and, in training mode, move the rows of ``index``."""
         logits = logits.float()
         p = logits.softmax(1).clamp(CLAMP, 1 - CLAMP)
         target = self.targets.index_select(0, index)
-        if self.training:
+        if learning(self):
             with torch.no_grad():
                 target = self.beta * target + (1 - self.beta) * p / p.sum(1, keepdim=True)
                 self.targets.index_copy_(0, distributed.gather(index), distributed.gather(target))
@@ -51,6 +52,6 @@ class ELR(Method):
         return torch.where(mass > 0, 1 - share, 0.0)
 
     def proposed(self, labels: Tensor) -> Tensor:
-        """Return the class of the largest target; see ``Method.proposed``."""
+        """Return the class of the largest target."""
         del labels
         return self.targets.argmax(1)

@@ -4,14 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from sparseop.deep.labels.methods.base import Method, Setting, memory_note
+from sparseop.deep.labels.methods.hooks import learning
+from sparseop.deep.labels.methods.setting import Setting, memory_note
 from sparseop.deep.training import distributed
 from sparseop.errors import InputError, between, choice, fits, integer
 
 
-class Forward(Method):
+class Forward(nn.Module):
     """The mean of -log (T^T p)_y, T_{kj} the probability that a sample of class k is given label j.
 
     Parameters
@@ -27,7 +28,8 @@ class Forward(Method):
 
     T: Tensor
     p: Tensor
-    known: Tensor
+    epoch: int | None = None
+    needs_pass: bool = False
 
     def __init__(
         self,
@@ -53,23 +55,46 @@ class Forward(Method):
         if self.estimating:
             fits(memory_note("Forward", n_samples, n_classes), n_samples * n_classes, itemsize=4)
             self.register_buffer("p", torch.zeros(n_samples, n_classes), persistent=False)
+        self.visited, self.estimated = False, False
+        self.register_load_state_dict_post_hook(_trust)  # type: ignore[no-untyped-call]
 
     @classmethod
-    def build(cls, options: Mapping[str, Any], setting: Setting, *, seed: int) -> "Forward":
+    def build(cls, options: Mapping[str, Any], setting: Setting) -> "Forward":
         """Return the method with the run's transition matrix, where it is wanted and known."""
-        del seed
         matrix = setting.transition if options.get("transition") == "true" else None
         return cls(setting.n_samples, setting.n_classes, matrix=matrix, **options)
 
     def start_epoch(self, epoch: int, epochs: int) -> None:
-        """Ask for a pass over the data after the last epoch of the warm-up."""
+        """Ask for a pass over the data after the last epoch of the warm-up.
+
+        Raises
+        ------
+        InputError : a warm-up as long as the training, or an epoch after it without the pass that it asked for.
+        """
         if self.estimating and epoch == 0 and self.warmup >= epochs:
             raise InputError(f"warmup must be < the number of epochs {epochs}, got {self.warmup}.")
+        if self.estimating and epoch >= self.warmup and not self.estimated:
+            raise InputError(
+                f"Forward estimates its matrix from a pass after epoch {self.warmup}, the last of its warm-up: call "
+                "visit for every batch of samples and then end_pass, as needs_pass asks."
+            )
+        self.epoch = epoch
         self.needs_pass = self.estimating and epoch == self.warmup - 1
+        self.estimated = self.estimated and epoch >= self.warmup
 
     def forward(self, logits: Tensor, labels: Tensor, index: Tensor) -> Tensor:
-        """Return the loss; see ``Method.forward``."""
+        """Return the loss.
+
+        Raises
+        ------
+        InputError : a step in training before ``start_epoch``, while the matrix is to be estimated.
+        """
         del index
+        if self.estimating and self.epoch is None and learning(self):
+            raise InputError(
+                "Forward counts epochs until it estimates its matrix: call start_epoch(epoch, epochs), epoch from 0, "
+                "before the first step of each epoch."
+            )
         # log sum_k exp(log p_k + log T_ky): stable where p underflows. An estimated T may have a column of zeros, a
         # class that no sample prefers; clamped as the authors clamp the corrected probability, its loss stays finite.
         log_t = self.T.clamp(min=1e-7).log().t()[labels]
@@ -78,12 +103,26 @@ class Forward(Method):
     def visit(self, logits: Tensor, labels: Tensor, index: Tensor, rate: float) -> None:
         """Keep the sample's probabilities."""
         del labels, rate
+        self.visited = True
         self.p.index_copy_(0, distributed.gather(index), distributed.gather(logits.float().softmax(1)))
 
     def end_pass(self) -> None:
-        """Estimate T, equations (12) and (13)."""
+        """Estimate T, equations (12) and (13).
+
+        Raises
+        ------
+        InputError : no batch was shown to ``visit``.
+        """
+        if not self.visited:
+            raise InputError("Forward estimates its matrix from what visit was shown, and it was shown nothing.")
         rank = round(self.quantile * (len(self.p) - 1))
         self.T.copy_(self.p[self.p.sort(0).indices[rank]])
+        self.visited, self.estimated = False, True
+
+
+def _trust(forward: "Forward", _: Any) -> None:
+    """Take the matrix of a checkpoint as it is: one from before the estimate meets the end of its warm-up again."""
+    forward.estimated = True
 
 
 def _stochastic(matrix: Tensor, n_classes: int) -> Tensor:

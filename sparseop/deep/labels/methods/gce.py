@@ -1,12 +1,11 @@
 """Generalised cross-entropy (Z. Zhang, M. Sabuncu, NeurIPS 2018, equation 6)."""
 
-from torch import Tensor
+from torch import Tensor, nn
 
-from sparseop.deep.labels.methods.base import Method
 from sparseop.errors import between
 
 
-class GCE(Method):
+class GCE(nn.Module):
     """The mean of (1 - p_y^q) / q: mean absolute error at q = 1, cross-entropy as q -> 0.
 
     Parameters
@@ -20,7 +19,7 @@ class GCE(Method):
         self.q = between("q", q, 0, 1, ends="(]")
 
     def forward(self, logits: Tensor, labels: Tensor, index: Tensor) -> Tensor:
-        """Return the loss; see ``Method.forward``."""
+        """Return the loss."""
         del index
         # p_y^q as exp(q log p_y): finite with a finite gradient even where p_y underflows
         log_p_y = logits.float().log_softmax(1).gather(1, labels[:, None])

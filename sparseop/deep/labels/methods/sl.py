@@ -2,14 +2,13 @@
 
 import math
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from sparseop.deep.labels.methods.base import Method
 from sparseop.errors import InputError, nonnegative
 
 
-class SL(Method):
+class SL(nn.Module):
     """The mean of alpha CE + beta RCE, where RCE = -sum_k p_k log y_k with log 0 := A, which is -A (1 - p_y).
 
     Parameters
@@ -29,7 +28,7 @@ class SL(Method):
         self.A = float(A)
 
     def forward(self, logits: Tensor, labels: Tensor, index: Tensor) -> Tensor:
-        """Return the loss; see ``Method.forward``."""
+        """Return the loss."""
         del index
         logits = logits.float()
         p_y = logits.softmax(1).gather(1, labels[:, None])

@@ -19,20 +19,27 @@ option           paper, Algorithm 1              released code (2022-09)
 ===============  ==============================  =========================================================
 """
 
+import inspect
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from sparseop.deep.labels.methods.base import Method, Setting
+from sparseop.deep.labels.methods.hooks import learning
+from sparseop.deep.labels.methods.setting import Setting
 from sparseop.deep.labels.sample_variables import SampleVariables, corrected, corruption, gradients, phi
 from sparseop.deep.training import distributed
 from sparseop.errors import InputError, between, choice, nonnegative, positive
 
+#: "auto": epochs before which u and v do not switch on, whatever the length of the run. Without these digits_sym40_sop
+#: ends at 19.8 % after 4 epochs, where cross-entropy has 94.7 %; with them at 94.9 %
+FIRST = {"u": 4, "v": 8}
 
-class SOP(Method):
+
+class SOP(nn.Module):
     """Cross-entropy on the network's prediction plus each sample's sparse correction s = u^2 y - v^2 (1 - y).
 
     Parameters
@@ -41,8 +48,8 @@ class SOP(Method):
         lr / B times its gradient, B the global batch; with ``update="epoch"`` by lr tau, tau the network's rate. "auto"
         is resolved from the schedule by ``resolve``, which ``u_on`` and ``v_on`` steer.
     u_on, v_on : for "auto": the share of the schedule after which u and v of a sample whose label the network
-        contradicts all along switch on. u must be on before the network has memorised: where a schedule is long for its
-        data (many epochs, little augmentation), choose u_on smaller.
+        contradicts all along switch on, but not before ``FIRST``. u must be on before the network has memorised: where
+        a schedule is long for its data (many epochs, little augmentation), choose u_on smaller.
     init_std : standard deviation of the Gaussian start of u and v, in [0, 1].
     u_loss : "ce" or "ce+mse", what u descends.
     constraint : "clamp" or "project".
@@ -87,34 +94,46 @@ class SOP(Method):
         self.needs_pass = choice("update", update, ("batch", "epoch")) == "epoch"
         self.hard = choice("prediction", prediction, ("hard", "soft")) == "hard"
         self.eps = between("eps", eps, 0, 1)
+        self.visited, self.unmoved = False, 0  # in the pass, and steps' samples since the last
         self.variables = SampleVariables(n_samples, n_classes, std=init_std, seed=seed)
 
     @classmethod
     def resolve(cls, options: Mapping[str, Any], setting: Setting) -> dict[str, Any]:
-        """Return the options with learning rates "auto" replaced by numbers; see ``switch_on_rate``."""
-        options = dict(options)
+        """Return all options, defaults filled in and rates "auto" replaced by numbers; see ``switch_on_rate``."""
+        given = ("n_samples", "n_classes", "seed")  # by the run
+        parameters = inspect.signature(cls).parameters
+        options = {name: p.default for name, p in parameters.items() if name not in given} | dict(options)
         slopes = {"u": slope_of_u(setting.n_classes, u_mse=options["u_loss"] == "ce+mse"), "v": slope_of_v}
         for name, slope in slopes.items():
             if isinstance(options[f"lr_{name}"], str):
                 choice(f"lr_{name}", options[f"lr_{name}"], ("auto",))
+                epochs = len(setting.rates)
+                if (stated := options[f"{name}_on"] * epochs) < FIRST[name]:
+                    warnings.warn(
+                        f"{name}_on = {options[f'{name}_on']:g} of {epochs} epochs would switch {name} on after "
+                        f"{stated:.1f}, before the network has learnt anything to judge labels by; it switches on "
+                        f"after epoch {FIRST[name]} instead{', not within this run' if FIRST[name] > epochs else ''}.",
+                        stacklevel=2,
+                    )
                 options[f"lr_{name}"] = switch_on_rate(
                     setting,
                     slope,
                     on=options[f"{name}_on"],
                     std=options["init_std"],
                     per_epoch=options["update"] == "epoch",
+                    first=FIRST[name],
                 )
         return options
 
-    @classmethod
-    def build(cls, options: Mapping[str, Any], setting: Setting, *, seed: int) -> "SOP":
-        """Return the method for a run."""
-        return cls(setting.n_samples, setting.n_classes, seed=seed, **options)
-
     def forward(self, logits: Tensor, labels: Tensor, index: Tensor) -> Tensor:
-        """Return the loss of the network; in training mode, with ``update="batch"``, u and v move too.
+        """Return the loss of the network; a step in training, with ``update="batch"``, moves u and v too.
 
-        The loss is taken at the u and v before their step, as in one backward pass over everything.
+        The loss is taken at the u and v before their step, as in one backward pass over everything. In evaluation mode,
+        or without gradients, nothing moves.
+
+        Raises
+        ------
+        InputError : with ``update="epoch"``, an epoch after another without the pass that moves u and v.
         """
         p = logits.float().softmax(1)
         u, v = self.variables.rows(index)
@@ -125,7 +144,19 @@ class SOP(Method):
     def visit(self, logits: Tensor, labels: Tensor, index: Tensor, rate: float) -> None:
         """Take the step of Algorithm 1, lines 10 to 13, for these samples."""
         u, v = self.variables.rows(index)
+        self.visited = True
         self._move(logits.float().softmax(1), u, v, labels, index, rate)
+
+    def end_pass(self) -> None:
+        """Finish the pass.
+
+        Raises
+        ------
+        InputError : no batch was shown to ``visit``.
+        """
+        if not self.visited:
+            raise InputError(f"{type(self).__name__} moves u and v by what visit is shown, and it was shown nothing.")
+        self.visited, self.unmoved = False, 0
 
     def suspicion(self, labels: Tensor) -> Tensor:
         """Return (U + 2 max_j V_j) / 3.
@@ -148,9 +179,18 @@ class SOP(Method):
         return {"u_on": (U > 0.5).float().mean(), "v_on": (V.amax(1) > 0.5).float().mean()}
 
     def _step(self, p: Tensor, u: Tensor, v: Tensor, labels: Tensor, index: Tensor, pull: Tensor | None = None) -> None:
-        """Move u and v with the batch, when that is the way of updating."""
-        if self.training and not self.needs_pass:
+        """Move u and v with the batch, when that is the way of updating; else see that the pass is not forgotten."""
+        if not learning(self):
+            return
+        if not self.needs_pass:
             self._move(p, u, v, labels, index, 1 / (len(index) * distributed.world()), pull)
+            return
+        self.unmoved += len(index) * distributed.world()
+        if self.unmoved > len(self.variables.u):  # no epoch has more
+            raise InputError(
+                f"{type(self).__name__} with update = 'epoch' moves u and v in a pass after each epoch: call visit for "
+                "every batch of samples and then end_pass, or take update = 'batch'."
+            )
 
     @torch.no_grad()
     def _move(
@@ -164,7 +204,13 @@ class SOP(Method):
 
 
 def switch_on_rate(
-    setting: Setting, slope: Callable[[float], float], *, on: float, std: float, per_epoch: bool = False
+    setting: Setting,
+    slope: Callable[[float], float],
+    *,
+    on: float,
+    std: float,
+    per_epoch: bool = False,
+    first: float = 0.0,
 ) -> float:
     """Return the learning rate with which a variable that starts at ``std`` switches on in ``on`` of the schedule.
 
@@ -178,10 +224,12 @@ def switch_on_rate(
     slope : minus half the gradient by x^2, of a network that contradicts the label all along; see ``slope_of_v``.
     on : in (0, 1).
     std : of the start, in (0, 1/2).
+    first : no earlier than after this many epochs, more than the schedule has if need be.
     """
-    wanted = between("on", on, 0, 1) * len(setting.rates)
+    wanted = max(between("on", on, 0, 1) * len(setting.rates), first)
     between("init_std", std, 0, 0.5)
     steps = [positive("learning rate", rate) if per_epoch else 1 / setting.batch_size for rate in setting.rates]
+    steps += steps[-1:] * (math.ceil(wanted) + 1 - len(steps))
     low, high = 1e-12, 1e12
     for _ in range(100):
         middle = math.sqrt(low * high)

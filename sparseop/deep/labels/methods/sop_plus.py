@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from sparseop.deep.labels.methods.hooks import require_stack
 from sparseop.deep.labels.methods.sop import SOP
 from sparseop.deep.labels.sample_variables import corrected, corruption, phi
 from sparseop.deep.training import distributed
@@ -65,10 +66,13 @@ class SOPPlus(SOP):
         self.balance_corrected = choice("balance", balance, ("corrected", "network")) == "corrected"
 
     def forward(self, logits: Tensor, labels: Tensor, index: Tensor) -> Tensor:
-        """Return the loss for logits (2, B, K), weak view first, or (B, K) when lambda_C = 0; see ``Method.forward``."""
-        if logits.ndim != 2 + len(self.views) or (self.views and len(logits) != 2):
-            wanted = "(2, B, K), one row a view" if self.views else "(B, K), as lambda_C = 0 needs one view"
-            raise InputError(f"logits must have shape {wanted}, got {tuple(logits.shape)}.")
+        """Return the loss for logits (2, B, K), weak view first, or (B, K) when lambda_C = 0."""
+        if self.views:
+            require_stack(self, logits, labels, 2, "view")
+        elif logits.ndim != 2:
+            raise InputError(
+                f"logits must have shape (B, K), as lambda_C = 0 needs one view, got {tuple(logits.shape)}."
+            )
         logits = logits.float()
         p = (logits[0] if self.views else logits).softmax(1)
         u, v = self.variables.rows(index)

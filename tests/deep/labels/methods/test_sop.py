@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import cross_entropy, kl_div, log_softmax, normalize, one_hot, softmax
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from sparseop.deep.labels.methods import SOP, Setting, SOPPlus
+from sparseop.deep.labels.methods import SOP, Setting, SOPPlus, sop
 from sparseop.deep.labels.methods.sop import slope_of_u, slope_of_v, switch_on_epoch, switch_on_rate
 from sparseop.errors import InputError
 
@@ -245,6 +245,18 @@ def test_auto_rates_switch_on_when_they_should(monkeypatch, epochs, n_classes, s
     assert v_on == pytest.approx(0.5 * epochs, abs=0.03 * epochs + 1)
 
 
+def test_auto_rates_of_a_short_run_wait_for_the_network():
+    """The switch-on epochs of 4 epochs are those of the floor, and say so; from 20 epochs on nothing changes."""
+    with pytest.warns(UserWarning, match=r"_on = 0\.[25] of 4 epochs would switch") as told:
+        options = SOP.resolve({"lr_u": "auto", "lr_v": "auto"}, setting(64, 4))
+    assert ["not within this run" in str(warning.message) for warning in told] == [False, True]
+    for name, slope in (("u", slope_of_u(10, u_mse=True)), ("v", slope_of_v)):
+        found = switch_on_epoch([options[f"lr_{name}"] / 64] * 20, slope, 1e-8)
+        assert found == pytest.approx(sop.FIRST[name], abs=1e-6)
+    whole = SOP.resolve({"lr_u": "auto", "lr_v": "auto"}, setting(64, 20))
+    assert whole["lr_u"] == switch_on_rate(setting(64, 20), slope_of_u(10, u_mse=True), on=0.2, std=1e-8)
+
+
 def test_auto_rates_of_algorithm_1(monkeypatch):
     options = {
         "lr_u": "auto",
@@ -254,8 +266,9 @@ def test_auto_rates_of_algorithm_1(monkeypatch):
         "init_std": 1e-8,
         "update": "epoch",
         "u_loss": "ce",
+        "constraint": "project",
     }
-    method = SOP(1, 10, constraint="project", **SOP.resolve(options, setting(128, 80)))
+    method = SOP(1, 10, **SOP.resolve(options, setting(128, 80)))
     u_on, v_on = first_epoch_on(method, 0.1, 80)
     assert u_on == pytest.approx(20, abs=3)
     assert v_on == pytest.approx(40, abs=3)
@@ -288,7 +301,7 @@ def test_refusals():
         SOP.resolve({"lr_u": 1.0, "lr_v": "automatic", "u_loss": "ce"}, setting(128, 10))
     with pytest.raises(InputError, match="u_loss must be one of"):
         SOP(N, K, u_loss="mse")
-    with pytest.raises(InputError, match=r"logits must have shape \(2, B, K\)"):
+    with pytest.raises(InputError, match=r"takes logits of shape \(2, 8, K\)"):
         SOPPlus(N, K)(torch.randn(B, K), torch.arange(B) % K, torch.arange(B))
     with pytest.raises(InputError, match="lambda_C = 0 needs one view"):
         SOPPlus(N, K, lambda_C=0.0)(torch.randn(2, B, K), torch.arange(B) % K, torch.arange(B))
