@@ -74,7 +74,7 @@ class GroupData:
         balls, root = self.balls(lam), self.root[:, None]
         for _ in range(2):  # twice: the second time at rounding level
             V = V - self.Q @ (self.Q.T @ V / len(V))
-        V = V * min(1.0, float((balls.radii / np.maximum(balls.norms(V), TINY)).min()))
+        V = V / max(1.0, float((balls.norms(V) / balls.radii).max()))
         own, back = (root * Theta)[~self.free], (user.transposed(V) / root)[~self.free]
         excess, objective = duality_gap(balls, sigma**2, R, V, own, back)
         rounding = EPS * user.size(self.root * ~self.free) * float(np.linalg.norm(V))  # of J^T V

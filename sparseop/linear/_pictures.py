@@ -29,6 +29,9 @@ def draw_regression(fit: "SparseCorruptionRegressor", ax: Any) -> Any:
         ends = [float(fitted.min()), float(fitted.max())]
         ax.plot(ends, ends, color="0.3", zorder=1, label="observed = fitted")
         ax.set(xlabel="fitted", ylabel="observed")
+    hiding = fit.diagnostics_.hiding
+    rows = np.flatnonzero(fit._data[2] > 0)[hiding]
+    ax.scatter(x[rows], Y[rows, 0], s=90, facecolors="none", edgecolors="0.4", label=f"{len(rows)} could hide together")
     _points(ax, x, Y[:, 0], fit, "corrupted")
     return ax
 

@@ -66,11 +66,6 @@ class Balls:
         """Return one value a row (N,) from one a group."""
         return x if self.index is None else x[self.index]
 
-    def project(self, V: FloatArray) -> FloatArray:
-        """Return V (N, K), each group scaled into its ball."""
-        norms = self.norms(V)
-        return np.asarray(V * self.spread(np.minimum(1.0, self.radii / np.maximum(norms, TINY)))[:, None])
-
 
 def duality_gap(
     balls: Balls, noise: float, R: FloatArray, V: FloatArray, B: FloatArray, back: FloatArray
@@ -231,7 +226,7 @@ class _Newton:
             excess = back[p:] / len(V)
             V = V - self.A.Q @ excess
             back = back - self.At_Q @ excess
-        shrink = float(min(1.0, (self.balls.radii / np.maximum(self.balls.norms(V), TINY)).min()))
+        shrink = 1 / max(1.0, float((self.balls.norms(V) / self.balls.radii).max()))
         gap, primal = duality_gap(self.balls, self.noise, R, shrink * V, B[:p], shrink * back[:p])
         size = max(0.5 * float(np.vdot(B[:p], B[:p])), 0.5 * (CANCELLED * self.floor(V)) ** 2) if self.size else primal
         return gap / max(size, TINY)

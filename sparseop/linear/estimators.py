@@ -24,6 +24,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from sparseop.certificate import Certificate
 from sparseop.errors import FloatArray, InputError, between, integer, moderate, nonnegative
+from sparseop.linear.diagnostics import RowDiagnostics, diagnose_rows
 from sparseop.linear.groups import GroupSolution, solve_groups
 
 MAD = 1.482602218505602  # times the median of |x|: the standard deviation, for a Gaussian x
@@ -36,7 +37,6 @@ class _SparseCorruption(BaseEstimator):  # type: ignore[misc]
     solution_: GroupSolution
 
     def _solve(self, X: FloatArray, Y: FloatArray, weights: FloatArray, lam: float, sigma: float) -> GroupSolution:
-        start = getattr(self, "_start", None)
         return solve_groups(
             X - self._center,
             Y,
@@ -47,7 +47,6 @@ class _SparseCorruption(BaseEstimator):  # type: ignore[misc]
             weights=weights,
             tol=self.tol,
             max_iter=self.max_iter,
-            start=start,
         )
 
     def _prepare(self, X: FloatArray, weights: FloatArray) -> None:
@@ -61,7 +60,7 @@ class _SparseCorruption(BaseEstimator):  # type: ignore[misc]
             self._penalties = np.where(variance > rounding, variance, 1.0)
 
     def _finish(self, X: FloatArray, Y: FloatArray, weights: FloatArray) -> None:
-        found = self.solution_
+        found, self._diagnostics = self.solution_, None
         if not found.converged:
             warnings.warn(f"{type(self).__name__}: {found.message}.", ConvergenceWarning, stacklevel=3)
         self._data = (X - self._center, Y, weights)
@@ -79,6 +78,15 @@ class _SparseCorruption(BaseEstimator):  # type: ignore[misc]
         return self.solution_.certificate(
             X, Y, intercept=self.fit_intercept, penalties=self._penalties, weights=weights
         )
+
+    @property
+    def diagnostics_(self) -> RowDiagnostics:
+        """Which rows could be wrong and hide, by ``diagnose_rows``: y plays no part, so read it beside ``outliers_``."""
+        check_is_fitted(self, "solution_")
+        X, _, weights = self._data
+        if getattr(self, "_diagnostics", None) is None:
+            self._diagnostics = diagnose_rows(X[weights > 0], intercept=self.fit_intercept, programs=50)
+        return self._diagnostics
 
     def suspects(self, n: int | None = None) -> Any:
         """Return a pandas data frame of the training rows, the most suspicious first; n of them, or all.
@@ -113,12 +121,11 @@ class SparseCorruptionRegressor(RegressorMixin, _SparseCorruption):  # type: ign
 
     Parameters
     ----------
-    lam : weight of the corruption, in units of y; "auto" for threshold * scale / sigma^2, where the scale of the noise
-        is found with the fit: 1.48 times the median of |residual|, less one for each coefficient. With sigma = 0,
-        threshold times the robust spread of y.
+    lam : weight of the corruption, in units of y; "auto" for threshold * scale_ / sigma^2, which makes residuals beyond
+        threshold * scale_ count as corruption. With sigma = 0, threshold times the robust spread of y.
     sigma : square root of the strength of the ridge, whatever the units of X (their columns are standardised); 0 for
         the program of the paper, where every residual counts as corruption.
-    threshold : for lam = "auto": residuals beyond this many standard deviations are corruption. 2.5 flags 1 % of
+    threshold : residuals beyond this many standard deviations are corruption. 2.5 flags 1 % of
         Gaussian noise.
     fit_intercept, standardize : whether there is an unpenalised constant; whether a column's penalty is its variance.
     tol, max_iter : relative duality gap to reach, and Newton steps to spend at most.
@@ -130,9 +137,10 @@ class SparseCorruptionRegressor(RegressorMixin, _SparseCorruption):  # type: ign
     outliers_ : (N,) whether a row is corrupted; with sigma = 0, where any residual is corruption, whether its
         residual is beyond threshold * scale_.
     suspicion_ : (N,) size of the residual over scale_.
-    scale_ : robust standard deviation of the residuals.
+    scale_ : robust standard deviation of the noise: 1.48 times the median residual of the fit with absolute loss.
     lam_, sigma_, n_iter_ : weights used, Newton steps.
     solution_ : the ``GroupSolution``, for centred columns; ``certificate_`` checks it.
+    diagnostics_ : which rows could be wrong together without being noticed (computed when asked for).
 
     Raises
     ------
@@ -173,11 +181,12 @@ class SparseCorruptionRegressor(RegressorMixin, _SparseCorruption):  # type: ign
         weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         Y = np.asarray(y, np.float64).reshape(len(X), -1)
         self._prepare(X, weights)
-        if self.lam == "auto":
-            self._automatic(X, Y, weights)
-        else:
+        self._absolute(X, Y, weights)
+        if self.lam != "auto":
             self.solution_ = self._solve(X, Y, weights, float(self.lam), self.sigma)
-            self.scale_ = self._scale(X, Y, weights)
+        elif self.sigma > 0:
+            lam = self.threshold * self._floor / self.sigma**2
+            self.solution_ = self._solve(X, Y, weights, lam, self.sigma)
         self._finish(X, Y, weights)
         single = np.ndim(y) == 1
         self.coef_ = self.solution_.Theta[:, 0] if single else self.solution_.Theta.T
@@ -207,28 +216,20 @@ class SparseCorruptionRegressor(RegressorMixin, _SparseCorruption):  # type: ign
     def _offset_of(self, found: GroupSolution) -> FloatArray:
         return found.intercept - self._center @ found.Theta
 
-    def _scale(self, X: FloatArray, Y: FloatArray, weights: FloatArray) -> float:
-        """Return the robust standard deviation of the residuals, over the rows beyond one for each coefficient."""
+    def _absolute(self, X: FloatArray, Y: FloatArray, weights: FloatArray) -> None:
+        """Fit with absolute loss, lam of the size of y's spread; its residuals give the scale of the noise.
+
+        The scale is 1.48 times the median of |residual|, less one row for each coefficient: absolute loss fits as
+        many rows exactly. Wrong rows hardly move it, so it is not estimated again with Huber's loss, which they may
+        swell.
+        """
+        off = np.linalg.norm(Y - _columns_median(Y, weights) * self.fit_intercept, axis=1)
+        spread = MAD * _upper_median(off, weights, 0.0) or float(weights @ off / weights.sum())
+        self.solution_ = self._solve(X, Y, weights, max(self.threshold * spread, 1e-12), 0.0)
         residual = np.linalg.norm(Y - self._linear_rows(X), axis=1) / math.sqrt(Y.shape[1])
         fitted = min(X.shape[1] + int(self.fit_intercept), 0.5 * weights.sum())
-        return MAD * _upper_median(residual, weights, fitted)
-
-    def _automatic(self, X: FloatArray, Y: FloatArray, weights: FloatArray) -> None:
-        """Find lam and the scale of the noise together: from the spread of y down, until the scale settles.
-
-        For sigma = 0 the spread of y decides: lam has to be large enough there, and the noise has no say.
-        """
-        spread = np.linalg.norm(Y - _columns_median(Y, weights) * self.fit_intercept, axis=1)
-        scale = MAD * _upper_median(spread, weights, 0.0) or float(weights @ spread / weights.sum())
-        self._start = None
-        for _ in range(1 if self.sigma == 0 else 30):
-            lam = max(self.threshold * scale / (self.sigma**2 or 1.0), 1e-12)
-            self.solution_ = self._start = self._solve(X, Y, weights, lam, self.sigma)
-            self.scale_ = self._scale(X, Y, weights)
-            if abs(self.scale_ - scale) <= 1e-3 * scale:
-                break
-            scale = max(self.scale_, 1e-3 * scale)
-        self._start = None
+        self.scale_ = MAD * _upper_median(residual, weights, fitted)
+        self._floor = max(self.scale_, 1e-3 * spread, 1e-12)
 
 
 class SparseCorruptionClassifier(ClassifierMixin, _SparseCorruption):  # type: ignore[misc]

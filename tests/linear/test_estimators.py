@@ -196,7 +196,7 @@ def test_the_picture_shows_every_row_and_names_suspects(columns):
     fit = SparseCorruptionRegressor().fit(X[:, :columns], y)
     ax = fit.plot()
     try:
-        assert sum(len(points.get_offsets()) for points in ax.collections) == 120
+        assert sum(len(points.get_offsets()) for points in ax.collections) == 120 + len(fit.diagnostics_.hiding)
         assert {text.get_text() for text in ax.texts} <= {str(i) for i in np.flatnonzero(fit.outliers_)}
         assert ax.texts
     finally:
