@@ -1,7 +1,9 @@
 """The over-parameterised linear model of the SOP paper (section 3, appendix B): solvers whose results carry certificates."""
 
+from sparseop.linear.choosing import LamChoice, choose_lam, lam_for_share, lam_grid, lam_max
 from sparseop.linear.convex import ConvexSolution, solve_convex
 from sparseop.linear.descent import DescentResult, Trajectory, accurate_step_size, gradient_descent
+from sparseop.linear.diagnostics import RowDiagnostics, diagnose_rows
 from sparseop.linear.flow import FlowLimit, GradientFlow, flow_limit, gradient_flow
 from sparseop.linear.groups import GroupSolution, groups_gap, solve_groups, solve_groups_path
 from sparseop.linear.incoherence import IncoherenceCondition, coherence, incoherence_condition
@@ -35,17 +37,21 @@ __all__ = [
     "GradientFlow",
     "GroupSolution",
     "IncoherenceCondition",
+    "LamChoice",
     "LinearProblem",
     "LowRankFlow",
     "LowRankProblem",
     "NullSpaceConstant",
     "RecoveryInterval",
     "RobustPCA",
+    "RowDiagnostics",
     "ThresholdBound",
     "Trajectory",
     "accurate_step_size",
+    "choose_lam",
     "classify_critical_point",
     "coherence",
+    "diagnose_rows",
     "flow_limit",
     "gaussian_low_rank",
     "gaussian_problem",
@@ -56,6 +62,9 @@ __all__ = [
     "hessian",
     "implicit_regularizer",
     "incoherence_condition",
+    "lam_for_share",
+    "lam_grid",
+    "lam_max",
     "low_rank_flow",
     "matching_alpha",
     "matching_lam",

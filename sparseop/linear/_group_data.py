@@ -86,8 +86,7 @@ class GroupData:
         """Return the S that is best for R = Y - J Theta - c; the groups of ``zero`` are kept at zero if sigma = 0."""
         balls = self.balls(lam)
         if sigma:
-            norms = np.maximum(balls.norms(R), TINY)
-            return np.asarray(R * balls.spread(np.maximum(0.0, 1 - lam * sigma**2 / norms))[:, None])
+            return np.asarray(R * balls.spread(balls.kept(balls.norms(R), sigma**2))[:, None])
         if zero is None or not zero.any():
             return R
         norms = balls.norms(R)

@@ -62,6 +62,11 @@ class Balls:
         """Return the sums (g,) of one number a row over the rows of each group."""
         return x if self.index is None else np.bincount(self.index, x, len(self.radii)).astype(np.float64)
 
+    def kept(self, norms: FloatArray, noise: float) -> FloatArray:
+        """Return the share (g,) of a residual of size ``norms`` that is S_g: 1 - r_g sigma^2 / (w_g |R_g|), or 0."""
+        threshold = self.radii * (noise / self.weights)
+        return np.asarray(1 - threshold / np.maximum(norms, np.maximum(threshold, TINY)))
+
     def spread(self, x: NDArray[Any]) -> NDArray[Any]:
         """Return one value a row (N,) from one a group."""
         return x if self.index is None else x[self.index]
@@ -82,7 +87,7 @@ def duality_gap(
     B, back : the penalised rows of B and of A^T V.
     """
     norms = balls.norms(R)
-    kept = np.maximum(0.0, 1 - balls.radii * noise / balls.weights / np.maximum(norms, TINY))
+    kept = balls.kept(norms, noise)
     sizes = balls.radii * kept * norms
     slack = sizes - kept * balls.sums(np.einsum("ij,ij->i", R, V))
     slack[slack <= 8 * EPS * sizes] = 0.0  # V_g, to within its own rounding, is r_g S_g / |S_g|

@@ -60,7 +60,8 @@ class _SparseCorruption(BaseEstimator):  # type: ignore[misc]
             self._penalties = np.where(variance > rounding, variance, 1.0)
 
     def _finish(self, X: FloatArray, Y: FloatArray, weights: FloatArray) -> None:
-        found, self._diagnostics = self.solution_, None
+        found = self.solution_
+        self._diagnostics: RowDiagnostics | None = None
         if not found.converged:
             warnings.warn(f"{type(self).__name__}: {found.message}.", ConvergenceWarning, stacklevel=3)
         self._data = (X - self._center, Y, weights)
@@ -84,7 +85,7 @@ class _SparseCorruption(BaseEstimator):  # type: ignore[misc]
         """Which rows could be wrong and hide, by ``diagnose_rows``: y plays no part, so read it beside ``outliers_``."""
         check_is_fitted(self, "solution_")
         X, _, weights = self._data
-        if getattr(self, "_diagnostics", None) is None:
+        if self._diagnostics is None:
             self._diagnostics = diagnose_rows(X[weights > 0], intercept=self.fit_intercept, programs=50)
         return self._diagnostics
 
