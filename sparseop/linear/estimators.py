@@ -82,7 +82,7 @@ class _SparseCorruption(BaseEstimator):  # type: ignore[misc]
 
     @property
     def diagnostics_(self) -> RowDiagnostics:
-        """Which rows could be wrong and hide, by ``diagnose_rows``: y plays no part, so read it beside ``outliers_``."""
+        """Which rows could be wrong and hide, by ``diagnose_rows``: y plays no part; read it beside ``outliers_``."""
         check_is_fitted(self, "solution_")
         X, _, weights = self._data
         if self._diagnostics is None:

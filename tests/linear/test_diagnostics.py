@@ -91,7 +91,7 @@ def test_tables_load(name, shape):
 
 
 def test_the_tables_are_those_of_the_literature():
-    """Least squares on stackloss: Brownlee's published coefficients; the stars' slope is negative because of the giants."""
+    """Least squares on stackloss: Brownlee's coefficients; the stars' slope is negative for the giants' sake."""
     table = load("stackloss")
     coefficients = np.linalg.lstsq(np.column_stack([np.ones(21), table.X]), table.y)[0]
     np.testing.assert_allclose(coefficients, [-39.92, 0.7156, 1.2953, -0.1521], atol=5e-3)
