@@ -62,8 +62,8 @@ class RowDiagnostics:
         rows = ", ".join(map(str, self.hiding[:12])) + (", ..." if len(self.hiding) > 12 else "")
         wrong = f"Any {self.safe} wrong rows are" if self.safe > 1 else f"{('No', 'Any')[self.safe]} wrong row is"
         return (
-            f"{wrong} sure to be found for lam large enough. The {len(self.hiding)} rows {rows} could be wrong together "
-            "and hide, at every lam: compare them with a method for leverage points."
+            f"{wrong} sure to be found for lam large enough. The {len(self.hiding)} rows {rows} could be wrong "
+            "together and hide, at every lam: compare them with a method for leverage points."
         )
 
     def room(self, corrupted: int) -> float:
