@@ -77,7 +77,8 @@ def _autocontrast(images: Tensor, values: Tensor) -> Tensor:
     pixels = images.flatten(2)
     low, high = pixels.amin(2, keepdim=True).double(), pixels.amax(2, keepdim=True).double()
     ramp = _ramp(images).double()
-    scale = 255 / (high - low).clamp(min=1)
+    # as pillow rounds; 255 / tensor takes the reciprocal first, and a ninth of the tables would be a level off
+    scale = torch.full_like(low, 255) / (high - low).clamp(min=1)
     stretched = (ramp * scale - low * scale).clamp(0, 255)
     return torch.where(high > low, stretched, ramp).to(torch.uint8)
 
