@@ -74,7 +74,7 @@ RECORDED := $(if $(FRESH),--force,--redraw)
 WITH_RECORD = $(foreach study,$(1),$(if $(or $(FRESH),$(wildcard figures/data/$(study).csv)),$(study)))
 tables: $(VENV)/.ready-test ## the trainers' figures and tables, of both papers and beyond, from the committed records
 	for study in $(call WITH_RECORD,table1 fig1 sensitivity auto_rates image_recovery sane_shapes sane_time sane_regimes); do $(RUN) -m deep.$$study $(RECORDED) || exit; done
-	for table in table2 table3 table4 table5 tableA1 cifar10_convnet sane_tables; do $(RUN) -m deep.$$table || exit; done
+	for table in table2 table3 table4 table5 tableA1 cifar10_convnet sane_tables $(if $(wildcard deep/results/fast/*),fast_tables when_sop_pays); do $(RUN) -m deep.$$table || exit; done
 
 # ---- everything: what takes a minute is computed, what takes longer is drawn from the records ---------------------------
 figures: linear tables ## figures, tables and figures/README.md (FRESH=1: every study computed anew)

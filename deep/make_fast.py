@@ -35,6 +35,20 @@ TRAINING = {
     "mirror": "alternate",
 }
 
+#: what ``deep.fast_tables`` takes away, one at a time, and how
+PIECES: dict[str, tuple[str, ...]] = {
+    "all of it": (),
+    "the first convolution learns": ("network.whiten=false",),
+    "random start, no identities": ("network.identity=false",),
+    "batch norm follows slowly (0.1)": ("network.norm_momentum=0.1",),
+    "batch norm learns scales": ("network.norm_scale=true",),
+    "SGD, rate 0.1": ("training.optimiser=sgd", "training.lr=0.1"),
+    "random mirrors": ("training.mirror=random",),
+    "no crop": ("training.augment=flip",),
+    "tested on the image alone": ("evaluation.mirror=false",),
+    "single precision": ("engine.precision=float32",),
+}
+
 
 def recipe_name(setting: str, method: str) -> str:
     """Return how the recipe of a cell is called."""

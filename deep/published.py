@@ -93,7 +93,7 @@ def differences(recipe: Any, name: str | None = None) -> list[str]:
         return []
     own = READERS[task].read(READERS[task].find(name))
     found = []
-    for part in ("data", "noise", "network", "head", "views", "method", "training"):
+    for part in ("data", "noise", "network", "head", "views", "method", "training", "evaluation"):
         if hasattr(own, part):
             mine, theirs = _flat(getattr(recipe, part)), _flat(getattr(own, part))
             found += [

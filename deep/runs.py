@@ -85,6 +85,9 @@ def fast_plan() -> list[Run]:
     for epochs in (8, 16, 32):
         for methods in (("CE", "SOP"), ("ELR",)):
             found += [run for setting in ("sym40", "worst") for run in of(setting, *methods, epochs=epochs)]
+        if epochs == 8:
+            name = make_fast.recipe_name("clean", "CE")
+            found += [Run(name, 0, ("training.epochs=4", *changes)) for changes in make_fast.PIECES.values()]
     for setting in ("sym20", "sym60", "sym80", "aggregate", "random1"):
         found += of(setting, "CE", "ELR", "SOP")
     for setting in ("sym40", "worst", "sym20", "sym60", "sym80"):

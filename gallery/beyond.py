@@ -116,6 +116,35 @@ def small_network(evidence: Evidence) -> Verdict:
     )
 
 
+def when_sop_pays(evidence: Evidence) -> Verdict:
+    """Tell at which lengths SOP is ahead of cross-entropy, and what a step costs."""
+    table = evidence.table("when_sop_pays")
+    last = table["test, last epoch"].str.split().str[0].astype(float)
+    mean = table.assign(last=last).pivot_table(index=["labels", "epochs"], columns="method", values="last")
+    rows = []
+    if {"CE", "SOP"} <= set(mean.columns):
+        both = mean[["CE", "SOP"]].dropna()
+        rows = [
+            (
+                f"{labels}, {epochs} epochs: SOP minus CE",
+                "",
+                f"{row.SOP - row.CE:+.2f} points ({row.SOP:.2f}, {row.CE:.2f})",
+            )
+            for (labels, epochs), row in both.iterrows()
+        ]
+        ahead = int((both["SOP"] > both["CE"]).sum())
+        found = f"SOP is ahead of CE in {ahead} of the {len(both)} lengths and labels that have both."
+    else:
+        found = "No length has both CE and SOP yet."
+    bench = evidence.provenance("bench_fast")
+    return Verdict(
+        OURS,
+        f"{len(table)} lengths, labels and methods have a run. {found} A step takes {bench['step / convolutions']:.2f}"
+        f" times its convolutions alone, one of SOP {bench['SOP / CE']:.3f} times one of CE.",
+        rows,
+    )
+
+
 def sensitivity(evidence: Evidence) -> Verdict:
     """Quote best and worst of the grid."""
     mean = evidence.data("sensitivity").groupby(["lambda_C", "lambda_B"])["last"].mean()
@@ -325,6 +354,17 @@ ENTRIES = (
         ("auto_rates",),
         ("auto_rates",),
         ("auto_rates",),
+    ),
+    Entry(
+        "When does SOP pay?",
+        "accuracy against the length of training, on a processor",
+        "CE, ELR and SOP by one network, each length annealed by itself; what is memorised and found meanwhile.",
+        "python -m deep.when_sop_pays",
+        when_sop_pays,
+        ("when_sop_pays",),
+        ("when_sop_pays", "fast_pieces"),
+        ("bench_fast",),
+        ("fast",),
     ),
     Entry(
         "Sensitivity of SOP+",

@@ -11,8 +11,9 @@ import pandas as pd
 
 from sparseop.provenance import ROOT
 
-REPRODUCED, DIFFERS, NEEDS_GPU, NEEDS_DATA, OURS = (
+REPRODUCED, OTHER_NETWORK, DIFFERS, NEEDS_GPU, NEEDS_DATA, OURS = (
     "reproduced",
+    "reproduced with another network",
     "differs",
     "needs GPU",
     "needs data",
@@ -78,7 +79,7 @@ class Verdict:
 
     Attributes
     ----------
-    kind : one of the five words above.
+    kind : one of the words above.
     why : one or two sentences, with numbers from the evidence.
     beside : rows (quantity, published, here).
     """

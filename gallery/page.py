@@ -9,6 +9,7 @@ from gallery.entry import (
     DIFFERS,
     NEEDS_DATA,
     NEEDS_GPU,
+    OTHER_NETWORK,
     OURS,
     REPRODUCED,
     Entry,
@@ -22,7 +23,15 @@ SECTIONS: tuple[tuple[str, str, Sequence[Entry]], ...] = (
     ("sane", "SANE: A Theory-Driven Self-Labeling Refinement Method (NeurIPS 2021)", sane.ENTRIES),
     ("beyond", "Beyond the papers", beyond.ENTRIES),
 )
-MARK = {REPRODUCED: "✔", DIFFERS: "≠", NEEDS_GPU: "○", NEEDS_DATA: "○", OURS: "+", "not run yet": "…"}
+MARK = {
+    REPRODUCED: "✔",
+    OTHER_NETWORK: "≈",
+    DIFFERS: "≠",
+    NEEDS_GPU: "○",
+    NEEDS_DATA: "○",
+    OURS: "+",
+    "not run yet": "…",
+}
 FOLD = 12  # longer tables are folded away
 HEAD = """<!-- Written by `python -m gallery`. Do not edit: change the entries in gallery/, or the study, and run `make figures`. -->
 # The gallery

@@ -77,8 +77,7 @@ class FastNet(nn.Module):
                 wide_in = wide
         self.body = nn.Sequential(*layers)
         self.head = nn.Linear(wide_in, n_classes, bias=False)
-        # logits start small: a head of unit weights divided by its width. (To divide logits instead changes rates
-        # alone.)
+        # logits start small, as of unit weights divided by the width; to divide logits instead would change rates alone
         nn.init.normal_(self.head.weight, std=1 / wide_in)
 
     @torch.no_grad()

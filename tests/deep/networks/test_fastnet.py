@@ -119,5 +119,6 @@ def test_logits_start_small_and_the_head_can_be_taken_off():
     images = torch.randn(50, 3, 32, 32)
     network.whiten(images)
     assert network(images).abs().max() < 2
+    assert network.head.weight.std().item() == pytest.approx(1 / 128, rel=0.1)
     backbone, width = networks.backbone("fastnet", width=32)
     assert backbone.eval()(images).shape == (50, width) == (50, 128)
