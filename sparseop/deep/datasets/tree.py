@@ -92,6 +92,11 @@ def class_folders(root: Path, classes: Sequence[str]) -> tuple[list[Path], list[
     return paths, labels, skipped
 
 
+def pictures(path: Path) -> list[Path]:
+    """Return the picture at ``path``, or all those in the folder there and below it, sorted."""
+    return sorted(_pictures(path, Skipped())) if path.is_dir() else [path]
+
+
 def _pictures(folder: Path, skipped: Skipped) -> Iterable[Path]:
     for entry in listing(folder):
         if entry.is_symlink() and not Path(entry.path).exists():

@@ -9,6 +9,9 @@ A run is a folder::
     last.pt         the checkpoint of the last finished epoch
     summary.json    final and best epoch, memorisation, detection of wrong labels, calibration
     samples.npz     for each sample: how suspicious its label is, the label proposed instead, the network's prediction
+    suspects.csv    the same as a table, the most suspicious first; labels.csv: the labels that train again
+    images.txt      the paths of the training images, where they come from files
+    chosen.pt       the weights of the epoch that held-out training samples chose, where some are held out
 
 What all trainers share (epochs, checkpoints, what goes wrong) is ``sparseop.deep.training.loop``.
 """
@@ -23,7 +26,7 @@ from torch import Tensor, nn
 from sparseop.deep import augment, networks
 from sparseop.deep.augment.geometry import mirror
 from sparseop.deep.datasets import Dataset
-from sparseop.deep.labels import methods
+from sparseop.deep.labels import methods, suspects
 from sparseop.deep.labels import recipe as recipes
 from sparseop.deep.labels.data import prepare
 from sparseop.deep.labels.examiner import Examiner
@@ -34,7 +37,7 @@ from sparseop.deep.training import device as devices
 from sparseop.deep.training import distributed, optimisers
 from sparseop.deep.training.feed import whole_pass
 from sparseop.deep.training.loop import CHECKPOINT, Loop, Watch, weakly
-from sparseop.deep.training.records import Row
+from sparseop.deep.training.records import Record, Row
 from sparseop.deep.training.samples import Samples
 from sparseop.deep.training.schedule import linear, rates
 from sparseop.deep.training.schema import Component
@@ -201,6 +204,11 @@ class _Run(Loop):
         """Return the logits (B, K) that the run is judged by: ``evaluation`` says which."""
         logits = self._plain_logits(images)
         return (logits + self._plain_logits(images.flip(3))) / 2 if self.resolved.evaluation.mirror else logits
+
+    def publish(self, record: Record, of_samples: dict[str, Tensor] | None) -> None:
+        """Write the ranked suspects and the labels that train again."""
+        if of_samples is not None:
+            suspects.write(record.folder, self.samples, of_samples)
 
     # ---- checkpoints -----------------------------------------------------------------------------------------------
 

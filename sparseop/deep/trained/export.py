@@ -1,11 +1,14 @@
-"""Give the backbone of a run to other libraries.
+"""Give the network of a run to other programs and libraries.
 
-    python -m sparseop.deep.trained.export RUN OUT                           the layout that torchvision's ResNets load
-    python -m sparseop.deep.trained.export RUN OUT --format detectron2       the one of detectron2's ResNet backbones
-    python -m sparseop.deep.trained.export RUN OUT --network momentum        the momentum network of a contrastive run
+    python -m sparseop.deep.trained.export RUN OUT.pt2       any network with labels, as a program that torch alone runs
+    python -m sparseop.deep.trained.export RUN OUT.onnx      the same for ONNX (pip install 'sparseop[onnx]')
+    python -m sparseop.deep.trained.export RUN OUT.pth       the layout that torchvision's ResNets load
+    python -m sparseop.deep.trained.export RUN OUT.pth --format detectron2       the one of detectron2's backbones
+    python -m sparseop.deep.trained.export RUN OUT.pth --network momentum        the one of a contrastive run
 
-OUT is a .pth file of tensors alone, so ``torch.load(OUT, weights_only=True)`` reads it; beside it, OUT.json says where
-it comes from, how its images were normalised, and how to load it. ResNet-18, -34 and -50 have a counterpart there.
+A .pt2 or .onnx file maps images in [0, 1] to logits, normalisation included. A .pth file holds tensors alone, so
+``torch.load(OUT, weights_only=True)`` reads it; ResNet-18, -34 and -50 have a counterpart there. Beside it, OUT.json
+says where it comes from, the class names, how images were normalised, and how to load it.
 """
 
 import argparse
@@ -21,7 +24,8 @@ from torch import Tensor, nn
 
 from sparseop import cli, provenance
 from sparseop.deep.networks.resnet import BasicBlock, Bottleneck, ResNet
-from sparseop.deep.trained import judging
+from sparseop.deep.trained import judging, portable
+from sparseop.deep.trained.classifier import load_classifier
 from sparseop.deep.trained.load import Trained, load
 from sparseop.errors import InputError, choice
 from sparseop.files import require_writable, sha256, write_atomic
@@ -58,7 +62,7 @@ def torchvision_names(network: nn.Module) -> dict[str, str]:
             return {name: name for name in own}
         raise InputError(
             f"torchvision and detectron2 have no counterpart of a {type(network).__name__}; ResNet-18, -34 and -50 they"
-            " have."
+            " have. A file that ends in .pt2 or .onnx takes any network with labels."
         )
     stages = _stages(network)
     first = network.body[0]
@@ -154,23 +158,36 @@ def to_detectron2(state: dict[str, Tensor]) -> dict[str, Any]:
     return {"model": found, "__author__": "sparseop", "matching_heuristics": True}
 
 
-def export(run: Path, out: Path, *, kind: str = "torchvision", which: str = "online") -> Path:
-    """Write the backbone of a run and return the file; see the module.
+def export(
+    run: Path | str, out: Path | str, *, kind: str = "torchvision", which: str = "online", weights: str = "auto"
+) -> Path:
+    """Write the network of a run and return the file; see the module.
+
+    Parameters
+    ----------
+    kind : layout of a .pth file: "torchvision" or "detectron2".
+    which : "online" or "momentum", for a contrastive run.
+    weights : of the "last" epoch, of the one "chosen" by held-out samples, or "auto": chosen where there are such.
 
     Raises
     ------
     InputError : no run there, a network without counterpart, a file that is there already.
     """
+    run, out = Path(run), Path(out)
     choice("--format", kind, FORMATS)
-    if out.suffix not in (".pth", ".pt"):
+    if out.suffix not in (".pth", ".pt", *portable.SUFFIXES):
         raise InputError(
-            f"OUT must end in .pth or .pt (detectron2 takes .pkl for a pickle, which this is not), got '{out}'."
+            f"OUT must end in .pt2, .onnx, .pth or .pt (detectron2 takes .pkl for a pickle, which this is not), got "
+            f"'{out}'."
         )
     about = out.with_name(out.name + ".json")
     for path in (out, about):
         if path.exists():
             raise InputError(f"'{path}' is there already; choose another name.")
-    found = load(run, which)
+    whole = portable.kind_of(out)
+    if whole is not None:
+        return _portable(run, out, about, whole, weights)
+    found = load(run, which, weights=weights)
     state = to_torchvision(found.network, found.last)
     content: dict[str, Any] = state if kind == "torchvision" else to_detectron2(state)
     require_writable(out.parent)
@@ -183,6 +200,7 @@ def export(run: Path, out: Path, *, kind: str = "torchvision", which: str = "onl
         "weights": which,
         "epoch": found.epoch,
         "input": {"range": [0, 1], "order": "RGB", "mean": list(found.mean), "std": list(found.std)},
+        "classes": _classes(run),
         "load": _how(kind, found, out.name),
         "sha256": sha256(buffer.getvalue()),
         **provenance.stamp("sparseop", "torch"),
@@ -190,6 +208,34 @@ def export(run: Path, out: Path, *, kind: str = "torchvision", which: str = "onl
     write_atomic(about, (json.dumps(record, indent=1) + "\n").encode())
     write_atomic(out, buffer.getvalue())
     return out
+
+
+def _portable(run: Path, out: Path, about: Path, kind: str, weights: str) -> Path:
+    """Write the whole network and what is known of it."""
+    found = load_classifier(run, weights)
+    require_writable(out.parent)
+    content = portable.portable(found, kind)
+    record = {
+        "format": kind,
+        "recipe": found.recipe.name,
+        "network": found.recipe.network.name,
+        "epoch": found.epoch,
+        "input": {"range": [0, 1], "order": "RGB" if found.shape[0] == 3 else "grey", "shape": ["batch", *found.shape]},
+        "normalisation": {"inside": True, "mean": list(found.mean), "std": list(found.std)},
+        "classes": list(found.classes),
+        "load": portable.example(found, kind, out.name),
+        "sha256": sha256(content),
+        **provenance.stamp("sparseop", "torch"),
+    }
+    write_atomic(about, (json.dumps(record, indent=1) + "\n").encode())
+    write_atomic(out, content)
+    return out
+
+
+def _classes(run: Path) -> list[str] | None:
+    """Return the class names of a run; None where it is too old to know them."""
+    found = json.loads((run / "run.json").read_text(encoding="utf-8")).get("classes")
+    return None if found is None else list(found)
 
 
 def _how(kind: str, found: Trained, name: str) -> list[str]:
@@ -237,7 +283,7 @@ def _first(network: nn.Module) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     parser = judging.parser("export", __doc__)
-    parser.add_argument("out", type=Path, metavar="OUT", help="file to write, *.pth")
+    parser.add_argument("out", type=Path, metavar="OUT", help="file to write, *.pt2, *.onnx or *.pth")
     parser.add_argument(
         "--format", default="torchvision", metavar="|".join(FORMATS), help="layout (default: torchvision)"
     )
@@ -246,7 +292,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> None:
-    out = export(options.run, options.out, kind=options.format, which=options.network)
+    out = export(options.run, options.out, kind=options.format, which=options.network, weights=options.weights)
     print(f"{out}: {out.stat().st_size / 2**20:.1f} MiB; to load it:")
     for line in json.loads(out.with_name(out.name + ".json").read_text())["load"]:
         print(f"    {line}")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from sparseop import provenance
-from sparseop.deep.trained.load import NETWORKS, PARTS, Trained, load
+from sparseop.deep.trained.load import NETWORKS, PARTS, WEIGHTS, Trained, load
 from sparseop.deep.training import device as devices
 from sparseop.deep.training import distributed
 from sparseop.errors import InputError, choice
@@ -36,6 +36,12 @@ def parser(module: str, about: str | None, *, data: str = "") -> argparse.Argume
         metavar="online|momentum",
         help="which network of a contrastive run (default: online)",
     )
+    found.add_argument(
+        "--weights",
+        default="auto",
+        metavar="|".join(WEIGHTS),
+        help="of the last epoch, or of the one that held-out samples chose (auto: that one where there is one)",
+    )
     if data:
         found.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
         found.add_argument(
@@ -44,7 +50,9 @@ def parser(module: str, about: str | None, *, data: str = "") -> argparse.Argume
     return found
 
 
-def open_run(run: Path, network: str, device: str, part: str = "backbone") -> tuple[Trained, torch.device]:
+def open_run(
+    run: Path, network: str, device: str, part: str = "backbone", weights: str = "last"
+) -> tuple[Trained, torch.device]:
     """Return the frozen network of a run's folder, and the device to judge it on.
 
     Raises
@@ -54,7 +62,7 @@ def open_run(run: Path, network: str, device: str, part: str = "backbone") -> tu
     """
     choice("--network", network, NETWORKS)
     choice("--features", part, PARTS)
-    found = load(run, network, part)
+    found = load(run, network, part, weights=weights)
     if distributed.announced() > 1:
         raise InputError(f"a run is judged in one process, got {distributed.announced()}.")
     target = devices.choose(device)

@@ -205,7 +205,7 @@ def _run(options: argparse.Namespace) -> None:
     for item in options.overrides:
         if not item.startswith("data."):
             raise InputError(f"--set changes the data alone, as in --set data.name=cifar10, got {item!r}.")
-    found, device = judging.open_run(options.run, options.network, options.device, options.features)
+    found, device = judging.open_run(options.run, options.network, options.device, options.features, options.weights)
     path = options.run / "recipe.toml"
     data = tasks.of_file(path).recipes.read(path, options.overrides).data
     stem = (

@@ -171,7 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> None:
     name = choice("--classifier", options.classifier, CLASSIFIERS)
     integer("--epochs", options.epochs, 1, MOST_EPOCHS)
-    found, device = judging.open_run(options.run, options.network, options.device)
+    found, device = judging.open_run(options.run, options.network, options.device, weights=options.weights)
     # the shorter side is 8/7 of the window: 256 of 224
     side = round((found.size or 224) * 8 / 7)
     train, test = (load_split(options.data_root, split, side) for split in ("trainval", "test"))

@@ -226,6 +226,10 @@ class Loop(ABC):
     def parts(self) -> dict[str, Any]:
         """Return everything with a state: what a checkpoint holds, by name."""
 
+    def publish(self, record: Record, of_samples: dict[str, Tensor] | None) -> None:
+        """Write what people open when a run is over, beside the record; called by the first process alone."""
+        del record, of_samples
+
     # ---- epochs ------------------------------------------------------------------------------------------------------
 
     def fit(self, record: Record, done: int, watch: Watch | None) -> dict[str, Any]:
@@ -253,6 +257,7 @@ class Loop(ABC):
                 summary["core_hours"] = round(sum(row["core_seconds"] for row in record.rows) / 3600, 4)
             if distributed.rank() == 0:
                 record.finish(summary, of_samples)
+                self.publish(record, of_samples)
             distributed.barrier()
             return summary
         except torch.OutOfMemoryError:

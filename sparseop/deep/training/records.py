@@ -55,6 +55,10 @@ class Record:
                     "mean": list(dataset.mean),
                     "std": list(dataset.std),
                 },  # whoever takes the network needs it
+                "input": {
+                    "shape": list(dataset.train_images.shape[1:]),
+                    "stretch": bool(getattr(dataset.train_images, "stretch", False)),
+                },
                 **more,
             },
         )

@@ -213,7 +213,7 @@ def test_what_the_command_refuses(tmp_path, capsys, resnet18, contrastive_run):
     cut = contrastive_run(tmp_path / "cut", resnet18)
     (cut / "last.pt").write_bytes((cut / "last.pt").read_bytes()[:5000])
     for arguments, words in [
-        ([run, tmp_path / "a.pkl"], "OUT must end in .pth or .pt"),
+        ([run, tmp_path / "a.pkl"], "OUT must end in .pt2, .onnx, .pth or .pt"),
         ([run, tmp_path / "there.pth"], "there.pth' is there already"),
         ([tmp_path, tmp_path / "a.pth"], "it has no recipe.toml"),
         ([run, tmp_path / "a.pth", "--format", "torchvison"], "Did you mean 'torchvision'"),
