@@ -14,7 +14,7 @@ from sparseop.deep import augment, networks
 from sparseop.deep.labels import recipe as recipes
 from sparseop.deep.labels import run as engine
 from sparseop.deep.labels.data import prepare
-from sparseop.deep.labels.methods import METHODS, Setting
+from sparseop.deep.labels.methods import Setting, build, resolve
 from sparseop.deep.training.schedule import rates
 from sparseop.deep.training.seeds import generator, seed_for
 from tests.deep.runs import state_of
@@ -31,6 +31,9 @@ SMALL = ("training.pad=1", "training.hole=3")
 STEEP = ("training.schedule=step", "training.milestones=[1]", "training.gamma=0.5")
 
 
+pytestmark = pytest.mark.filterwarnings("ignore:[uv]_on = ")  # short runs, which "auto" rates warn of
+
+
 @pytest.fixture(autouse=True)
 def _one_thread():
     torch.set_num_threads(1)
@@ -42,10 +45,10 @@ def by_hand(recipe):
     dataset, given = samples.dataset, samples.labels.given
     n, k, taus = len(given), dataset.n_classes, rates(training)
     setting = Setting(n, k, training.batch_size, taus, samples.labels.transition)
-    cls = METHODS[recipe.method.name]
-    method = cls.build(cls.resolve(recipe.method.options, setting), setting, seed=seed_for(seed, "method"))
+    name = recipe.method.name
+    method = build(name, resolve(name, recipe.method.options, setting), setting, seed=seed_for(seed, "method"))
     torch.manual_seed(seed_for(seed, "network"))
-    models = nn.ModuleList(networks.build("convnet", k, 1, width=4) for _ in range(method.networks))
+    models = nn.ModuleList(networks.build("convnet", k, 1, width=4) for _ in range(getattr(method, "networks", 1)))
     optimiser = torch.optim.SGD(
         models.parameters(),
         lr=training.lr,
@@ -56,7 +59,7 @@ def by_hand(recipe):
     )
     views = [
         augment.build(name, mean=dataset.mean, std=dataset.std, pad=training.pad, hole=training.hole)
-        for name in (training.augment, *method.views)
+        for name in (training.augment, *getattr(method, "views", ()))
     ]
     plain = (dataset.train_images.float() / 255 - dataset.mean[0]) / dataset.std[0]
     rows = []
@@ -66,7 +69,8 @@ def by_hand(recipe):
         torch.manual_seed(seed_for(seed, "torch", epoch, 0))
         draws = [generator("cpu", seed, "augment", view, epoch, 0) for view in range(len(views))]
         optimiser.param_groups[0]["lr"] = taus[epoch]
-        method.start_epoch(epoch, training.epochs)
+        if hasattr(method, "start_epoch"):
+            method.start_epoch(epoch, training.epochs)
         method.train()
         models.train()
         predicted, losses = torch.full((n,), -1), []
@@ -74,12 +78,10 @@ def by_hand(recipe):
             if training.drop_last and len(index) < training.batch_size:
                 break
             images = dataset.train_images[index]
-            seen = torch.cat(
-                [
-                    method.mix(views[0](images, draws[0])),
-                    *(v(images, d) for v, d in zip(views[1:], draws[1:], strict=True)),
-                ]
-            )
+            seen = [view(images, draw) for view, draw in zip(views, draws, strict=True)]
+            if hasattr(method, "mix"):
+                seen[0] = method.mix(seen[0])
+            seen = torch.cat(seen)
             outputs = [model(seen) for model in models]
             logits = outputs[0] if len(models) == 1 else torch.stack(outputs)
             if len(views) > 1:
@@ -93,7 +95,7 @@ def by_hand(recipe):
             first = logits if logits.ndim == 2 else logits[0]
             predicted[index] = first.detach().argmax(1)
             losses.append(float(loss.detach()))
-        if method.needs_pass:
+        if getattr(method, "needs_pass", False):
             models.eval()
             with torch.no_grad():
                 for index in samples.train.split(recipe.engine.test_batch):
