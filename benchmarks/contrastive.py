@@ -55,9 +55,7 @@ def measure(device: str, rounds: int, steps: int) -> pd.DataFrame:
     target = devices.choose(device)
     runs: dict[str, Callable[[int], Turn]] = {}
     for name, (which, changes) in VARIANTS.items():
-        recipe = recipes.read(
-            recipes.find(BASES[target.type][which]), ["evaluation.baselines=false", "engine.threads=1", *changes]
-        )
+        recipe = recipes.read(BASES[target.type][which], ["evaluation.baselines=false", "engine.threads=1", *changes])
         batch = recipe.training.batch_size
         runs[name] = timed(
             partial(engine._Run, recipe, samples(recipe.views.options["size"], steps * batch), target), target

@@ -79,7 +79,7 @@ def measure(rounds: int, batches: int) -> tuple[pd.DataFrame, dict[str, float]]:
     contestants: dict[str, Callable[[int], Turn]] = {}
     for method in METHODS:
         recipe = recipes.read(
-            recipes.find(f"fast_cifar10_sym40_{method.lower()}"),
+            f"fast_cifar10_sym40_{method.lower()}",
             [f"training.epochs={max(rounds + 1, 2)}", f"training.batch_size={BATCH}"],
         )
         contestants[f"step, {method}"] = timed(partial(engine._Run, recipe, data, device), device)

@@ -9,9 +9,10 @@ import torch
 
 from sparseop.deep.labels import recipe as recipes
 from sparseop.deep.labels import run as engine
+from sparseop.deep.training import families
 
 BASE = "digits_sym40_ce"
-FILES = (recipes.find(BASE),)
+FILES = families.family(BASE).files
 EPOCHS = 40
 #: the released code's filter, eps = 1e-4, can lose whole classes for good in the first epoch of so small a set: where
 #: the network gives a label less than eps, neither it nor u gets a gradient. Rows of the tables name eps where it
@@ -35,7 +36,7 @@ def train(method: str, noise: str, rate: float, seed: int, *changes: str) -> tup
     """Train one method on digits, on one thread; return the run's summary and its metrics, one row an epoch."""
     torch.set_num_threads(1)
     recipe = recipes.read(
-        recipes.find(BASE),
+        BASE,
         [
             f"training.epochs={EPOCHS}",
             f"noise.kind={noise}",

@@ -13,8 +13,8 @@ import sys
 import pandas as pd
 
 from deep import fast_records, tables
-from deep.make_fast import PIECES
 from deep.published import values
+from deep.runs import PIECES
 from deep.tables import mean_std
 from sparseop import cli
 

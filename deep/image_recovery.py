@@ -37,6 +37,7 @@ from sparseop.deep.image_prior.fit import Fit
 from sparseop.deep.image_prior.images import load_image
 from sparseop.deep.image_prior.picture import LABELS, LINES, colour, compose
 from sparseop.deep.image_prior.ratio import estimated_level, matching, ratio_for
+from sparseop.deep.training import families
 from sparseop.study import Row, Study
 
 IMAGES = ("flower", "china")
@@ -51,7 +52,7 @@ LAMS = (0.16, 0.08, 0.04, 0.02, 0.01)
 HOLDOUT = 0.05
 FILTERS = tuple(corruption.FILTERS)
 RECORDS = provenance.ROOT / "deep" / "results" / "image_recovery"
-RECIPE = recipes.find("image-recovery")
+RECIPE = "image-recovery"
 
 
 def corrupted(image: str, kind: str, noise: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -420,7 +421,7 @@ STUDIES = (
         draw,
         tables,
         packages=PACKAGES,
-        files=(RECIPE,),
+        files=families.family(RECIPE).files,
     ),
     Study(
         "image_recovery_matched",
@@ -429,7 +430,7 @@ STUDIES = (
         draw_matched,
         table_matched,
         packages=PACKAGES,
-        files=(RECIPE,),
+        files=families.family(RECIPE).files,
     ),
     Study(
         "image_recovery_choice",
@@ -438,7 +439,7 @@ STUDIES = (
         draw_choice,
         table_costs,
         packages=PACKAGES,
-        files=(RECIPE,),
+        files=families.family(RECIPE).files,
     ),
     Study(
         "image_recovery_rule",
@@ -446,7 +447,7 @@ STUDIES = (
         {"paper": _beside(IMAGES, NOISES, SEEDS[:1]), "quick": _beside(("flower",), (0.3,), (0,))},
         tables=table_rule,
         packages=PACKAGES,
-        files=(RECIPE,),
+        files=families.family(RECIPE).files,
     ),
 )
 

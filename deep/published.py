@@ -15,10 +15,9 @@ import pandas as pd
 from deep.tables import mean_std
 from sparseop.deep.contrastive import recipe as contrastive_recipes
 from sparseop.deep.labels import recipe as recipes
-from sparseop.deep.training import schema
+from sparseop.deep.training import families, schema
 from sparseop.provenance import ROOT
 
-HERE = Path(__file__).resolve().parent
 RESULTS = ROOT / "deep" / "results"
 #: what reads the recipes of a task
 READERS: dict[str, Any] = {"labels": recipes, "contrastive": contrastive_recipes}
@@ -30,7 +29,7 @@ SECOND_TESTS = {"ILSVRC12": ("WebVision", "test_ilsvrc12")}
 
 def values(table: str) -> pd.DataFrame:
     """Return the published cells of a table: dataset, setting, method, value, std (percent; nan where not given)."""
-    everything = pd.read_csv(HERE / "published.csv")
+    everything = pd.read_csv(families.FOLDER / "published.csv")
     return everything[everything["table"] == table].drop(columns="table").reset_index(drop=True)
 
 
@@ -91,7 +90,7 @@ def differences(recipe: Any, name: str | None = None) -> list[str]:
     name = name or recipe_of(*(getattr(recipe.source, key) for key in ("table", "dataset", "setting", "method")))
     if name is None:
         return []
-    own = READERS[task].read(READERS[task].find(name))
+    own = READERS[task].read(name)
     found = []
     for part in ("data", "noise", "network", "head", "views", "method", "training", "evaluation"):
         if hasattr(own, part):

@@ -23,7 +23,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.official import checkout
-from deep import make_fast
+from deep.published import recipe_name
 from sparseop import cli, provenance
 from sparseop.deep.contrastive import recipe as contrastive_recipes
 from sparseop.deep.labels import recipe as recipes
@@ -34,6 +34,21 @@ from sparseop.provenance import ROOT
 RESULTS = ROOT / "deep" / "results"
 MOST_JOBS = 64  #: that share a device
 KEPT = ("recipe.toml", "run.json", "metrics.csv", "summary.json")
+
+
+#: what ``deep.fast_tables`` takes away, one at a time, and how
+PIECES: dict[str, tuple[str, ...]] = {
+    "all of it": (),
+    "the first convolution learns": ("network.whiten=false",),
+    "random start, no identities": ("network.identity=false",),
+    "batch norm follows slowly (0.1)": ("network.norm_momentum=0.1",),
+    "batch norm learns scales": ("network.norm_scale=true",),
+    "SGD, rate 0.1": ("training.optimiser=sgd", "training.lr=0.1"),
+    "random mirrors": ("training.mirror=random",),
+    "no crop": ("training.augment=flip",),
+    "tested on the image alone": ("evaluation.mirror=false",),
+    "single precision": ("engine.precision=float32",),
+}
 
 
 @dataclass(frozen=True)
@@ -79,15 +94,15 @@ def fast_plan() -> list[Run]:
 
     def of(setting: str, *methods: str, epochs: int = 16, seed: int = 0) -> list[Run]:
         changes = () if epochs == 16 else (f"training.epochs={epochs}",)
-        return [Run(make_fast.recipe_name(setting, method), seed, changes) for method in methods]
+        return [Run(recipe_name("fast", "CIFAR-10", setting, method), seed, changes) for method in methods]
 
     found = of("clean", "CE")
     for epochs in (8, 16, 32):
         for methods in (("CE", "SOP"), ("ELR",)):
             found += [run for setting in ("sym40", "worst") for run in of(setting, *methods, epochs=epochs)]
         if epochs == 8:
-            name = make_fast.recipe_name("clean", "CE")
-            found += [Run(name, 0, ("training.epochs=4", *changes)) for changes in make_fast.PIECES.values()]
+            name = recipe_name("fast", "CIFAR-10", "clean", "CE")
+            found += [Run(name, 0, ("training.epochs=4", *changes)) for changes in PIECES.values()]
     for setting in ("sym20", "sym60", "sym80", "aggregate", "random1"):
         found += of(setting, "CE", "ELR", "SOP")
     for setting in ("sym40", "worst", "sym20", "sym60", "sym80"):

@@ -9,9 +9,11 @@ import torch
 
 from sparseop.deep.contrastive import recipe as recipes
 from sparseop.deep.contrastive import run as engine
+from sparseop.deep.training import families
 from sparseop.study import Row
 
-RECIPE = recipes.find("shapes_sane")
+RECIPE = "shapes_sane"
+FILES = families.family(RECIPE).files
 ONE_HOT = ("method.p=false", "method.q=false")
 PLAIN = (*ONE_HOT, "method.lam=0")
 #: changes of that recipe, whose mu rises from 0.5 to 10, by what the tables call them

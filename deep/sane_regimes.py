@@ -20,7 +20,7 @@ from textwrap import fill
 import pandas as pd
 from matplotlib.figure import Figure
 
-from deep.sane_cells import ONE_HOT, RECIPE, train
+from deep.sane_cells import FILES, ONE_HOT, train
 from deep.tables import mean_std
 from sparseop import plotting, study
 from sparseop.study import Row, Study
@@ -117,7 +117,7 @@ STUDIES = (
         draw=draw,
         tables=tables,
         packages=("torch",),
-        files=(RECIPE,),
+        files=FILES,
         grids={
             "paper": [
                 {"regime": regime, "method": method, "seed": seed}

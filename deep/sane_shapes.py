@@ -17,7 +17,7 @@ import sys
 import pandas as pd
 from matplotlib.figure import Figure
 
-from deep.sane_cells import RECIPE, VARIANTS, cell
+from deep.sane_cells import FILES, VARIANTS, cell
 from deep.tables import mean_std
 from sparseop import plotting, study
 from sparseop.study import Row, Study
@@ -146,7 +146,7 @@ STUDIES = (
         draw=draw,
         tables=tables,
         packages=("torch",),
-        files=(RECIPE,),
+        files=FILES,
         grids={
             "paper": grid(FIRST, EPOCHS, SEEDS, 99) + grid(REST, EPOCHS, SEEDS, 99),
             "quick": grid(FIRST[:4], 2, (0,), 1),

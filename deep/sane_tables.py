@@ -49,7 +49,7 @@ def metric(setting: str, dataset: str, summary: dict[str, Any]) -> float | None:
 def beside(table: str, folder: Path = RESULTS) -> pd.DataFrame:
     """Return every published cell of ``table`` beside the records of its recipe, or what it would need."""
     runs = published.records(folder, "contrastive")
-    sources = {name: recipes.read(recipes.find(name)).source for name in recipes.names()}
+    sources = {name: recipes.read(name).source for name in recipes.names()}
     cells = [(cell.dataset, cell.setting, cell.method, cell.value) for cell in values(table).itertuples()]
     known = {cell[:3] for cell in cells}
     # rows of our own: controls, and what the published table leaves out

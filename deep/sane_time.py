@@ -12,7 +12,7 @@ import sys
 import pandas as pd
 from matplotlib.figure import Figure
 
-from deep.sane_cells import ONE_PASS, RECIPE, cell
+from deep.sane_cells import FILES, ONE_PASS, cell
 from deep.sane_shapes import grid, table_of
 from sparseop import plotting, study
 from sparseop.study import Study
@@ -57,7 +57,7 @@ STUDIES = (
         draw=draw,
         tables=tables,
         packages=("torch",),
-        files=(RECIPE,),
+        files=FILES,
         grids={"paper": grid(NAMES, EPOCHS, SEEDS, 4), "quick": grid(NAMES[:2], 2, (0,), 1)},
     ),
 )

@@ -12,10 +12,10 @@ from typing import Any
 import pandas as pd
 
 from deep import tables
-from deep.make_recipes import NOTES
 from sparseop import cli
 from sparseop.deep.labels import recipe as recipes
 from sparseop.deep.labels.recipe import Recipe
+from sparseop.deep.training import families
 
 #: the table as printed: column -> (recipe with symmetric noise or none, recipe with asymmetric noise, the printed
 #: values)
@@ -67,9 +67,9 @@ PUBLISHED: dict[str, tuple[str, str | None, tuple[Any, ...]]] = {
 }
 SAMPLES = {"cifar10": 50_000, "cifar100": 50_000, "clothing1m": 1_000_000, "webvision": 66_000}
 REASONS = {
-    "weight decay": "weight decay",
+    "weight decay": "weight_decay",
     "lr decay": "milestones",
-    "training samples": "all samples",
+    "training samples": "all_samples",
     "lr_u, lr_v (asym)": "u",
 }
 
@@ -87,12 +87,13 @@ def reasons() -> pd.DataFrame:
     """Return why a recipe takes another value, for each row in which one does."""
     shown = table().set_index("")
     changed = [row for row in ROWS if any("here" in cell for cell in shown.loc[row])]
-    return pd.DataFrame([{"hyper-parameter": row, "reason": NOTES[REASONS[row]]} for row in changed])
+    notes = families.family("table1_cifar10_sym40_sop").notes
+    return pd.DataFrame([{"hyper-parameter": row, "reason": notes[REASONS[row]]} for row in changed])
 
 
 def _taken(symmetric: str, asymmetric: str | None) -> tuple[Any, ...]:
-    recipe = recipes.read(recipes.find(symmetric))
-    other = None if asymmetric is None else recipes.read(recipes.find(asymmetric))
+    recipe = recipes.read(symmetric)
+    other = None if asymmetric is None else recipes.read(asymmetric)
     training, method = recipe.training, recipe.method.options
     decay = "cosine" if training.schedule == "cosine" else training.milestones
     return (

@@ -76,7 +76,7 @@ def solve(rate, epochs, seed=0):
         mo.status.progress_bar(total=2 * epochs, title="Training", remove_on_exit=True) as bar,
     ):
         for name, options in METHODS.items():
-            recipe = recipes.read(recipes.find("digits_sym40_ce"), [*changes, *options])
+            recipe = recipes.read("digits_sym40_ce", [*changes, *options])
             samples = prepare(recipe, None)
             rows, given, run = [], samples.labels.given, Path(folder) / name
             judge = SOP(len(given), 10) if name == "SOP" else None

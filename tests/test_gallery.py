@@ -13,6 +13,7 @@ from gallery import page as pages
 from gallery.entry import DIFFERS, NEEDS_GPU, REPRODUCED, Entry, Evidence, Verdict
 from gallery.published import cells
 from gallery.words import share
+from sparseop.deep.training import families
 from sparseop.provenance import ROOT
 
 FIGURES = ROOT / "figures"
@@ -123,7 +124,7 @@ def test_numbers_of_the_figures_by_another_route(text):
 
 
 def test_published_numbers_are_the_papers(text):
-    published = pd.read_csv(ROOT / "deep" / "published.csv")
+    published = pd.read_csv(families.FOLDER / "published.csv")
     for key, title in (
         ("table1", "Table 1: symmetric"),
         ("table2", "Table 2: against"),

@@ -11,8 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from sparseop.deep.training import distributed, schema
-from sparseop.deep.training.progress import print_columns
+from sparseop.deep.training import distributed, families, schema
+from sparseop.deep.training.progress import print_groups
 from sparseop.deep.training.task import Finished, Request, Task
 from sparseop.errors import InputError, choice
 
@@ -41,12 +41,18 @@ def of_file(path: Path) -> Task:
     return task(choice(f"task in '{path}'", schema.task(path), tuple(TASKS)))
 
 
-def named(name: str) -> tuple[Task, Path]:
-    """Return the task of a recipe that comes with the project or lies at a path, and the file."""
-    if name in task("sane").recipes.names():
-        return task("sane"), task("sane").recipes.find(name)
-    path = task("labels").recipes.find(name)
-    return of_file(path), path
+def named(name: str) -> tuple[Task, Path | str]:
+    """Return the task of a recipe that comes with the project or lies at a path, and what its ``read`` takes.
+
+    Raises
+    ------
+    InputError : there is none such.
+    """
+    comparisons = task("sane").recipes.names()
+    source = schema.find(name, comparisons)
+    if isinstance(source, Path):
+        return of_file(source), source
+    return task("sane" if source in comparisons else families.task(source)), source
 
 
 def train(names: Sequence[str], request: Request) -> None:
@@ -148,15 +154,31 @@ def _report(found: Task, finished: Sequence[Finished]) -> None:
         found.report(finished)
 
 
-def list_recipes() -> None:
-    """Print every recipe with what it reproduces, its published value and what it takes."""
-    rows = []
-    for found in map(task, TASKS):
-        for name in found.recipes.names():
-            recipe = found.recipes.read(found.recipes.find(name))
-            source = asdict(recipe.source)
-            cell = " ".join(source[key] for key in ("dataset", "setting", "method") if source.get(key)) or recipe.title
-            value = source.get("value", math.nan)
-            shown = "" if math.isnan(value) else f"{value:g} %"
-            rows.append((name, f"{source['table']}: {cell}".strip(": "), shown, source["needs"]))
-    print_columns(("recipe", "reproduces", "published", "needs"), rows)
+def show(name: str, overrides: Sequence[str]) -> None:
+    """Print a recipe as a run would record it, every default spelt out."""
+    found, source = named(name)
+    print(schema.to_toml(found.recipes.read(source, overrides)), end="")
+
+
+def list_recipes(pattern: str = "") -> None:
+    """Print the recipes with ``pattern`` in their name, family by family: what each reproduces, its value, its needs.
+
+    Raises
+    ------
+    InputError : no name has it.
+    """
+    groups = [(family.about, sorted(family.cells)) for family in families.families().values()]
+    groups.append(("MoCo beside SANE, at equal epochs and at equal time", task("sane").recipes.names()))
+    shown = [(about, [_row(name) for name in names if pattern in name]) for about, names in groups]
+    if not any(rows for _, rows in shown):
+        raise InputError(f"--list {pattern}: no recipe has that in its name; --list alone shows all.")
+    print_groups(("recipe", "reproduces", "published", "needs"), [(about, rows) for about, rows in shown if rows])
+
+
+def _row(name: str) -> tuple[str, ...]:
+    found, where = named(name)
+    recipe = found.recipes.read(where)
+    source = asdict(recipe.source)
+    cell = " ".join(source[key] for key in ("dataset", "setting", "method") if source.get(key)) or recipe.title
+    value = source.get("value", math.nan)
+    return name, cell, "" if math.isnan(value) else f"{value:g} %", source["needs"]

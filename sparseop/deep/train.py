@@ -3,6 +3,8 @@
     python -m sparseop.deep.train                              cross-entropy against SOP on handwritten digits: a minute
     python -m sparseop.deep.train sane                         MoCo against SANE on painted shapes: four minutes
     python -m sparseop.deep.train --list                       the recipes, what each reproduces and needs
+    python -m sparseop.deep.train --list table1                those with "table1" in their name
+    python -m sparseop.deep.train --show RECIPE                a recipe, every default spelt out
     python -m sparseop.deep.train RECIPE                       a recipe by name, or a TOML file
     python -m sparseop.deep.train RECIPE --set method.lr_u=1   with something changed
     python -m sparseop.deep.train image-recovery               remove sparse corruption from a photograph: a minute;
@@ -50,7 +52,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("recipe", nargs="?", metavar="RECIPE", help="name (see --list) or path of a TOML file")
-    what.add_argument("--list", action="store_true", help="list the recipes")
+    what.add_argument(
+        "--list", nargs="?", const="", metavar="WORD", help="list the recipes, those with WORD in the name"
+    )
+    what.add_argument("--show", metavar="RECIPE", help="print a recipe, every default spelt out")
     what.add_argument("--resume", type=Path, metavar="RUN", help="go on with the run in this folder")
     what.add_argument("--branch", type=Path, metavar="RUN", help="train a run for more epochs, in a new folder")
     parser.add_argument(
@@ -73,8 +78,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> None:
-    if options.list:
-        tasks.list_recipes()
+    if options.list is not None:
+        tasks.list_recipes(options.list)
+    elif options.show is not None:
+        tasks.show(options.show, options.overrides)
     elif options.resume is not None:
         if options.overrides or options.seed is not None:
             raise InputError(

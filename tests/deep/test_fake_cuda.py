@@ -64,7 +64,7 @@ class Lazy:
 
 
 def labels_run(*changes):
-    recipe = recipes.read(recipes.find("digits_sym40_sop"), [*LABELS, *changes])
+    recipe = recipes.read("digits_sym40_sop", [*LABELS, *changes])
     return recipe, data.prepare(recipe, None)
 
 
@@ -118,7 +118,7 @@ def test_images_decoded_ahead(monkeypatch):
     ],
 )
 def test_contrastive_methods(monkeypatch, base, changes):
-    recipe = contrastive_recipes.read(contrastive_recipes.find(f"shapes_{base}"), [*SHAPES, *changes])
+    recipe = contrastive_recipes.read(f"shapes_{base}", [*SHAPES, *changes])
     samples = contrastive_engine.prepare(recipe, None)
     with fake_cuda(monkeypatch) as stream:
         assert not faults_of_two_steps(contrastive_engine._Run(recipe, samples, CUDA), stream)

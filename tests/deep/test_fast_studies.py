@@ -5,17 +5,19 @@ import json
 import pandas as pd
 import pytest
 
-from deep import fast_records, fast_tables, make_fast, when_sop_pays
+from deep import fast_records, fast_tables, when_sop_pays
+from deep.published import recipe_name
+from deep.runs import PIECES
 from sparseop.deep.labels import recipe as recipes
 from sparseop.errors import InputError
 
 
 def write(folder, setting, method, last, *, epochs=16, changes=(), hours=0.2, seed=0, memorised=10.0):
     """Write the record of a run that never was."""
-    name = make_fast.recipe_name(setting, method)
+    name = recipe_name("fast", "CIFAR-10", setting, method)
     options = [f"training.epochs={epochs}", f"seed={seed}", *changes]
     options += ["method.lr_u=5.0", "method.lr_v=50.0"] if method == "SOP" else []
-    recipe = recipes.read(recipes.find(name), options)
+    recipe = recipes.read(name, options)
     where = folder / f"{name}-{epochs}-{len(list(folder.iterdir()))}"
     where.mkdir()
     (where / "recipe.toml").write_text(recipes.text(recipe))
@@ -74,7 +76,7 @@ def test_cells_stand_beside_the_longest_runs_of_their_settings(runs):
 
 def test_what_each_piece_buys(runs):
     table = fast_tables.pieces(runs).set_index("network")
-    assert list(table.index) == list(make_fast.PIECES)
+    assert list(table.index) == list(PIECES)
     assert table.loc["all of it", "test accuracy"] == "91.00 ± 1.41 (2)"
     assert table.loc["the first convolution learns", "without it"] == "-3.00"
     assert table.loc["the first convolution learns", "core-seconds an epoch"] == "90.0"

@@ -16,6 +16,7 @@ from sparseop.deep.training import progress
 from sparseop.errors import InputError
 from tests.deep.runs import assert_same_state, state_of
 
+pytestmark = pytest.mark.filterwarnings("ignore:[uv]_on = ")  # few epochs, and "auto" rates
 TINY = ["network.width=4", "training.epochs=2", "training.batch_size=100"]
 COMMAND = ["digits_sym40_sop", "--set", *TINY]
 
@@ -27,7 +28,7 @@ def _here(monkeypatch, tmp_path):
 
 
 def tiny(*changes):
-    return recipes.read(recipes.find("digits_sym40_sop"), [*TINY, *changes])
+    return recipes.read("digits_sym40_sop", [*TINY, *changes])
 
 
 def test_runs_of_one_second_have_folders_of_their_own(monkeypatch, tmp_path):

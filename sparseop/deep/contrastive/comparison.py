@@ -47,12 +47,12 @@ class Comparison:
     @property
     def sane(self) -> Recipe:
         """SANE's recipe."""
-        return recipes.read(recipes.find(METHOD), self.changes)
+        return recipes.read(METHOD, self.changes)
 
     def moco(self, *more: str) -> Recipe:
         """Return MoCo's recipe with ``more`` changes."""
         shared = [item for item in self.changes if not _of_sane_alone(item)]
-        return recipes.read(recipes.find(BASELINE), [*shared, *more])
+        return recipes.read(BASELINE, [*shared, *more])
 
     @property
     def seed(self) -> int:
@@ -67,22 +67,19 @@ class Comparisons:
         """Return its name."""
         return [NAME]
 
-    def find(self, name: str) -> Path:
-        """Return what ``read`` takes: the comparison is made of two recipes, and has no file until it has a folder."""
-        return Path(name)
-
-    def read(self, path: Path, overrides: Sequence[str] = ()) -> Comparison:
-        """Return the comparison of a folder's ``recipe.toml``, or with these changes.
+    def read(self, source: Path | str, overrides: Sequence[str] = ()) -> Comparison:
+        """Return the comparison by its name, or that of a folder's ``recipe.toml``, with these changes.
 
         Raises
         ------
         InputError : changes that one of the recipes refuses, another method, a file that holds no comparison.
         """
-        if path == Path(NAME):
+        if source == NAME:
             found = Comparison(changes=tuple(overrides))
         else:
-            text = schema.read_text(path)
-            found = schema.from_toml(Comparison, text, name=NAME, where=f"'{path}'", overrides=overrides, components={})
+            path = Path(source)
+            held, where = schema.tables(schema.read_text(path), f"'{path}'"), f"'{path}'"
+            found = schema.from_tables(Comparison, held, name=NAME, where=where, overrides=overrides, components={})
         if any(item.startswith("method.name=") for item in found.changes):
             raise InputError(
                 f"--set method.name cannot be changed here: {NAME!r} trains {BASELINE!r} and {METHOD!r}; "

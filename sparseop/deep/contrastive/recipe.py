@@ -1,8 +1,7 @@
 """Recipes of contrastive runs: their schema and defaults; the same TOML, checks and overrides as for labels.
 
 A recipe has the tables ``[data]``, ``[network]`` (a backbone), ``[head]``, ``[views]``, ``[method]``, ``[training]``,
-``[evaluation]``, ``[engine]`` and ``[source]``, and says ``task = "contrastive"``. The files lie in
-``deep/recipes/contrastive``.
+``[evaluation]``, ``[engine]`` and ``[source]``, and says ``task = "contrastive"``.
 """
 
 import inspect
@@ -14,11 +13,9 @@ from sparseop.deep import contrastive, datasets, networks
 from sparseop.deep.augment.views import Views
 from sparseop.deep.contrastive.moco import require_queue
 from sparseop.deep.training import schema
-from sparseop.deep.training.schema import MOST_EPOCHS, RECIPES, Component, Kind, Schema
+from sparseop.deep.training.schema import MOST_EPOCHS, Component, Kind, Schema
 from sparseop.deep.training.settings import Engine, Source, require_sound
 from sparseop.errors import InputError, choice, integer, nonnegative, positive
-
-FOLDER = RECIPES / "contrastive"
 
 
 @dataclass(frozen=True)
@@ -159,7 +156,7 @@ def _consistent(recipe: Recipe) -> None:
 
 SCHEMA = Schema(
     Recipe,
-    FOLDER,
+    "contrastive",
     {
         "data": Kind(datasets.NAMES, datasets.signature, "shapes"),
         "network": Kind(networks.NAMES, networks.signature, "resnet8"),

@@ -11,11 +11,10 @@ from sparseop.deep.image_prior import networks
 from sparseop.deep.image_prior.corruption import KINDS
 from sparseop.deep.image_prior.sparse import SMALLEST, STARTS
 from sparseop.deep.training import schema
-from sparseop.deep.training.schema import MOST_THREADS, RECIPES, Component, Kind, Schema
+from sparseop.deep.training.schema import MOST_THREADS, Component, Kind, Schema
 from sparseop.errors import InputError, between, choice, integer, nonnegative, positive
 
 TASK = "image-recovery"
-FOLDER = RECIPES / "image_prior"
 #: what is fitted to the corrupted image y by the network f
 METHODS = {
     "squared": "mean (f - y)^2",
@@ -137,5 +136,5 @@ def _consistent(recipe: ImageRecipe) -> None:
     choice("sparse.start", sparse.start, STARTS)
 
 
-SCHEMA = Schema(ImageRecipe, FOLDER, {"network": Kind(networks.NAMES, networks.signature, "skip")}, _consistent)
+SCHEMA = Schema(ImageRecipe, TASK, {"network": Kind(networks.NAMES, networks.signature, "skip")}, _consistent)
 names, find, read, parse, text = SCHEMA.names, SCHEMA.find, SCHEMA.read, SCHEMA.parse, schema.to_toml

@@ -26,7 +26,7 @@ from typing import Literal
 from sparseop.deep import augment, datasets, networks
 from sparseop.deep.labels import methods, noise
 from sparseop.deep.training import schema
-from sparseop.deep.training.schema import RECIPES, Component, Kind, Schema
+from sparseop.deep.training.schema import Component, Kind, Schema
 from sparseop.deep.training.settings import Engine, Source, require_sound
 from sparseop.errors import InputError, between, choice, integer, nonnegative, positive
 
@@ -161,7 +161,7 @@ def _consistent(recipe: Recipe) -> None:
 
 SCHEMA = Schema(
     Recipe,
-    RECIPES,
+    "labels",
     {
         "data": Kind(datasets.NAMES, datasets.signature, "digits"),
         "network": Kind(networks.NAMES, networks.signature, "convnet"),

@@ -109,6 +109,20 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def print_columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table on standard output."""
-    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
-    for row in [header, *rows]:
-        sys.stdout.write("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() + "\n")
+    print_groups(header, [("", rows)])
+
+
+def print_groups(header: Sequence[str], groups: Sequence[tuple[str, Sequence[Sequence[str]]]]) -> None:
+    """Print a table of several parts on standard output, each below its title where it has one."""
+    every = [header, *(row for _, rows in groups for row in rows)]
+    widths = [max(len(row[i]) for row in every) for i in range(len(header))]
+
+    def line(row: Sequence[str]) -> None:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+    line(header)
+    for title, rows in groups:
+        if title:
+            print(f"\n{title}")
+        for row in rows:
+            line(row)

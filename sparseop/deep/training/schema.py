@@ -5,6 +5,7 @@ that names a part, such as a network, and carries the options of that part's own
 value and what is allowed.
 """
 
+import copy
 import dataclasses
 import difflib
 import inspect
@@ -15,15 +16,13 @@ import types
 import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
+from sparseop.deep.training import families
 from sparseop.errors import InputError, choice
-from sparseop.provenance import ROOT
 
 R = TypeVar("R")
-RECIPES = ROOT / "deep" / "recipes"  #: those that come with the project
 LARGEST = 2**63 - 1  #: whole number of a recipe, in size
 SINGLE = (
     1e-37,
@@ -57,48 +56,70 @@ class Schema(Generic[R]):
     Attributes
     ----------
     cls : the recipe's dataclass.
-    folder : where those that come with the project lie.
+    task : which of the recipes that come with the project are of it.
     components : which of its fields are components, of which kind.
     check : refuses (InputError) what no key alone can be refused for.
     """
 
     cls: type[R]
-    folder: Path
+    task: str
     components: Mapping[str, Kind]
     check: Callable[[R], None]
 
     def names(self) -> list[str]:
         """Return the names of the recipes that come with the project."""
-        return sorted(path.stem for path in self.folder.glob("*.toml"))
+        return families.names(self.task)
 
-    def find(self, name: str) -> Path:
-        """Return the file of a recipe given by name (of ``folder`` and the folders in it) or by path."""
-        if name.endswith(".toml") or "/" in name:
-            path = Path(name)
-            if not path.is_file():
-                raise InputError(f"the recipe '{path}' is not there.")
-            return path
-        known = {path.stem: path for path in sorted(self.folder.rglob("*.toml"))}
-        if name not in known:
-            raise InputError(unknown_recipe(name, list(known)))
-        return known[name]
+    def find(self, name: str) -> Path | str:
+        """Return what ``read`` takes of a recipe given by name or by path.
 
-    def read(self, path: Path, overrides: Sequence[str] = ()) -> R:
-        """Return the recipe of a TOML file with ``overrides`` ("table.key=value") applied."""
-        return self.parse(read_text(path), name=path.stem, where=f"'{path}'", overrides=overrides)
+        Raises
+        ------
+        InputError : there is none such; the names that share its words are told.
+        """
+        return find(name)
+
+    def read(self, source: Path | str, overrides: Sequence[str] = ()) -> R:
+        """Return a recipe by name, or that of a TOML file, with ``overrides`` ("table.key=value") applied."""
+        source = self.find(source) if isinstance(source, str) else source
+        if isinstance(source, str):
+            if (other := families.task(source)) != self.task:
+                raise InputError(f"the recipe {source!r} is one of {other!r}, not of {self.task!r}.")
+            return self._build(families.tables(source), source, f"the recipe {source!r}", overrides)
+        return self.parse(read_text(source), name=source.stem, where=f"'{source}'", overrides=overrides)
 
     def parse(self, text: str, *, name: str, where: str = "the recipe", overrides: Sequence[str] = ()) -> R:
         """Return the recipe of a TOML text; ``name`` is used where the text gives none."""
-        read = partial(from_toml, self.cls, text, name=name, where=where, components=self.components)
-        recipe = read(overrides=overrides)
+        return self._build(tables(text, where), name, where, overrides)
+
+    def _build(self, held: dict[str, Any], name: str, where: str, overrides: Sequence[str]) -> R:
+        def read(overrides: Sequence[str]) -> R:
+            return from_tables(
+                self.cls, copy.deepcopy(held), name=name, where=where, components=self.components, overrides=overrides
+            )
+
+        recipe = read(overrides)
         if overrides:
             try:
-                recipe = without_claims(recipe, read(overrides=()))
+                recipe = without_claims(recipe, read(()))
             except InputError:  # the text is whole only with what the overrides give
                 recipe = without_claims(recipe, None)
         self.check(recipe)
         _require_single("", recipe)
         return recipe
+
+
+def find(name: str, more: Sequence[str] = ()) -> Path | str:
+    """Return the path of a recipe's file, or a name, of one that comes with the project or of ``more``."""
+    if name.endswith(".toml") or "/" in name:
+        path = Path(name)
+        if not path.is_file():
+            raise InputError(f"the recipe '{path}' is not there.")
+        return path
+    known = [*families.names(), *more]
+    if name not in known:
+        raise InputError(unknown_recipe(name, known))
+    return name
 
 
 def read_text(path: Path) -> str:
@@ -151,20 +172,38 @@ def task(path: Path) -> str:
 
 
 def tables(text: str, where: str) -> dict[str, Any]:
-    """Return parsed TOML."""
+    """Return parsed TOML; what it ``extends``, a recipe that comes with the project, is there too.
+
+    Raises
+    ------
+    InputError : not TOML, or no such recipe.
+    """
     try:
-        return tomllib.loads(text)
+        found = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{where} is not TOML: {error}.") from None
     except (ValueError, RecursionError) as error:  # a number of thousands of digits; lists in lists in lists
         raise InputError(f"{where} cannot be read: {str(error).split(';')[0]}.") from None
+    if (base := found.pop("extends", None)) is None:
+        return found
+    if base not in families.names():
+        raise InputError(f"extends in {where}: {unknown_recipe(str(base), families.names())}")
+    whole = families.tables(base)
+    whole |= {"title": f"from {base}", "source": {"needs": whole["source"].get("needs", "")}}  # its claims are its own
+    families.merge(whole, found)
+    return whole
 
 
-def from_toml(
-    cls: type[R], text: str, *, name: str, where: str, overrides: Sequence[str], components: Mapping[str, Kind]
+def from_tables(
+    cls: type[R],
+    found: dict[str, Any],
+    *,
+    name: str,
+    where: str,
+    overrides: Sequence[str],
+    components: Mapping[str, Kind],
 ) -> R:
-    """Return the recipe, a ``cls``, of a TOML text; ``name`` is used where the text gives none."""
-    found = tables(text, where)
+    """Return the recipe, a ``cls``, of parsed TOML; ``name`` is used where that gives none."""
     for item in overrides:
         override(found, item)
     found.setdefault("name", name)

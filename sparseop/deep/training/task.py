@@ -66,11 +66,8 @@ class Recipes(Protocol):
     def names(self) -> list[str]:
         """Return those that come with the project."""
 
-    def find(self, name: str) -> Path:
-        """Return the file of a recipe given by name or path."""
-
-    def read(self, path: Path, overrides: Sequence[str] = ()) -> Any:
-        """Return the recipe of a file, with name, title, seed and source."""
+    def read(self, source: Path | str, overrides: Sequence[str] = ()) -> Any:
+        """Return a recipe by name or of a file, with name, title, seed and source."""
 
 
 @dataclass(frozen=True)

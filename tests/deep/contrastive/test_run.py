@@ -61,7 +61,7 @@ def _one_thread():
 
 def tiny(*overrides, base="shapes_sane"):
     baselines = ["evaluation.baselines=false"] if base == "shapes_moco" else []
-    return recipes.read(recipes.find(base), [*TINY, *baselines, *overrides])
+    return recipes.read(base, [*TINY, *baselines, *overrides])
 
 
 # ---- the loop itself -------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ TINY += ["evaluation.neighbours=[200, 50]", "evaluation.temperatures=[0.1, 0.05]
 
 def tiny(queue, *overrides):
     changes = [*TINY, f"method.queue={queue}", "training.batch_size=40", "evaluation.baselines=false", *overrides]
-    return recipes.read(recipes.find("shapes_moco"), changes)
+    return recipes.read("shapes_moco", changes)
 
 
 def test_fewer_images_than_neighbours_and_a_queue_longer_than_the_other_images(tmp_path):

@@ -16,7 +16,7 @@ from sparseop.provenance import ROOT
 def record(folder, name, final, *changes, seed=0):
     run = folder / f"{name}-{len(changes)}-seed{seed}"
     run.mkdir(parents=True)
-    (run / "recipe.toml").write_text(recipes.text(recipes.read(recipes.find(name), [f"seed={seed}", *changes])))
+    (run / "recipe.toml").write_text(recipes.text(recipes.read(name, [f"seed={seed}", *changes])))
     (run / "run.json").write_text("{}")
     (run / "summary.json").write_text(json.dumps({"final": final}))
 
@@ -93,7 +93,7 @@ def test_the_plan():
     assert len({run.record for run in plan}) == len(plan)
     assert all(run.record.parent.name == "contrastive" for run in plan)
     for run in plan:
-        recipes.read(recipes.find(run.recipe), run.changes)
+        recipes.read(run.recipe, run.changes)
     assert {recipe for recipe in recipes.names() if recipe.startswith("sane_table4")} <= {run.recipe for run in plan}
 
 
@@ -102,7 +102,7 @@ def test_the_plan():
 
 def test_every_variant_is_a_recipe_and_the_control_is_there():
     for changes in (*sane_cells.VARIANTS.values(), *sane_cells.ONE_PASS.values()):
-        recipes.read(recipes.find("shapes_sane"), changes)
+        recipes.read("shapes_sane", changes)
     assert set(sane_time.NAMES) - set(sane_cells.ONE_PASS) <= set(sane_shapes.FIRST) <= set(sane_cells.VARIANTS)
     assert set(sane_shapes.FIRST) | set(sane_shapes.REST) == set(sane_cells.VARIANTS)
     (ablation,) = sane_shapes.STUDIES
@@ -139,8 +139,7 @@ def test_a_cell_and_what_is_drawn_of_it(monkeypatch):
 def test_regimes_differ_in_nothing_but_the_labels():
     for _, changes in sane_regimes.REGIMES.values():
         found = {
-            name: recipes.read(recipes.find("shapes_sane"), [*changes, *method])
-            for name, method in sane_regimes.METHODS.items()
+            name: recipes.read("shapes_sane", [*changes, *method]) for name, method in sane_regimes.METHODS.items()
         }
         for name, recipe in found.items():
             own = {key: value for key, value in recipe.method.options.items() if key not in ("p", "q", "refinement")}

@@ -205,12 +205,10 @@ def test_what_is_refused(call, words):
 def test_no_drift_after_the_plateau_in_the_default_where_the_losses_without_s_fall():
     """The default, but twice as long: the last PSNR is within 0.3 dB of the best, and the absolute loss has lost 8 dB."""
     pytest.importorskip("sklearn")
-    default = recipe.read(recipe.find("image-recovery"))
+    default = recipe.read("image-recovery")
     clean = load_image(default.image, default.size)
     y = corrupt(clean, default.noise, seed=default.seed)
-    chosen = recipe.read(
-        recipe.find("image-recovery"), [f"sparse.ratio={ratio_for(estimated_level(y), default.sparse.gamma)}"]
-    )
+    chosen = recipe.read("image-recovery", [f"sparse.ratio={ratio_for(estimated_level(y), default.sparse.gamma)}"])
     curves = {}
     for method in recipe.METHODS:
         fit, curve = Fit(y, method, chosen), []

@@ -62,7 +62,7 @@ def drawn():
 
 
 def made(*changes):
-    return recipe.read(recipe.find("image-recovery"), [*TINY, "image=mine.png", *changes])
+    return recipe.read("image-recovery", [*TINY, "image=mine.png", *changes])
 
 
 def rows(folder):
@@ -276,7 +276,7 @@ def test_resuming_what_cannot_be(tmp_path, capsys):
 @pytest.mark.parametrize("name", recipe.names())
 def test_committed_recipes_take_steps_with_a_narrow_network(name, tmp_path):
     chosen = recipe.read(
-        recipe.find(name),
+        name,
         [
             "image=mine.png",
             "size=24",
@@ -286,14 +286,13 @@ def test_committed_recipes_take_steps_with_a_narrow_network(name, tmp_path):
             "training.every=1",
         ],
     )
-    assert (recipe.FOLDER / f"{name}.toml").read_text().startswith(f"# python -m sparseop.deep.train {name} ")
     assert recipe.parse(recipe.text(chosen), name="other") == chosen
     summary = run.train(chosen, tmp_path / "run", device="cpu")
     assert set(summary["methods"]) == set(chosen.methods)
 
 
 def test_paper_settings():
-    chosen = recipe.read(recipe.find("image-recovery-f16-50"))
+    chosen = recipe.read("image-recovery-f16-50")
     assert chosen.network.options == {"width": 128, "scales": 5, "depth": 32, "skip": 4}
     assert (chosen.training.iterations, chosen.training.lr, chosen.training.momentum, chosen.training.input_noise) == (
         150_000,

@@ -28,7 +28,7 @@ def pictures(tmp_path):
 
 
 def recipe(*overrides, base="digits_sym40_sop"):
-    return recipes.read(recipes.find(base), ["data.name=folder", *TINY, *overrides])
+    return recipes.read(base, ["data.name=folder", *TINY, *overrides])
 
 
 def test_nobodys_labels_are_changed_unasked(pictures):

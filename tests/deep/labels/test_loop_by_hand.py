@@ -135,7 +135,7 @@ def by_hand(recipe):
     ids=lambda given: "-".join(word.partition("=")[2] for word in given[:2]),
 )
 def test_the_engine_is_the_loop_by_hand(overrides, tmp_path):
-    recipe = recipes.read(recipes.find("digits_sym40_ce"), [*TINY, *SMALL, *overrides])
+    recipe = recipes.read("digits_sym40_ce", [*TINY, *SMALL, *overrides])
     engine.train(recipe, tmp_path / "run")
     models, method, rows = by_hand(recipe)
     state = state_of(tmp_path / "run")
@@ -165,7 +165,7 @@ def test_the_engine_is_the_loop_by_hand(overrides, tmp_path):
 def test_a_run_moves_the_state_of_its_method(name, buffer, options, tmp_path):
     """Training with a frozen method would still train a network: at seen samples its state has to leave its start."""
     recipe = recipes.read(
-        recipes.find("digits_sym40_ce"), [*TINY, *SMALL, f"method.name={name}", *options, "training.validation=100"]
+        "digits_sym40_ce", [*TINY, *SMALL, f"method.name={name}", *options, "training.validation=100"]
     )
     samples = prepare(recipe, None)
     run = engine._Run(recipe, samples, torch.device("cpu"))

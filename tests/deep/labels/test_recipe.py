@@ -49,7 +49,7 @@ def test_resolved_text_reads_back_as_itself():
 
 @pytest.mark.parametrize("name", recipes.names())
 def test_every_recipe_of_the_project_reads(name):
-    recipe = recipes.read(recipes.find(name))
+    recipe = recipes.read(name)
     assert recipe.name == name
     assert recipe.title
     assert recipe.source.needs
@@ -58,7 +58,7 @@ def test_every_recipe_of_the_project_reads(name):
 
 def test_what_a_change_makes_untrue_is_dropped():
     """Title, cell and published value hold for the recipe as it is written, not for whatever it is turned into."""
-    path = recipes.find("table1_cifar10_sym40_sop")
+    path = "table1_cifar10_sym40_sop"
     whole = recipes.read(path)
     assert whole.source.value > 0
     for harmless in (
@@ -96,8 +96,8 @@ def test_what_a_change_makes_untrue_is_dropped():
 
 
 def test_a_value_that_toml_takes_for_a_number_is_a_name_where_a_name_is_wanted():
-    assert image_recipes.read(image_recipes.find("image-recovery"), ["image=456"]).image == "456"
-    assert image_recipes.read(image_recipes.find("image-recovery"), ["image=2026-01-01"]).image == "2026-01-01"
+    assert image_recipes.read("image-recovery", ["image=456"]).image == "456"
+    assert image_recipes.read("image-recovery", ["image=2026-01-01"]).image == "2026-01-01"
     assert recipes.parse("", name="x", overrides=["noise.path=007", "name=12"]).noise.path == "007"
     assert recipes.parse(SOP, name="x", overrides=["method.lr_u=3"]).method.options["lr_u"] == 3.0
     with pytest.raises(InputError, match=r"training.epochs must be a whole number, got 1\.5"):

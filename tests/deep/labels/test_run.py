@@ -47,7 +47,7 @@ def _one_thread():
 
 
 def tiny(*overrides, base="digits_sym40_sop"):
-    return recipes.read(recipes.find(base), [*TINY, *overrides])
+    return recipes.read(base, [*TINY, *overrides])
 
 
 # ---- the loop itself -------------------------------------------------------------------------------------------------

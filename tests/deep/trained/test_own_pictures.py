@@ -47,7 +47,7 @@ def trained(tmp_path_factory):
 
 def recipe(*changes, method="ce"):
     fixed = [f"method.name={method}", "data.name=folder", "noise.kind=none", "network.width=8", "training.batch_size=8"]
-    return recipes.read(recipes.find("digits_sym40_ce"), [*fixed, "training.epochs=4", "training.lr=0.02", *changes])
+    return recipes.read("digits_sym40_ce", [*fixed, "training.epochs=4", "training.lr=0.02", *changes])
 
 
 def rows(path):
@@ -87,13 +87,11 @@ def test_labels_train_again_in_both_ways(trained, tmp_path):
 
 def test_without_files_samples_go_by_index(tmp_path):
     small = ["network.width=4", "training.epochs=1", "training.batch_size=100"]
-    engine.train(recipes.read(recipes.find("digits_sym40_sop"), small), tmp_path / "run")
+    engine.train(recipes.read("digits_sym40_sop", small), tmp_path / "run")
     found = rows(tmp_path / "run" / "suspects.csv")
     assert next(iter(found[0])) == "index"
     assert sorted(int(row["index"]) for row in found) == list(range(1347))
-    again = recipes.read(
-        recipes.find("digits_sym40_ce"), ["noise.kind=file", f"noise.path={tmp_path / 'run/labels.csv'}"]
-    )
+    again = recipes.read("digits_sym40_ce", ["noise.kind=file", f"noise.path={tmp_path / 'run/labels.csv'}"])
     given = prepare(again, None).labels.given
     first = np.load(tmp_path / "run" / "labels.npz")["given"]
     flagged = {int(row["index"]) for row in found if float(row["suspicion"]) > 0.5}
@@ -191,7 +189,7 @@ def test_every_small_network_is_exported_with_the_logits_of_its_run(name, tmp_pa
         "training.batch_size=20",
         "evaluation.mirror=true",
     ]
-    engine.train(recipes.read(recipes.find("digits_sym40_ce"), changes), tmp_path / "run")
+    engine.train(recipes.read("digits_sym40_ce", changes), tmp_path / "run")
     export.export(tmp_path / "run", tmp_path / "x.pt2")
     found, images = load_classifier(tmp_path / "run"), torch.rand(5, 3, 16, 16)
     loaded = torch.export.load(tmp_path / "x.pt2").module()

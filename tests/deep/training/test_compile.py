@@ -15,7 +15,7 @@ def test_a_run_compiles_for_two_shapes(tmp_path, monkeypatch):
     counters.clear()
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager", fullgraph=True))
     recipe = recipes.read(
-        recipes.find("digits_sym40_sop"),
+        "digits_sym40_sop",
         [
             "network.width=2",
             "method.name=coteaching",
