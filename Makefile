@@ -12,7 +12,7 @@ RUN    := $(BIN)/python
 ARGS   ?= $(if $(FRESH),--force)
 
 .DEFAULT_GOAL := help
-.PHONY: help fig2 fig3 fig4 linear lowrank refinery figures gallery tables test test-all lint bench demo clean
+.PHONY: help fig2 fig3 fig4 linear lowrank refinery figures gallery inspect tables test test-all lint bench demo clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -81,6 +81,8 @@ figures: linear tables ## figures, tables and figures/README.md (FRESH=1: every 
 	for study in refinery_jacobian generalization; do $(RUN) -m theory.$$study $(ARGS) || exit; done
 	for study in refinery_descent refinery_recovery refinery_bounds $(if $(call WITH_RECORD,low_rank_gamma),robust_low_rank); do $(RUN) -m theory.$$study $(RECORDED) || exit; done
 	$(MAKE) gallery
+inspect: $(VENV)/.ready ## which labels are wrong? The digits with errors put in; ARGS='INPUT --labels FILE' for your own
+	$(RUN) -m sparseop.inspect $(if $(ARGS),$(ARGS),--open)
 gallery: $(VENV)/.ready ## figures/README.md from the committed data, tables and records
 	$(RUN) -m gallery
 
