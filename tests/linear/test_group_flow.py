@@ -1,4 +1,4 @@
-"""Flows on factors of S: conservation laws, the paper's case K = 1, limits, and where each of them leaves the program."""
+"""Flows on factors of S: conservation laws, the paper's case K = 1, limits, and where each leaves the program."""
 
 import numpy as np
 import pytest
@@ -52,7 +52,7 @@ def test_with_enough_directions_the_limit_is_the_program(seed):
 
 
 def test_few_directions_have_another_norm():
-    """For two directions the norm is |S|_1: the entrywise program. So the limit turns with the outputs, and (G) does not."""
+    """For two directions the norm is |S|_1: the entrywise program. It does not turn with the outputs, (G) does."""
     J, Y = instance(wrong=6)
     lam, L = 0.05, 100.0
     two, many = (group_flow_limit(J, Y, plane_directions(n), alpha=L / (2 * lam), gamma=np.exp(-L)) for n in (2, 32))
