@@ -108,10 +108,11 @@ def draw(table: pd.DataFrame) -> Figure:
     products = last[(last.kind == "products") & (last.residual < 1e-3)]
     plotting.caption(
         figure,
-        f"(N, p, r, k) = ({N}, {P}, {RANK}, {WRONG}), {OUTPUTS} outputs, {table.seed.nunique()} instances; line: median,"
-        " band: all. Directions: exact limits; others: followed until time 500 λ. With products a corrupted row is switched on\nwhen its path"
-        f" is {products.length.median():.2f} λ long (median), while the chord, which the program bounds by λ, is"
-        f" {products.chord.median():.2f} λ (least {products.chord.min():.2f}).",
+        f"(N, p, r, k) = ({N}, {P}, {RANK}, {WRONG}), {OUTPUTS} outputs, {table.seed.nunique()} instances; "
+        "line: median, band: all. Directions: exact limits; others: followed until time 500 λ. With "
+        f"products a corrupted row is switched on\nwhen its path is {products.length.median():.2f} λ long "
+        f"(median), while the chord, which the program bounds by λ, is {products.chord.median():.2f} λ "
+        f"(least {products.chord.min():.2f}).",
     )
     return figure
 

@@ -142,9 +142,10 @@ def draw_corruption(table: pd.DataFrame) -> Figure:
     ours = table[(table.method == "sparse corruption") & (table["where"] == "leverage") & (table.share > 0)]
     plotting.caption(
         figure,
-        f"N = {N}, {P} columns and an intercept, noise {NOISE:g}, {table.seed.nunique()} draws. Default settings. Left: all robust"
-        " methods hold. Right: every method that minimises a convex function of residuals fails, ours among them;\nits row"
-        f" diagnostics, which see the columns only, say beforehand that so many rows could hide in {ours.warned.mean():.0%} of the draws.",
+        f"N = {N}, {P} columns and an intercept, noise {NOISE:g}, {table.seed.nunique()} draws. Default "
+        "settings. Left: all robust methods hold. Right: every method that minimises a convex function of "
+        "residuals fails, ours among them;\nits row diagnostics, which see the columns only, say beforehand"
+        f" that so many rows could hide in {ours.warned.mean():.0%} of the draws.",
     )
     return figure
 
