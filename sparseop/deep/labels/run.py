@@ -31,7 +31,15 @@ from sparseop.deep.labels import recipe as recipes
 from sparseop.deep.labels.data import prepare
 from sparseop.deep.labels.examiner import Examiner
 from sparseop.deep.labels.methods import Setting
-from sparseop.deep.labels.methods.hooks import CountsEpochs, MixesInputs, SeveralNetworks, SeveralViews, WantsPass
+from sparseop.deep.labels.methods.hooks import (
+    CountsEpochs,
+    MixesInputs,
+    RunsNetworks,
+    SeveralNetworks,
+    SeveralViews,
+    Step,
+    WantsPass,
+)
 from sparseop.deep.labels.recipe import Recipe, Training
 from sparseop.deep.training import device as devices
 from sparseop.deep.training import distributed, optimisers
@@ -42,6 +50,7 @@ from sparseop.deep.training.samples import Samples
 from sparseop.deep.training.schedule import linear, rates
 from sparseop.deep.training.schema import Component
 from sparseop.deep.training.seeds import generator, seed_for
+from sparseop.errors import InputError
 
 __all__ = ["CHECKPOINT", "Watch", "branch", "resume", "train"]
 
@@ -84,6 +93,10 @@ class _Run(Loop):
             distributed.synchronise_batch_norm(self._network(recipe.network, dataset, layout))
             for _ in range(self.method.networks if isinstance(self.method, SeveralNetworks) else 1)
         )
+        if isinstance(self.method, RunsNetworks):
+            if distributed.world() > 1:
+                raise InputError(f"method {recipe.method.name!r} runs on one process, got {distributed.world()}.")
+            self.method.attach(self.networks)
         self.forwards = [self.wrapped(network) for network in self.networks]
         self.optimiser = optimisers.build(self.training, self.networks, device)
 
@@ -135,7 +148,7 @@ class _Run(Loop):
         """Take one optimisation step; return the loss, on the device."""
         if self.training.schedule == "linear":
             optimisers.set_rate(self.optimiser, linear(self.training.lr, place))
-        return self._step(index, images, draws)
+        return self._step(place, index, images, draws)
 
     def end_epoch(self, epoch: int) -> Row:
         """Let a method that wants it see every sample once more."""
@@ -154,10 +167,12 @@ class _Run(Loop):
         judged = "mean of image and mirror image" if self.resolved.evaluation.mirror else "image"
         return {"judged_by": judged, **result}, of_samples
 
-    def _step(self, index: Tensor, images: Tensor, draws: list[torch.Generator]) -> Tensor:
+    def _step(self, place: float, index: Tensor, images: Tensor, draws: list[torch.Generator]) -> Tensor:
         """Take one optimisation step; return the loss, on the device."""
         if self.training.mirror == "alternate":
             images = mirror(images, self.coin[index] ^ self.turned)
+        if isinstance(self.method, RunsNetworks):
+            return self._own_step(self.method, place, index, images, draws[0])
         seen = self.views[0](images, draws[0])
         if isinstance(self.method, MixesInputs):
             seen = self.method.mix(seen)
@@ -169,13 +184,35 @@ class _Run(Loop):
         if len(self.views) > 1:
             logits = logits.view(*logits.shape[:-2], len(self.views), len(index), self.n_classes)
         loss: Tensor = self.method(logits, self.given[index], index)
+        self._descend(loss)
+        self.predicted[index] = logits.detach().view(-1, *logits.shape[-2:])[0].argmax(1)
+        return loss.detach()
+
+    def _own_step(
+        self, method: RunsNetworks, place: float, index: Tensor, images: Tensor, draw: torch.Generator
+    ) -> Tensor:
+        """Take one step of a method that runs the networks itself."""
+        step = Step(
+            self.given[index],
+            index,
+            place,
+            lambda: self.views[0](images, draw),
+            lambda network, seen: self._logits([network], seen),
+            self.networks,
+        )
+        loss, logits = method.learn(step)
+        self._descend(loss)
+        method.moved(step)
+        self.predicted[index] = logits.detach().argmax(1)
+        return loss.detach()
+
+    def _descend(self, loss: Tensor) -> None:
+        """Let the optimiser take its step down the gradient of ``loss``."""
         self.optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         if self.training.clip > 0:
             nn.utils.clip_grad_norm_(self.networks.parameters(), self.training.clip)
         self.optimiser.step()
-        self.predicted[index] = logits.detach().view(-1, *logits.shape[-2:])[0].argmax(1)
-        return loss.detach()
 
     def _logits(self, forwards: Sequence[Callable[[Tensor], Tensor]], images: Tensor) -> Tensor:
         """Return logits (B, K), or (networks, B, K)."""
@@ -188,17 +225,23 @@ class _Run(Loop):
     @torch.no_grad()
     def _pass(self, method: WantsPass, rate: float) -> None:
         """Let the method see every sample, unaugmented, by the networks in evaluation mode."""
+        seeing = list(self.networks) if isinstance(method, SeveralNetworks) else [self.networks[0]]
         parts = whole_pass(
             self.samples.train, self.engine.test_batch, rank=distributed.rank(), world=distributed.world()
         )
         for index, images in self.train_feed.batches(parts):
-            method.visit(self._plain_logits(images), self.given[index], index, rate)
+            self.networks.eval()
+            logits = self._logits(seeing, self.plain(images, _NO_DRAWS))
+            method.visit(logits, self.given[index], index, rate)
         method.end_pass()
 
     def _plain_logits(self, images: Tensor) -> Tensor:
-        """Return the logits (B, K) of the first network in evaluation mode, without augmentation."""
-        self.networks.eval()
-        return self._logits([self.networks[0]], self.plain(images, _NO_DRAWS))
+        """Return the logits (B, K) of the network that judges, in evaluation mode, without augmentation; a mean of several."""
+        judges = self.method.judges(self.networks) if isinstance(self.method, RunsNetworks) else [self.networks[0]]
+        for network in judges:
+            network.eval()
+        logits = self._logits(judges, self.plain(images, _NO_DRAWS))
+        return logits.mean(0) if len(judges) > 1 else logits
 
     def _judged_logits(self, images: Tensor) -> Tensor:
         """Return the logits (B, K) that the run is judged by: ``evaluation`` says which."""

@@ -9,8 +9,7 @@ index) where cross-entropy is called with (logits, labels)::
 
 What some of them want beside that are the protocols of ``hooks``. State lies in buffers, and so in every checkpoint.
 
-``METHODS`` maps a recipe's ``method.name`` to the class. ELR+ and DivideMix are not here; where tables name them, their
-values are the published ones.
+``METHODS`` maps a recipe's ``method.name`` to the class.
 """
 
 import inspect
@@ -22,7 +21,9 @@ from torch import nn
 from sparseop.deep.labels.methods.ce import CE
 from sparseop.deep.labels.methods.cores2 import CORES2
 from sparseop.deep.labels.methods.coteaching import CoTeaching, CoTeachingPlus
+from sparseop.deep.labels.methods.dividemix import DivideMix
 from sparseop.deep.labels.methods.elr import ELR
+from sparseop.deep.labels.methods.elr_plus import ELRPlus
 from sparseop.deep.labels.methods.forward import Forward
 from sparseop.deep.labels.methods.gce import GCE
 from sparseop.deep.labels.methods.hooks import require_whole
@@ -39,6 +40,8 @@ METHODS: dict[str, type[nn.Module]] = {
     "sl": SL,
     "mixup": MixUp,
     "elr": ELR,
+    "elr+": ELRPlus,
+    "dividemix": DivideMix,
     "coteaching": CoTeaching,
     "coteaching+": CoTeachingPlus,
     "cores2": CORES2,
@@ -56,6 +59,8 @@ __all__ = [
     "SOP",
     "CoTeaching",
     "CoTeachingPlus",
+    "DivideMix",
+    "ELRPlus",
     "Forward",
     "MixUp",
     "SOPPlus",

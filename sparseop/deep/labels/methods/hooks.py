@@ -5,6 +5,8 @@ and not called is named by an ``InputError`` at the next step in training, inste
 one. ``isinstance(loss, WantsPass)`` tells whether a loss has a hook; ``require_whole`` refuses one that has half of it.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
@@ -64,6 +66,44 @@ class SeveralViews(Protocol):
     views: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Step:
+    """What a loss that runs the networks itself gets for a step.
+
+    Attributes
+    ----------
+    labels, index : (B,) given labels, and which samples these are.
+    place : where in the run, in [0, 1).
+    view : makes fresh augmented images (B, C, H, W) of the batch.
+    run : logits (B, K) of a network, in whatever mode it is, for images, in the run's precision.
+    networks : those that learn.
+    """
+
+    labels: Tensor
+    index: Tensor
+    place: float
+    view: Callable[[], Tensor]
+    run: Callable[[nn.Module, Tensor], Tensor]
+    networks: nn.ModuleList
+
+
+@runtime_checkable
+class RunsNetworks(Protocol):
+    """A loss that runs the networks itself, several times a step: on views it asks for, on mixtures, by averages of them."""
+
+    def attach(self, networks: nn.ModuleList) -> None:
+        """See the networks before the first step; what is kept of them must be a copy."""
+
+    def learn(self, step: Step) -> tuple[Tensor, Tensor]:
+        """Return the loss, and logits (B, K) of the batch that tell what has been learnt."""
+
+    def moved(self, step: Step) -> None:
+        """Follow the networks after the optimiser has moved them."""
+
+    def judges(self, networks: nn.ModuleList) -> list[nn.Module]:
+        """Return the networks by which the run is judged: the mean of their logits."""
+
+
 @runtime_checkable
 class Suspects(Protocol):
     """A loss that tells which labels it thinks are wrong."""
@@ -94,6 +134,7 @@ HOOKS: tuple[tuple[type, tuple[str, ...]], ...] = (
     (WantsPass, ("needs_pass", "visit", "end_pass")),
     (SeveralNetworks, ("networks",)),
     (SeveralViews, ("views",)),
+    (RunsNetworks, ("attach", "learn", "moved", "judges")),
     (Suspects, ("suspicion",)),
     (Proposes, ("proposed",)),
     (Measures, ("measures",)),
