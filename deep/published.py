@@ -21,8 +21,6 @@ from sparseop.provenance import ROOT
 RESULTS = ROOT / "deep" / "results"
 #: what reads the recipes of a task
 READERS: dict[str, Any] = {"labels": recipes, "contrastive": contrastive_recipes}
-#: rows of the tables without a trainer here
-PUBLISHED_ONLY = {"DivideMix": "published only: no trainer here", "ELR+": "published only: no trainer here"}
 #: what a second test set is called in the records of the run that it belongs to
 SECOND_TESTS = {"ILSVRC12": ("WebVision", "test_ilsvrc12")}
 
@@ -78,7 +76,7 @@ def beside(table: str, folder: Path = RESULTS) -> pd.DataFrame:
                     "last epoch": "",
                     "best epoch": "",
                     "difference": "",
-                    "remarks": PUBLISHED_ONLY.get(cell.method, f"not run yet; recipe: {own}"),
+                    "remarks": f"not run yet; recipe: {own}",
                 }
             )
     return pd.DataFrame(rows)

@@ -21,7 +21,7 @@ from pathlib import Path
 import pandas as pd
 
 from deep import tables
-from deep.published import PUBLISHED_ONLY, RESULTS, values
+from deep.published import RESULTS, values
 from sparseop import cli, provenance
 from sparseop.files import write_atomic
 
@@ -78,7 +78,7 @@ def table(folder: Path = FOLDER) -> pd.DataFrame:
                     **row,
                     "here: ratio to CE": "",
                     "here: ms per batch": "",
-                    "where": PUBLISHED_ONLY.get(cell.method, "not measured yet"),
+                    "where": "not measured yet",
                 }
             )
         for record in mine:

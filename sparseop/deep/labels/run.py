@@ -236,7 +236,7 @@ class _Run(Loop):
         method.end_pass()
 
     def _plain_logits(self, images: Tensor) -> Tensor:
-        """Return the logits (B, K) of the network that judges, in evaluation mode, without augmentation; a mean of several."""
+        """Return the logits (B, K) of what is judged, in evaluation mode, unaugmented: one network, or a mean."""
         judges = self.method.judges(self.networks) if isinstance(self.method, RunsNetworks) else [self.networks[0]]
         for network in judges:
             network.eval()

@@ -14,11 +14,11 @@ from sparseop.errors import InputError, between, fits, integer, nonnegative, pos
 
 
 class DivideMix(ByEpoch):
-    r"""Cross-entropy first; then, in each epoch, a semi-supervised step in which the other network says what is labelled.
+    r"""Cross-entropy first; then semi-supervised epochs, in which the other network says what is labelled.
 
     After the warm-up and after each epoch a mixture of two Gaussians is fitted to each network's losses of all samples,
     scaled to [0, 1]; w_i is the probability of the component of smaller mean. Network k takes as labelled the samples
-    with w_i > ``threshold`` in the eyes of the *other* network (co-divide), and for a batch, with two views of each image:
+    with w_i > ``threshold`` in the eyes of the *other* network (co-divide); for a batch, with two views of each image:
 
     *   labelled: p = mean over views of its own predictions; target sharpen(w y + (1 - w) p)        (co-refinement)
     *   unlabelled: q = mean over views and both networks; target sharpen(q)                         (co-guessing)
@@ -26,8 +26,8 @@ class DivideMix(ByEpoch):
     *   loss: cross-entropy on the labelled part, lambda_u(t) times the mean squared error on the other, and
         sum_k log((1/K) / mean p_k) / K against guessing one class
 
-    with sharpen(p) = p^(1/T) / sum p^(1/T) and lambda_u(t) rising over ``ramp`` epochs. The network is judged by the mean
-    of both networks' logits, as released. Otherwise than there, both networks take a step with each batch, and a batch
+    with sharpen(p) = p^(1/T) / sum p^(1/T) and lambda_u(t) rising over ``ramp`` epochs. Both networks judge, by the
+    mean of their logits, as released. Otherwise than there, both networks take a step with each batch, and a batch
     holds as many labelled samples as it happens to: an epoch is one pass over all samples.
 
     Parameters

@@ -1,4 +1,4 @@
-"""ELR+ (S. Liu, J. Niles-Weed, N. Razavian, C. Fernandez-Granda, NeurIPS 2020, section 4.4): two networks, averaged weights, mixup."""
+"""ELR+ (S. Liu, J. Niles-Weed, N. Razavian, C. Fernandez-Granda, NeurIPS 2020): two networks, averages, mixup."""
 
 import copy
 import math
@@ -22,9 +22,9 @@ class ELRPlus(nn.Module):
 
         t_i <- beta t_i + (1 - beta) p'_i / sum p'_i      p' of the *other* network's average, on the unmixed image.
 
-    The average follows its network with each step, ``a <- m a + (1 - m) w``, m = momentum exp(-5 (1 - s)^2), s the share
-    of the first ``rise`` of the run that is over. The run is judged by the mean of both averages' logits.
-    As released: the average's batch statistics are its own, and with 100 classes the mixed label is multiplied by
+    The average follows its network with each step, ``a <- m a + (1 - m) w``, m = momentum exp(-5 (1 - s)^2), s the
+    share of the first ``rise`` of the run that is over. The run is judged by the mean of both averages' logits.
+    As released, the average's batch statistics are its own, and with 100 classes the mixed label is multiplied by
     the mixed target and divided by its sum. Otherwise than there, both networks take a step with each batch.
 
     Parameters

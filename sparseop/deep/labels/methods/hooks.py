@@ -89,7 +89,7 @@ class Step:
 
 @runtime_checkable
 class RunsNetworks(Protocol):
-    """A loss that runs the networks itself, several times a step: on views it asks for, on mixtures, by averages of them."""
+    """A loss that runs the networks itself, several times a step, on views that it asks for and on mixtures."""
 
     def attach(self, networks: nn.ModuleList) -> None:
         """See the networks before the first step; what is kept of them must be a copy."""

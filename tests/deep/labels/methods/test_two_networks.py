@@ -141,7 +141,7 @@ def test_the_warm_up_is_cross_entropy():
 
 
 def divided(memory=1, passes=1):
-    """Return a method after passes in which the first ten samples have small losses, the others large ones; 25 is held out."""
+    """Return a method after passes in which ten samples have small losses, the others large; 25 is held out."""
     method = DivideMix(N, K, warmup=2, memory=memory)
     labels = torch.zeros(N, dtype=torch.int64)
     history = []
