@@ -12,7 +12,7 @@ RUN    := $(BIN)/python
 ARGS   ?= $(if $(FRESH),--force)
 
 .DEFAULT_GOAL := help
-.PHONY: help fig2 fig3 fig4 linear lowrank refinery figures gallery inspect tables test test-all lint bench demo clean
+.PHONY: help mutants fig2 fig3 fig4 linear lowrank refinery figures gallery inspect tables test test-all lint bench demo clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -92,6 +92,9 @@ test: $(VENV)/.ready-test ## the default test suite (under 5 minutes)
 	$(RUN) -m pytest -n 2 $(ARGS)
 test-all: $(VENV)/.ready-test ## the slow tests too
 	$(RUN) -m pytest -n 2 -m 'not gpu' $(ARGS)
+mutants: $(VENV)/.ready-test ## change one thing at a time: does a test notice? (hours; goes on where it stopped; docs/mutants.md)
+	$(RUN) -m pip install -q --group mutants
+	$(RUN) -m tests.mutation $(ARGS)
 lint: $(VENV)/.ready-lint ## ruff and mypy
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check -q .
