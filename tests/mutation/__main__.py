@@ -6,9 +6,9 @@
     make mutants ARGS='--again'               ask the survivors again, after tests were added
     make mutants ARGS='--report'              write the record from what was run
 
-cosmic-ray makes the mutants (plan.py names its operators), tests/mutation draws a sample of each module by the module's name and
-runs the test files that plan.py names for it, in a copy of the tree. An answer is kept in .cache/mutants and holds as long as the
-module's file stays as it is. The record is figures/data/mutants.csv and docs/mutants.md.
+cosmic-ray makes the mutants (plan.py names its operators); of each module a sample is drawn by the module's name, and
+the test files that plan.py names for it are run in a copy of the tree. An answer is kept in .cache/mutants and holds as
+long as the module's file stays as it is. The record is figures/data/mutants.csv and docs/mutants.md.
 """
 
 import argparse
@@ -79,7 +79,8 @@ def ask(tree: Path, module: str, most: int, *, again: bool) -> None:
             file.write(json.dumps({**row, "seconds": round(seconds, 2)}) + "\n")
         killed += outcome != "survived"
         print(
-            f"{module}: {number} of {len(todo)}, {killed} killed{'' if outcome != 'survived' else f'; survived: {after}'}",
+            f"{module}: {number} of {len(todo)}, {killed} killed"
+            + (f"; survived: {after}" if outcome == "survived" else ""),
             flush=True,
         )
 

@@ -1,4 +1,4 @@
-"""What is mutated, and which tests are asked: the modules whose lines decide a number, each with the files that pin it."""
+"""What is mutated, and which tests are asked: modules whose lines decide a number, each with the files that pin it."""
 
 #: module -> the test files that can kill its mutants, the fastest first
 LINEAR, REFINERY, LABELS, AUGMENT = "tests/linear/", "tests/refinery/", "tests/deep/labels/", "tests/deep/augment/"
@@ -67,7 +67,7 @@ PLAN: dict[str, tuple[str, ...]] = {
     },
 }
 
-#: cosmic-ray's operators that are asked. A sum turned into a bit shift, or an "is" for an "==", is an error at the first call
+#: cosmic-ray's operators. A sum turned into a bit shift, or an "is" for an "==", is an error at the first call
 #: and would only flatter the score; a removed decorator compiles nothing or caches nothing, and changes no number.
 ARITHMETIC = {
     "Add": ("Sub",),

@@ -17,11 +17,12 @@ from tests.mutation.mutants import mutants
 REASONS = Path(__file__).with_name("equivalent.csv")
 HEAD = """# Mutants: does a test notice?
 
-`make mutants` changes one thing at a time (a sign, a comparison, a number, a loop that does not run) in the modules whose lines decide
-a number, and asks the tests. The mutants are [cosmic-ray](https://cosmic-ray.readthedocs.io)'s; which of its operators count, and which
-test files are asked for a module, stands in [tests/mutation/plan.py](../tests/mutation/plan.py). Not every mutant was run: of each module
-a sample, drawn by the module's name. "Equivalent" are survivors that change no result, each with its reason below; the share killed is of
-the others, and its interval (95 %, Wilson) is what the sample says of all of the module's mutants.
+`make mutants` changes one thing at a time (a sign, a comparison, a number, a loop that does not run) in the modules
+whose lines decide a number, and asks the tests. The mutants are [cosmic-ray](https://cosmic-ray.readthedocs.io)'s;
+which of its operators count, and which test files are asked for a module, stands in
+[tests/mutation/plan.py](../tests/mutation/plan.py). Not every mutant was run: of each module a sample, drawn by the
+module's name. "Equivalent" are survivors that change no result, each with its reason below; the share killed is of the
+others, and its interval (95 %, Wilson) is what the sample says of all of the module's mutants.
 
 """
 
@@ -86,7 +87,8 @@ def write(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
     write_atomic(path.with_suffix(".json"), (json.dumps(record, indent=1) + "\n").encode())
     said = (
         f"**{killed} of {asked} killed, {summary['percent']:.1f} %** (interval {low:.1f} to {high:.1f}); "
-        f"{int(rows.run.sum())} of {summary['mutants']:,} mutants were run, {int(rows.equivalent.sum())} of them equivalent.\n\n"
+        f"{int(rows.run.sum())} of {summary['mutants']:,} mutants were run, {int(rows.equivalent.sum())} of them "
+        "equivalent.\n\n"
     )
     write_atomic(
         ROOT / "docs" / "mutants.md", (HEAD + said + _markdown(rows) + "\n## Survivors\n" + _survivors(left)).encode()

@@ -1,4 +1,4 @@
-"""Run test files in a fork of a process that has imported the heavy packages already: a mutant costs its tests, no start-up."""
+"""Run test files in a fork of a process that has imported the heavy packages: a mutant costs its tests, no start-up."""
 
 import contextlib
 import importlib
