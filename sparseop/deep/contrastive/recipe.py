@@ -158,8 +158,8 @@ SCHEMA = Schema(
     Recipe,
     "contrastive",
     {
-        "data": Kind(datasets.NAMES, datasets.signature, "shapes"),
-        "network": Kind(networks.NAMES, networks.signature, "resnet8"),
+        "data": Kind(datasets.DATASETS, datasets.signature, "shapes"),
+        "network": Kind(networks.NETWORKS, networks.signature, "resnet8"),
         "views": Kind(("weak", "strong"), _views, "weak"),
         "method": Kind(contrastive.METHODS, _method, "moco"),
     },

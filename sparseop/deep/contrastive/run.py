@@ -25,7 +25,7 @@ from sparseop.deep.contrastive.moco import Batch, MoCo
 from sparseop.deep.contrastive.recipe import Recipe, Training
 from sparseop.deep.networks.size import require_memory
 from sparseop.deep.training import distributed
-from sparseop.deep.training.loop import Loop, weakly
+from sparseop.deep.training.loop import Given, Loop, weakly
 from sparseop.deep.training.records import Row
 from sparseop.deep.training.samples import Samples, describe
 from sparseop.deep.training.schedule import rate
@@ -35,9 +35,11 @@ from sparseop.errors import InputError
 __all__ = ["branch", "prepare", "resume", "train"]
 
 
-def prepare(recipe: Recipe, root: Path | str | None, *, download: bool = False) -> Samples:
+def prepare(
+    recipe: Recipe, root: Path | str | None, *, download: bool = False, dataset: datasets.Dataset | None = None
+) -> Samples:
     """Load the data of a recipe; labels are the true classes, and only judge."""
-    dataset = datasets.load(recipe.data.name, root, download=download, **recipe.data.options)
+    dataset = dataset or datasets.load(recipe.data.name, root, download=download, **recipe.data.options)
     labels = describe(dataset.train_labels, dataset.train_labels, dataset.n_classes)
     everything = torch.arange(len(dataset.train_labels))
     if note := _note_on_queue(recipe, len(everything)):
@@ -64,8 +66,8 @@ class _Run(Loop):
     read = staticmethod(recipes.read)
     prepare = staticmethod(prepare)
 
-    def __init__(self, recipe: Recipe, samples: Samples, device: torch.device) -> None:
-        super().__init__(recipe, samples, device)
+    def __init__(self, recipe: Recipe, samples: Samples, device: torch.device, *, network: Given = None) -> None:
+        super().__init__(recipe, samples, device, network=network)
         self.recipe = recipe
         dataset = samples.dataset
         if recipe.training.batch_size > len(samples.train):
@@ -76,9 +78,13 @@ class _Run(Loop):
 
         # 1. The networks; every rank starts from the same weights.
         torch.manual_seed(seed_for(self.seed, "network"))
-        backbone, width = networks.backbone(
-            recipe.network.name, dataset.train_images.shape[1], **recipe.network.options
-        )
+        channels = dataset.train_images.shape[1]
+        if network is None:
+            backbone, width = networks.backbone(recipe.network.name, channels, **recipe.network.options)
+        else:
+            backbone, width = networks.without_last(
+                copy.deepcopy(network) if isinstance(network, nn.Module) else network(2, channels)
+            )
         head = recipe.head
         shape: dict[str, Any] = asdict(head)
         require_memory("head", shape, lambda: Encoder(nn.Identity(), width, **shape))

@@ -19,33 +19,35 @@ Painted by formula, no download: "shapes", ten shapes of any colour, place and s
 seed), and "digits-on-backgrounds", the digits under the same nuisance (option seed).
 """
 
-import importlib
 import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sparseop import dotted
 from sparseop.deep.datasets.base import Dataset, Images, LazyImages
 from sparseop.errors import InputError, choice
 
-__all__ = ["NAMES", "Dataset", "Images", "LazyImages", "load", "signature"]
+__all__ = ["DATASETS", "Dataset", "Images", "LazyImages", "load", "signature"]
 
-#: the data sets, and the module of each (imported when asked for: only the large ones need pillow)
-_MODULES = {
-    "digits": "digits",
-    "cifar10": "cifar",
-    "cifar100": "cifar",
-    "cifar10n": "cifar_n",
-    "cifar100n": "cifar_n",
-    "folder": "folder",
-    "csv": "csv",
-    "imagenet": "imagenet",
-    "clothing1m": "clothing1m",
-    "webvision": "webvision",
-    "shapes": "shapes",
-    "digits-on-backgrounds": "digits_on_backgrounds",
+_HERE = "sparseop.deep.datasets"
+#: name -> the function that loads it, or where that is (imported when asked for: only some need pillow); open, as
+#: ``DATASETS["mine"] = load``
+DATASETS: dict[str, str | Callable[..., Dataset]] = {
+    "digits": f"{_HERE}.digits:load_digits",
+    "cifar10": f"{_HERE}.cifar:load_cifar10",
+    "cifar100": f"{_HERE}.cifar:load_cifar100",
+    "cifar10n": f"{_HERE}.cifar_n:load_cifar10n",
+    "cifar100n": f"{_HERE}.cifar_n:load_cifar100n",
+    "folder": f"{_HERE}.folder:load_folder",
+    "csv": f"{_HERE}.csv:load_csv",
+    "imagenet": f"{_HERE}.imagenet:load_imagenet",
+    "clothing1m": f"{_HERE}.clothing1m:load_clothing1m",
+    "webvision": f"{_HERE}.webvision:load_webvision",
+    "shapes": f"{_HERE}.shapes:load_shapes",
+    "digits-on-backgrounds": f"{_HERE}.digits_on_backgrounds:load_digits_on_backgrounds",
+    "object": f"{_HERE}.base:load_object",
 }
-NAMES = tuple(_MODULES)
 
 
 def load(name: str, root: Path | str | None = None, *, download: bool = False, **options: Any) -> Dataset:
@@ -53,7 +55,7 @@ def load(name: str, root: Path | str | None = None, *, download: bool = False, *
 
     Parameters
     ----------
-    name : one of ``NAMES``.
+    name : one of ``DATASETS``, or "module:function": anybody's own, given ``root`` and ``download`` if it takes them.
     root : the folder that holds the data; "digits" needs none.
     download : fetch what is missing from its official address into ``root`` (CIFAR and CIFAR-N).
     options : see the table of this module.
@@ -63,25 +65,21 @@ def load(name: str, root: Path | str | None = None, *, download: bool = False, *
     InputError : an unknown name or option; data not found (with the path looked for and how to get them); truncated,
         damaged or inconsistent files.
     """
-    choice("dataset", name, NAMES)
     known = signature(name).parameters
     for key in options:
         if not known:
             raise InputError(f"dataset {name!r} takes no option, got {key!r}.")
         choice(f"option of dataset {name!r}", key, known)
-    dataset: Dataset = _function(name)(root, download=download, **options)
+    function = dotted.function("dataset", name, DATASETS)
+    taken = inspect.signature(function).parameters
+    given = {"root": root, "download": download}
+    dataset = function(**{key: value for key, value in given.items() if key in taken}, **options)
+    if not isinstance(dataset, Dataset):
+        raise InputError(f"dataset {name!r} must be a sparseop.deep.datasets.Dataset, got {type(dataset).__name__}.")
     return dataset
 
 
 def signature(name: str) -> inspect.Signature:
     """Return the options of a data set: names, types and defaults."""
-    whole = inspect.signature(_function(choice("dataset", name, NAMES)))
-    options = [p for p in whole.parameters.values() if p.kind is p.KEYWORD_ONLY and p.name != "download"]
-    return whole.replace(parameters=options)
-
-
-def _function(name: str) -> Callable[..., Dataset]:
-    function: Callable[..., Dataset] = getattr(
-        importlib.import_module(f"{__name__}.{_MODULES[name]}"), f"load_{name.replace('-', '_')}"
-    )
-    return function
+    whole = inspect.signature(dotted.function("dataset", name, DATASETS))
+    return whole.replace(parameters=[p for p in whole.parameters.values() if p.name not in ("root", "download")])

@@ -111,6 +111,11 @@ class Dataset:
         return digest.hexdigest()
 
 
+def load_object() -> Dataset:
+    """Refuse: the data set of this run was an object, and no file says where to find it."""
+    raise InputError("this run was given its data as an object, which no file holds: give it again, dataset=...")
+
+
 def check_labels(labels: Tensor, n: int, n_classes: int, what: str) -> Tensor:
     """Return int64 ``labels`` after checking that there are ``n`` of them, all in 0..n_classes-1."""
     if (

@@ -14,9 +14,11 @@ from sparseop.deep.training.seeds import seed_for
 from sparseop.errors import InputError
 
 
-def prepare(recipe: Recipe, root: Path | str | None, *, download: bool = False) -> Samples:
-    """Load the data of a recipe, make its label noise and its split."""
-    dataset = datasets.load(recipe.data.name, root, download=download, **recipe.data.options)
+def prepare(
+    recipe: Recipe, root: Path | str | None, *, download: bool = False, dataset: Dataset | None = None
+) -> Samples:
+    """Load the data of a recipe, or take those that are given; make its label noise and its split."""
+    dataset = dataset or datasets.load(recipe.data.name, root, download=download, **recipe.data.options)
     labels = _labels(recipe, dataset)
     train, validation = _split(dataset.train_labels, dataset.n_classes, recipe.training.validation, recipe.seed)
     if len(train) < 2:

@@ -163,8 +163,8 @@ SCHEMA = Schema(
     Recipe,
     "labels",
     {
-        "data": Kind(datasets.NAMES, datasets.signature, "digits"),
-        "network": Kind(networks.NAMES, networks.signature, "convnet"),
+        "data": Kind(datasets.DATASETS, datasets.signature, "digits"),
+        "network": Kind(networks.NETWORKS, networks.signature, "convnet"),
         "method": Kind(methods.METHODS, methods.signature, "ce"),
     },
     _consistent,

@@ -16,6 +16,7 @@ A run is a folder::
 What all trainers share (epochs, checkpoints, what goes wrong) is ``sparseop.deep.training.loop``.
 """
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -44,7 +45,7 @@ from sparseop.deep.labels.recipe import Recipe, Training
 from sparseop.deep.training import device as devices
 from sparseop.deep.training import distributed, optimisers
 from sparseop.deep.training.feed import whole_pass
-from sparseop.deep.training.loop import CHECKPOINT, Loop, Watch, weakly
+from sparseop.deep.training.loop import CHECKPOINT, Given, Loop, Watch, weakly
 from sparseop.deep.training.records import Record, Row
 from sparseop.deep.training.samples import Samples
 from sparseop.deep.training.schedule import linear, rates
@@ -62,8 +63,8 @@ class _Run(Loop):
     read = staticmethod(recipes.read)
     prepare = staticmethod(prepare)
 
-    def __init__(self, recipe: Recipe, samples: Samples, device: torch.device) -> None:
-        super().__init__(recipe, samples, device)
+    def __init__(self, recipe: Recipe, samples: Samples, device: torch.device, *, network: Given = None) -> None:
+        super().__init__(recipe, samples, device, network=network)
         dataset = samples.dataset
         self.rates = rates(self.training)
         self.n_classes = dataset.n_classes
@@ -125,7 +126,12 @@ class _Run(Loop):
         self._begin(0)
         self.networks.eval()
         for view in [*self.views, self.plain]:
-            self._logits(list(self.networks), view(images, generator(self.device, self.seed, "rehearsal")))
+            logits = self._logits(list(self.networks), view(images, generator(self.device, self.seed, "rehearsal")))
+            if logits.shape[-2:] != (len(images), self.n_classes):
+                raise InputError(
+                    f"the network must give logits of shape (images, classes) = {(len(images), self.n_classes)}, got "
+                    f"{tuple(logits.shape[-2:])}."
+                )
 
     def start_epoch(self, epoch: int) -> list[torch.Generator]:
         """Set rate and modes; return the generators of the views."""
@@ -266,7 +272,18 @@ class _Run(Loop):
     # ---- small parts -----------------------------------------------------------------------------------------------
 
     def _network(self, spec: Component, dataset: Dataset, layout: torch.memory_format) -> nn.Module:
-        network = networks.build(spec.name, dataset.n_classes, dataset.train_images.shape[1], **spec.options)
+        k, channels, given = dataset.n_classes, dataset.train_images.shape[1], self.given_network
+        if given is None:
+            network = networks.build(spec.name, k, channels, **spec.options)
+        elif not isinstance(given, nn.Module):
+            network = given(k, channels)
+        elif isinstance(self.method, SeveralNetworks):
+            raise InputError(
+                f"method {self.resolved.method.name!r} trains several networks, which must differ: give a function "
+                "(number of classes, channels) -> network."
+            )
+        else:
+            network = copy.deepcopy(given)
         return network.to(self.device, memory_format=layout)  # type: ignore[call-overload,no-any-return]
 
     def _augment(self, name: str) -> augment.Augment:

@@ -13,45 +13,51 @@ bottleneck_resnet50  ResNet-50 for 32 x 32, or for 224 x 224 by its stem    23.5
 preact_resnet18      pre-activation ResNet for 32 x 32                      11.17 M
 resnet50             for 224 x 224 (Clothing1M)                             23.53 M             torchvision
 inception_resnet_v2  for 227 x 227 and 299 x 299 (WebVision)                54.32 M             timm
+timm, torchvision    any of theirs by ``model``, ``pretrained`` or not                          that package
 ===================  =====================================================  ==================
 =============================
 """
 
-import importlib
 import inspect
 from collections.abc import Callable
 from typing import Any
 
 from torch import nn
 
+from sparseop import dotted
 from sparseop.deep.networks.size import require_memory
 from sparseop.errors import InputError, choice, integer
 
-_MODULES = {
-    "convnet": "convnet",
-    "fastnet": "fastnet",
-    "resnet8": "resnet",
-    "resnet18": "resnet",
-    "resnet34": "resnet",
-    "bottleneck_resnet50": "resnet",
-    "preact_resnet18": "preact_resnet",
-    "resnet50": "large",
-    "inception_resnet_v2": "large",
+_HERE = "sparseop.deep.networks"
+#: name -> the function that builds it, or where that is; open: ``NETWORKS["mine"] = build``
+NETWORKS: dict[str, str | Callable[..., nn.Module]] = {
+    "convnet": f"{_HERE}.convnet:convnet",
+    "fastnet": f"{_HERE}.fastnet:fastnet",
+    "resnet8": f"{_HERE}.resnet:resnet8",
+    "resnet18": f"{_HERE}.resnet:resnet18",
+    "resnet34": f"{_HERE}.resnet:resnet34",
+    "bottleneck_resnet50": f"{_HERE}.resnet:bottleneck_resnet50",
+    "preact_resnet18": f"{_HERE}.preact_resnet:preact_resnet18",
+    "resnet50": f"{_HERE}.large:resnet50",
+    "inception_resnet_v2": f"{_HERE}.large:inception_resnet_v2",
+    "timm": f"{_HERE}.large:timm_model",
+    "torchvision": f"{_HERE}.large:torchvision_model",
+    "object": f"{_HERE}.large:given_object",
 }
-NAMES = tuple(_MODULES)
+LAST = ("head", "fc", "classif", "classifier", "linear", "output")  #: what the last linear layer is called
 
 
 def build(name: str, n_classes: int, in_channels: int = 3, **options: Any) -> nn.Module:
     """Return a freshly initialised network; ``options`` are those of its own function.
 
-    ``in_channels`` is that of the images.
+    ``name`` is one of ``NETWORKS``, or "module:function": anybody's own, called with the number of classes and, where
+    it takes them, ``in_channels``, those of the images.
 
     Raises
     ------
     InputError : an unknown name or option, a size that memory cannot hold, or a package that the network needs is not
         installed.
     """
-    choice("network", name, NAMES)
     integer("n_classes", n_classes, 2)
     integer("in_channels", in_channels, 1)
     known = signature(name).parameters
@@ -59,16 +65,30 @@ def build(name: str, n_classes: int, in_channels: int = 3, **options: Any) -> nn
         if not known:
             raise InputError(f"network {name!r} takes no option, got {key!r}.")
         choice(f"option of network {name!r}", key, known)
-    function = _function(name)
-    if "pretrained" not in known:  # those have one size, and weights that may have to be fetched
-        require_memory(name, options, lambda: function(n_classes, in_channels, **options))
-    return function(n_classes, in_channels, **options)
+    function = dotted.function("network", name, NETWORKS)
+    given = (n_classes, in_channels)[: max(1, len(_positional(function)))]
+
+    def built() -> nn.Module:
+        found = function(*given, **options)
+        if not isinstance(found, nn.Module):
+            raise InputError(f"network {name!r} must be a torch.nn.Module, got {type(found).__name__}.")
+        return found
+
+    if name in NETWORKS and "pretrained" not in known:  # those have one size, and weights that may have to be fetched
+        require_memory(name, options, built)
+    return built()
 
 
 def backbone(name: str, in_channels: int = 3, **options: Any) -> tuple[nn.Module, int]:
     """Return a network without its last linear layer, so that it maps images to features (B, D), and D."""
-    network = build(name, 2, in_channels, **options)
-    last = next(key for key in ("head", "fc", "classif") if isinstance(getattr(network, key, None), nn.Linear))
+    return without_last(build(name, 2, in_channels, **options), name)
+
+
+def without_last(network: nn.Module, name: str = "given") -> tuple[nn.Module, int]:
+    """Return a network with its last linear layer taken off, in place, and the number of its features."""
+    last = next((key for key in LAST if isinstance(getattr(network, key, None), nn.Linear)), None)
+    if last is None:
+        raise InputError(f"network {name!r} has no last linear layer named {', '.join(LAST[:-1])} or {LAST[-1]}.")
     width: int = getattr(network, last).in_features
     setattr(network, last, nn.Identity())
     return network, width
@@ -76,10 +96,14 @@ def backbone(name: str, in_channels: int = 3, **options: Any) -> tuple[nn.Module
 
 def signature(name: str) -> inspect.Signature:
     """Return the options of a network: names, types and defaults."""
-    whole = inspect.signature(_function(choice("network", name, NAMES)))
-    return whole.replace(parameters=[p for p in whole.parameters.values() if p.kind is p.KEYWORD_ONLY])
+    function = dotted.function("network", name, NETWORKS)
+    whole = inspect.signature(function)
+    given = _positional(function)[:2]
+    return whole.replace(parameters=[p for p in whole.parameters.values() if p.name not in given])
 
 
-def _function(name: str) -> Callable[..., nn.Module]:
-    function: Callable[..., nn.Module] = getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
-    return function
+def _positional(function: Callable[..., nn.Module]) -> list[str]:
+    """Return the names of what a function takes by position: the number of classes, and that of the channels."""
+    found = inspect.signature(function).parameters.values()
+    names = [p.name for p in found if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return names[:2] if len(names) > 1 and names[1] in ("in_channels", "channels", "in_chans") else names[:1]

@@ -11,7 +11,7 @@ import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -19,12 +19,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from sparseop.deep.datasets import Dataset
 from sparseop.deep.networks.fastnet import FastNet
 from sparseop.deep.training import checkpoint, distributed
 from sparseop.deep.training import device as devices
 from sparseop.deep.training.feed import Feed, epoch_order
 from sparseop.deep.training.records import Record, Row
 from sparseop.deep.training.samples import Samples
+from sparseop.deep.training.schema import Component
 from sparseop.deep.training.seeds import generator, seed_for
 from sparseop.deep.training.settings import Engine
 from sparseop.errors import InputError, brief, integer
@@ -34,6 +36,7 @@ CHECKPOINT = "last.pt"
 CHOSEN = "chosen.pt"  #: the weights of the epoch that the held-out training samples chose
 SHOWN = 5000  # images to whiten by: their 5 million patches fix a covariance of 12 x 12 to a thousandth
 T = TypeVar("T")
+Given = nn.Module | Callable[..., nn.Module] | None
 
 
 class Training(Protocol):
@@ -60,7 +63,8 @@ class Loop(ABC):
     read: Callable[..., Any]  #: (path, overrides) -> the recipe of a file
     prepare: Callable[..., Samples]  #: (recipe, data root, download=) -> the data, their labels and split
 
-    def __init__(self, recipe: Any, samples: Samples, device: torch.device) -> None:
+    def __init__(self, recipe: Any, samples: Samples, device: torch.device, *, network: Given = None) -> None:
+        self.given_network = network
         self.samples, self.training, self.engine, self.seed, self.device = (
             samples,
             recipe.training,
@@ -87,6 +91,8 @@ class Loop(ABC):
         data_root: Path | str | None = None,
         download: bool = False,
         watch: Watch | None = None,
+        dataset: Dataset | None = None,
+        network: Given = None,
     ) -> dict[str, Any]:
         """Train a recipe into a new run folder and return its summary.
 
@@ -97,6 +103,8 @@ class Loop(ABC):
         device : "auto" (CUDA where there is one), "cpu", "cuda", "cuda:1".
         data_root, download : see ``datasets.load``.
         watch : called with (epoch, steps done in it, the epoch's row once it is finished).
+        dataset, network : objects that take the place of the recipe's; a network may be a module, or a function
+            (number of classes, channels) -> module. Such a run goes on only where they are given again.
 
         Raises
         ------
@@ -106,8 +114,9 @@ class Loop(ABC):
         require_no_run(folder)
         target = devices.choose(device)
         distributed.start(target)
-        samples = cls.prepare(recipe, data_root, download=download)
-        run = cls(recipe, samples, target)
+        recipe = _with_objects(recipe, dataset, network)
+        samples = cls.prepare(recipe, data_root, download=download, **_only(dataset=dataset))
+        run = cls(recipe, samples, target, **_only(network=network))
         with torch.no_grad():
             for _, images in run.train_feed.batches([samples.train[:2]]):
                 run.rehearse(images)
@@ -123,6 +132,8 @@ class Loop(ABC):
         device: str = "auto",
         data_root: Path | str | None = None,
         watch: Watch | None = None,
+        dataset: Dataset | None = None,
+        network: Given = None,
     ) -> dict[str, Any]:
         """Go on with a run from its last checkpoint and return its summary.
 
@@ -135,8 +146,8 @@ class Loop(ABC):
         recipe = cls.read(path)
         target = devices.choose(device)
         distributed.start(target)
-        samples = cls.prepare(recipe, data_root)
-        run = cls(recipe, samples, target)
+        samples = cls.prepare(recipe, data_root, **_only(dataset=dataset))
+        run = cls(recipe, samples, target, **_only(network=network))
         run.load(state)
         record = Record.reopen(folder, samples, state["rows"])
         return run.fit(
@@ -361,6 +372,17 @@ class Loop(ABC):
         if self.engine.precision == "bfloat16":
             return torch.autocast(self.device.type, dtype=torch.bfloat16)
         return nullcontext()
+
+
+def _only(**given: Any) -> dict[str, Any]:
+    """Return the arguments that are not None."""
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _with_objects(recipe: Any, dataset: Dataset | None, network: Given) -> Any:
+    """Return a recipe that says which of its parts were given as objects."""
+    parts = {"data": dataset, "network": network}
+    return replace(recipe, **{name: Component("object") for name, part in parts.items() if part is not None})
 
 
 def weakly(method: Callable[..., T]) -> Callable[..., T]:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 from sparseop.deep.training import families
+from sparseop.dotted import is_dotted
 from sparseop.errors import InputError, choice
 
 R = TypeVar("R")
@@ -264,7 +265,9 @@ def to_toml(recipe: Any) -> str:
 def _component(table: str, value: Any, where: str, kind: Kind) -> Component:
     if not isinstance(value, dict):
         raise InputError(f"{table} in {where} must be a table, got {plain(value)!r}.")
-    name = choice(f"{table}.name", plain(value.get("name", kind.default)), kind.names)
+    name = plain(value.get("name", kind.default))
+    if not is_dotted(name):
+        choice(f"{table}.name", name, kind.names)
     parameters = kind.signature(name).parameters
     given = {key: entry for key, entry in value.items() if key != "name"}
     known_keys(given, list(parameters), f"[{table}] for {table}.name = {name!r} in {where}")

@@ -230,6 +230,6 @@ def test_a_table_that_is_none(tmp_path):
 
 
 def test_every_set_of_files_says_what_it_does_with_damaged_ones():
-    for name in datasets.NAMES:
+    for name in datasets.DATASETS:
         if "size" in datasets.signature(name).parameters and name != "shapes":
             assert "damaged" in datasets.signature(name).parameters

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sparseop.deep.networks import NAMES, build, signature
+from sparseop.deep.networks import NETWORKS, build, signature
 from sparseop.errors import InputError
 
 
@@ -105,7 +105,7 @@ def test_what_is_refused():
         build("convnet", 1)
     with pytest.raises(InputError, match="3 channels"):
         build("resnet50", 10, 1)
-    for name in NAMES:
+    for name in NETWORKS:
         assert "n_classes" not in signature(name).parameters
 
 
