@@ -109,11 +109,12 @@ def test_settings_are_chosen_by_planted_errors_and_reported(digits, monkeypatch)
     monkeypatch.setattr(work, "LAMS", (1.0, 3.0))
     pixels, given, _, _ = digits
     found = inspect_labels(pixels[:250], given[:250])
-    assert set(found.chosen.columns) == {"c", "lam", "area", "gap"}
+    assert set(found.chosen.columns) == {"c", "lam", "area", "sure_gain", "gap"}
     assert len(found.chosen) == len(work.WIDTHS) * len(work.LAMS)
-    best = found.chosen.loc[found.chosen["area"].idxmax()]
-    plain = found.chosen[(found.chosen["c"] == 1) & (found.chosen["lam"] == 1)].iloc[0]
-    chosen = best if best["area"] > plain["area"] + work.CLEARLY else plain
+    best = found.chosen.loc[found.chosen["sure_gain"].idxmax()]
+    chosen = best if best["sure_gain"] > work.CLEARLY else found.chosen.query("c == 1 and lam == 1").iloc[0]
+    assert found.chosen.query("c == 1 and lam == 1")["sure_gain"].item() == 0
+    assert found.certificate["kernel width c"] == chosen["c"]
     assert found.certificate["lam"] == chosen["lam"]
     assert found.chosen["gap"].max() <= 1e-3
 
