@@ -11,6 +11,7 @@ the copy alone.
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from sparseop.deep.datasets.files import read_square
 from sparseop.deep.labels.methods import SOP, Setting
 from sparseop.deep.labels.sample_variables import corruption
 from sparseop.deep.networks.fastnet import FastNet
-from sparseop.errors import InputError, fits, random_generator
+from sparseop.errors import InputError, brief, fits, random_generator
 from sparseop.files import sha256
 from sparseop.inspect import planting
 from sparseop.inspect.features import examine
@@ -70,9 +71,8 @@ def inspect_pictures(
     images, readable, notes = _read(pictures)
     raw = np.asarray(source.labels, dtype=object)[readable]
     read = read_labels(raw, merge=merge_spellings)
-    names = None if source.names is None else [source.names[i] for i in readable]
-    shown = read.kept
-    images, k, n = images[torch.from_numpy(shown)], len(read.classes), len(shown)
+    images, k, n = images[torch.from_numpy(read.kept)], len(read.classes), len(read.kept)
+    read = replace(read, kept=readable[read.kept], total=len(pictures))  # rows are those of the input
     generator = random_generator("seed", seed, spawn_key=(6,))
     copies, extra = None, None
     store = Store(work, {"images": sha256(images.numpy().tobytes()), "seed": seed})
@@ -88,20 +88,17 @@ def inspect_pictures(
         switched[copies[0].where] = np.nan
         extra = {"network": Extra(switched, found["switched"][None])}
     held = examine(found["features"], each=False, name="the network's features")
-    result = judge(
+    return judge(
         held,
         read,
         notes=(*source.notes, *notes, *read.notes),
-        names=names,
+        names=source.names,
         copies=copies,
         extra=extra,
         seed=seed,
         work=work,
         say=say,
     )
-    if len(readable) < len(pictures):  # rows are those of the input
-        result.table["row"] = readable[result.table["row"]]
-    return result
 
 
 def _read(pictures: Any) -> tuple[Tensor, NDArray[np.int64], tuple[str, ...]]:
@@ -195,8 +192,8 @@ def _timm(name: str, images: Tensor, say: Say) -> NDArray[Any]:
     """Return the features of a pretrained timm network, (n, d)."""
     try:
         import timm
-    except ImportError:
-        raise InputError("--network needs timm; pip install timm.") from None
+    except (ImportError, RuntimeError) as error:  # torchvision of another torch raises the second
+        raise InputError(f"--network needs timm, which cannot be imported ({brief(error)}).") from None
     if not timm.is_model(name):
         near = timm.list_models(f"*{name[:6]}*", pretrained=True)[:5]
         raise InputError(
