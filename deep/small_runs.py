@@ -114,13 +114,13 @@ def begin(method: str = "sop", *, initial: int, order: int, start: int | None = 
 
     Parameters
     ----------
-    method, options : a method by its name in recipes and what of it differs from its defaults; of SOP, from ``SOP``.
+    method, options : a method by its name in recipes and what of it differs from its defaults; of "sop" from ``SOP``.
     initial, order, start : seeds of the weights, of the order of the samples, of the method's variables (default:
         ``order``).
     """
     setting = Setting(N, CLASSES, TRAINING.batch_size, RATES)
     default = {key: of.default for key, of in methods.signature(method).parameters.items()}
-    chosen = default | (SOP if method.startswith("sop") else {}) | options
+    chosen = default | (SOP if method == "sop" else {}) | options
     loss = methods.build(
         method, methods.resolve(method, chosen, setting), setting, seed=order if start is None else start
     )

@@ -32,6 +32,7 @@ from sparseop.deep.labels.methods.setting import Setting
 from sparseop.deep.labels.methods.sl import SL
 from sparseop.deep.labels.methods.sop import SOP
 from sparseop.deep.labels.methods.sop_plus import SOPPlus
+from sparseop.deep.labels.methods.sop_rows import SOPRows
 
 METHODS: dict[str, type[nn.Module]] = {
     "ce": CE,
@@ -47,6 +48,7 @@ METHODS: dict[str, type[nn.Module]] = {
     "cores2": CORES2,
     "sop": SOP,
     "sop+": SOPPlus,
+    "sop-rows": SOPRows,
 }
 
 __all__ = [
@@ -64,6 +66,7 @@ __all__ = [
     "Forward",
     "MixUp",
     "SOPPlus",
+    "SOPRows",
     "Setting",
     "build",
     "resolve",

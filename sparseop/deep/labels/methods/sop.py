@@ -56,12 +56,17 @@ class SOP(nn.Module):
     update : "batch" or "epoch".
     prediction : "hard" or "soft", what the squared loss compares with the label.
     eps : of phi.
+    suspect : what ``suspicion`` tells: "variables", u and v as they are, or "margin", how far the network preferred
+        another class to the given label when it last saw the sample. u on right labels ranks their random start.
     seed : of the start of u and v.
 
     Attributes
     ----------
+    preferred : (N,), with ``suspect="margin"``: the sigmoid of the margin max_{j != y} f_j - f_y, last seen.
     variables : the ``SampleVariables``; in the module's state, so in every checkpoint.
     """
+
+    preferred: Tensor
 
     def __init__(
         self,
@@ -78,6 +83,7 @@ class SOP(nn.Module):
         update: str = "batch",
         prediction: str = "hard",
         eps: float = 1e-4,
+        suspect: str = "variables",
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -96,6 +102,9 @@ class SOP(nn.Module):
         self.eps = between("eps", eps, 0, 1)
         self.visited, self.unmoved = False, 0  # in the pass, and steps' samples since the last
         self.variables = SampleVariables(n_samples, n_classes, std=init_std, seed=seed)
+        self.by_margin = choice("suspect", suspect, ("variables", "margin")) == "margin"
+        if self.by_margin:
+            self.register_buffer("preferred", torch.zeros(n_samples))
 
     @classmethod
     def resolve(cls, options: Mapping[str, Any], setting: Setting) -> dict[str, Any]:
@@ -159,11 +168,13 @@ class SOP(nn.Module):
         self.visited, self.unmoved = False, 0
 
     def suspicion(self, labels: Tensor) -> Tensor:
-        """Return (U + 2 max_j V_j) / 3.
+        """Return (U + 2 max_j V_j) / 3, or, with ``suspect="margin"``, ``preferred``: 0 before the first step.
 
         u switches on wherever the network does not believe the label, which on hard images it does not do either when
         the label is right; v switches on where it also insists on one other class. So u alone ranks, but never flags.
         """
+        if self.by_margin:
+            return self.preferred.clone()
         U, V = corruption(self.variables.u, self.variables.v, labels.to(self.variables.u.device))
         return (U + 2 * V.amax(1)) / 3
 
@@ -201,6 +212,11 @@ class SOP(nn.Module):
         if self.project:
             u, v = u.clamp(-1, 1), v.clamp(-1, 1)
         self.variables.write(index, u, v)
+        if self.by_margin:
+            given = p.gather(1, labels[:, None]).squeeze(1)
+            other = p.scatter(1, labels[:, None], 0.0).amax(1)
+            share = other / (other + given).clamp(min=torch.finfo(p.dtype).tiny)
+            self.preferred.index_copy_(0, distributed.gather(index), distributed.gather(share))
 
 
 def switch_on_rate(

@@ -44,6 +44,7 @@ class SOPPlus(SOP):
         update: str = "batch",
         prediction: str = "hard",
         eps: float = 1e-4,
+        suspect: str = "variables",
         seed: int = 0,
     ) -> None:
         super().__init__(
@@ -59,6 +60,7 @@ class SOPPlus(SOP):
             update=update,
             prediction=prediction,
             eps=eps,
+            suspect=suspect,
             seed=seed,
         )
         self.lambda_C, self.lambda_B = nonnegative("lambda_C", lambda_C), nonnegative("lambda_B", lambda_B)

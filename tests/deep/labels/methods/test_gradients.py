@@ -22,6 +22,7 @@ CASES = {
     "coteaching+": ({"forget_rate": 0.4, "ramp": 1, "warmup": 1}, 5),
     "sop": ({"lr_u": 3.0, "lr_v": 3.0, "init_std": 0.4}, 5),
     "sop+": ({"lr_u": 3.0, "lr_v": 3.0, "init_std": 0.4}, 5),
+    "sop-rows": ({"lr": 1.0, "init": 0.2}, 5),
 }
 
 

@@ -305,3 +305,22 @@ def test_refusals():
         SOPPlus(N, K)(torch.randn(B, K), torch.arange(B) % K, torch.arange(B))
     with pytest.raises(InputError, match="lambda_C = 0 needs one view"):
         SOPPlus(N, K, lambda_C=0.0)(torch.randn(2, B, K), torch.arange(B) % K, torch.arange(B))
+
+
+@pytest.mark.parametrize("update", ["batch", "epoch"])
+def test_suspicion_by_margin_is_what_the_network_last_said(update):
+    """The sigmoid of the margin; 0 before anything was seen, and u and v move as ever."""
+    plain, loss = (SOP(N, K, update=update, suspect=suspect).train() for suspect in ("variables", "margin"))
+    labels, logits = torch.arange(N) % K, torch.randn(N, K, generator=torch.Generator().manual_seed(0))
+    assert (loss.suspicion(labels) == 0).all()
+    for method in (plain, loss):
+        if update == "batch":
+            method(logits, labels, torch.arange(N))
+        else:
+            method.visit(logits, labels, torch.arange(N), 0.1)
+    rest = logits.scatter(1, labels[:, None], -torch.inf).amax(1)
+    margin = rest - logits.gather(1, labels[:, None]).squeeze(1)
+    torch.testing.assert_close(loss.suspicion(labels), torch.sigmoid(margin))
+    assert torch.equal(loss.variables.u, plain.variables.u)
+    assert "preferred" in loss.state_dict()
+    assert "preferred" not in plain.state_dict()
