@@ -11,6 +11,11 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def home() -> Path:
+    """Return the folder for what studies write: this checkout, or for an installed package the current folder."""
+    return ROOT if (ROOT / "pyproject.toml").is_file() else Path.cwd()
+
+
 def versions(*packages: str) -> dict[str, str]:
     """Return the installed version of Python, sparseop and each named package ('not installed' where it isn't)."""
     found = {"python": platform.python_version()}
@@ -32,9 +37,12 @@ def hardware() -> dict[str, Any]:
 
 
 def commit(root: Path = ROOT) -> dict[str, Any]:
-    """Return the git commit of this checkout, or of that in ``root``, and whether tracked files differed from it ('unknown' outside one)."""
-    head = _git(root, "rev-parse", "HEAD")
-    if head is None:
+    """Return the git commit of this checkout, or of that in ``root``, and whether tracked files differed from it.
+
+    'unknown' outside one: an installed package may lie in somebody's repository, whose commit says nothing of it.
+    """
+    top, head = _git(root, "rev-parse", "--show-toplevel"), _git(root, "rev-parse", "HEAD")
+    if head is None or top is None or Path(top).resolve() != root.resolve():
         return {"commit": "unknown", "dirty": None}
     # figures and records are outputs: a study that rewrites them must not call its own code dirty
     changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", ":!figures", ":!deep/results")

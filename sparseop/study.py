@@ -214,12 +214,12 @@ def main(module: str, arguments: Sequence[str] | None = None) -> int:
         "--cache",
         type=Path,
         metavar="DIR",
-        default=provenance.ROOT / ".cache",
+        default=provenance.home() / ".cache",
         help="folder of finished cells (default: .cache)",
     )
     options = parser.parse_args(arguments)
     mode = options.mode or "paper"
-    folder = options.out or provenance.ROOT / ("figures/quick" if mode == "quick" else "figures")
+    folder = options.out or provenance.home() / ("figures/quick" if mode == "quick" else "figures")
 
     def body() -> None:
         if options.jobs is not None:  # more would only fight for the cores, and for memory

@@ -211,6 +211,7 @@ def test_sensitivity_figure():
     assert sensitivity.tables(table)[""]["last"].tolist() == ["90.0 (1)", "90.1 (1)", "90.9 (1)", "91.0 (1)"]
 
 
+@pytest.mark.filterwarnings("ignore:[uv]_on = ")  # two epochs
 @pytest.mark.parametrize("method", digits.METHODS)
 def test_a_digits_run_of_each_method(method):
     changes = ["method.warmup=1"] if method == "Forward" else []
