@@ -12,7 +12,7 @@ RUN    := $(BIN)/python
 ARGS   ?= $(if $(FRESH),--force)
 
 .DEFAULT_GOAL := help
-.PHONY: help mutants fig2 fig3 fig4 linear lowrank refinery figures gallery inspect tables test test-all lint bench demo clean
+.PHONY: help train sane mutants fig2 fig3 fig4 linear lowrank refinery figures gallery inspect tables test test-all lint bench demo clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -103,6 +103,15 @@ lint: $(VENV)/.ready-lint ## ruff and mypy
 BENCHMARKS := $(basename $(notdir $(filter-out $(addprefix benchmarks/,__init__.py record.py official_sop.py),$(wildcard benchmarks/*.py))))
 bench: $(VENV)/.ready-bench ## the speed claims, "claimed | measured here"; ARGS=--record replaces the record
 	for name in $(BENCHMARKS); do echo "== benchmarks.$$name"; $(RUN) -m benchmarks.$$name $(filter --record,$(ARGS)) || exit; done
+# ---- the trainers; torch comes with the first of them -----------------------------------------------------------------
+train: $(VENV)/.ready-deep ## cross-entropy against SOP on handwritten digits: a minute (ARGS=RECIPE for another)
+	$(RUN) -m sparseop.deep.train $(ARGS)
+sane: $(VENV)/.ready-deep ## MoCo against SANE on painted shapes: four minutes
+	$(RUN) -m sparseop.deep.train sane $(ARGS)
+$(VENV)/.ready-deep: $(VENV)/.ready
+	$(VENV)/bin/python -m pip install -q -e '.[deep,image]'
+	@touch $@
+
 demo: $(VENV)/.ready-test ## the classroom: notebooks in the browser, on this machine only
 	@$(RUN) -c 'import marimo' 2>/dev/null || $(RUN) -m pip install -q -e '.[demo]'
 	$(RUN) -m marimo run $(filter-out demos/__init__.py demos/classroom.py,$(wildcard demos/*.py))

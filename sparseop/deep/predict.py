@@ -10,6 +10,7 @@ import argparse
 import csv
 import io
 import sys
+import types
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -81,6 +82,14 @@ def _run(options: argparse.Namespace) -> None:
     write_atomic(options.csv, text.getvalue().encode("utf-8", "surrogateescape"))
     sys.stdout.write(f"{len(rows):,} pictures: {options.csv}\n")
 
+
+class _Callable(types.ModuleType):
+    """The module, which is also a function: ``from sparseop.deep import predict; predict(RUN, [PICTURE])``."""
+
+    __call__ = staticmethod(predict)
+
+
+sys.modules[__name__].__class__ = _Callable
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -74,7 +74,7 @@ def train(names: Sequence[str], request: Request) -> None:
     _report(chosen[0][0], finished)
 
 
-def resume(folder: Path, request: Request) -> None:
+def go_on(folder: Path, request: Request) -> None:
     """Go on with the run in ``folder`` and print what came out.
 
     Raises
@@ -85,6 +85,47 @@ def resume(folder: Path, request: Request) -> None:
     with _resumable(found, folder):
         finished = found.go_on(folder, request)
     _report(found, [finished])
+
+
+def call(recipe: Any, folder: Path | str | None = None, overrides: Sequence[str] = (), **where: Any) -> dict[str, Any]:
+    """Train one recipe, as ``sparseop.deep.train(...)`` in Python, and return its summary.
+
+    Parameters
+    ----------
+    recipe : a name, the path of a TOML file, or a recipe that was read.
+    folder : of the run; None: one of its own, as for the command.
+    overrides : changes, "table.key=value".
+    where : device, data_root, download, dataset, network, as of ``Request``.
+
+    Raises
+    ------
+    InputError : what the recipe, its data or its folder are refused for.
+    """
+    if isinstance(recipe, str | Path):
+        found, source = named(str(recipe))
+        recipe = found.recipes.read(source, overrides)
+    else:
+        found = task(getattr(recipe, "task", "labels"))
+    request = Request(tuple(overrides), **_paths(where))
+    with _folder(found, recipe, None if folder is None else Path(folder)) as place:
+        return found.train(recipe, place, request)
+
+
+def resume(folder: Path | str, **where: Any) -> dict[str, Any]:
+    """Go on with the run in ``folder`` and return its summary; ``where``: device, data_root, dataset, network.
+
+    Raises
+    ------
+    InputError : no run there, or one that cannot go on.
+    """
+    found = _of_run(Path(folder))
+    return found.resume(Path(folder), Request(**_paths(where)))[1]
+
+
+def _paths(where: dict[str, Any]) -> dict[str, Any]:
+    """Return arguments of a ``Request``, a data folder given as a string made a path."""
+    root = where.get("data_root")
+    return where | ({"data_root": Path(root)} if root is not None else {})
 
 
 def branch(source: Path, request: Request) -> None:

@@ -21,6 +21,7 @@ training sample how suspicious its label is.
 
 import argparse
 import sys
+import types
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -88,7 +89,7 @@ def _run(options: argparse.Namespace) -> None:
                 "--resume takes no --set and no --seed: a run goes on with the recipe it began with; for more epochs "
                 "give --branch RUN --set training.epochs=N."
             )
-        tasks.resume(options.resume, Request(device=options.device, data_root=options.data_root))
+        tasks.go_on(options.resume, Request(device=options.device, data_root=options.data_root))
     elif options.branch is not None:
         if options.seed is not None:
             raise InputError("--branch takes no --seed: a run goes on with the seed it began with.")
@@ -103,6 +104,14 @@ def _run(options: argparse.Namespace) -> None:
         request = Request(tuple(overrides), options.out, options.device, options.data_root, options.download)
         tasks.train(SHOWCASE if name is None else (name,), request)
 
+
+class _Callable(types.ModuleType):
+    """The module, which is also a function: ``from sparseop.deep import train; train("folder", data_root=DIR)``."""
+
+    __call__ = staticmethod(tasks.call)
+
+
+sys.modules[__name__].__class__ = _Callable
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -5,6 +5,7 @@ import re
 import pytest
 import torch
 
+from sparseop import deep
 from sparseop.deep import train
 
 pytestmark = pytest.mark.filterwarnings("ignore:[uv]_on = ")  # two epochs, and "auto" rates
@@ -106,3 +107,13 @@ def test_a_damaged_comparison(content, message, tmp_path, capsys):
     (tmp_path / "recipe.toml").write_text(content)
     assert train.main(["--resume", str(tmp_path)]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_the_command_is_a_function_too(tmp_path):
+    """What a notebook user types first: a name and a folder, a string each; without a folder the run gets its own."""
+    changes = ["network.width=4", "training.epochs=1", "training.batch_size=100"]
+    summary = train("digits_sym40_ce", "run", changes)
+    assert summary["epochs"] == 1
+    assert deep.resume("run")["final"] == summary["final"]
+    train("digits_sym40_ce", overrides=changes, dataset=deep.load("digits"))
+    assert len(list((tmp_path / "runs").glob("*/*/summary.json"))) == 1

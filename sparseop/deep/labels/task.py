@@ -23,6 +23,7 @@ def train(recipe: Recipe, folder: Path, request: Request) -> dict[str, Any]:
         data_root=request.data_root,
         download=request.download,
         watch=_watch(recipe, folder, request.overrides),
+        **request.objects,
     )
 
 
@@ -30,7 +31,9 @@ def resume(folder: Path, request: Request) -> tuple[Recipe, dict[str, Any]]:
     """Go on with a run and return its recipe and summary."""
     recipe = recipes.read(folder / "recipe.toml")
     watch = _watch(recipe, folder)
-    return recipe, run.resume(folder, device=request.device, data_root=request.data_root, watch=watch)
+    return recipe, run.resume(
+        folder, device=request.device, data_root=request.data_root, watch=watch, **request.objects
+    )
 
 
 def branch(source: Path, folder: Path, request: Request) -> tuple[Recipe, dict[str, Any]]:

@@ -20,6 +20,7 @@ class Request:
     device : "auto", "cpu", "cuda", "cuda:1".
     data_root : folder that holds the data; None: that of ``$SPARSEOP_DATA``.
     download : fetch missing data from their official address.
+    dataset, network : objects that take the place of the recipe's.
     """
 
     overrides: tuple[str, ...] = ()
@@ -27,6 +28,14 @@ class Request:
     device: str = "auto"
     data_root: Path | None = None
     download: bool = False
+    dataset: Any = None
+    network: Any = None
+
+    @property
+    def objects(self) -> dict[str, Any]:
+        """The objects that were given, by the names under which ``Loop.train`` takes them."""
+        given = {"dataset": self.dataset, "network": self.network}
+        return {name: value for name, value in given.items() if value is not None}
 
 
 @dataclass(frozen=True)

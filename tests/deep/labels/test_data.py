@@ -50,7 +50,7 @@ def test_labels_of_a_file_by_path(pictures, tmp_path):
 def test_a_run_knows_its_classes_paths_and_pictures_when_it_goes_on(pictures, tmp_path):
     folder = tmp_path / "run"
     with pytest.raises(StopError):
-        run.train(recipe("noise.kind=none"), folder, data_root=pictures, watch=stop_in(1))
+        run.train(recipe("noise.kind=none", base="digits_sym40_ce"), folder, data_root=pictures, watch=stop_in(1))
     about = json.loads((folder / "run.json").read_text())
     assert about["classes"] == ["cat", "dog"]
     assert any("held out" in note for note in about["notes"])
