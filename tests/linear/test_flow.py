@@ -275,6 +275,9 @@ def test_the_flow_against_another_integrator_of_the_original_system():
     assert (flow.theta[0] == 0).all()
     np.testing.assert_allclose(flow.u[0], gamma, rtol=1e-14)
     assert flow.residual[0] == pytest.approx(np.abs(y).max())
+    residual = np.abs(other[:, :p] @ J.T + other[:, p : p + n] ** 2 - other[:, p + n :] ** 2 - y).max(1)
+    np.testing.assert_allclose(flow.residual, residual, atol=1e-7)
+    assert residual[4] < 0.1 < np.abs(flow.s[4]).max()  # s takes part
 
 
 def test_the_step_error_controls_the_flow():
