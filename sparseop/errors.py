@@ -84,7 +84,10 @@ def integer(name: str, value: int, low: int, high: int | None = None, *, why: st
 
 
 def random_generator(name: str, seed: Any, *, spawn_key: tuple[int, ...] = ()) -> np.random.Generator:
-    """Return the generator of ``seed``, anything ``numpy.random.default_rng`` takes, or of the stream ``spawn_key`` of a seed."""
+    """Return the generator of ``seed``, anything ``numpy.random.default_rng`` takes.
+
+    Or of the stream ``spawn_key`` of a seed.
+    """
     try:
         return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=spawn_key) if spawn_key else seed)
     except (TypeError, ValueError):
@@ -166,36 +169,108 @@ def brief(error: BaseException, limit: int = 100) -> str:
     return (text if len(text) <= limit else f"{text[: limit - 4]} ...") or type(error).__name__
 
 
+def same_labels(name: str, value: Any, other_name: str, other: Any, *, columns: bool = False) -> None:
+    """Refuse a ``value`` whose index is not that of ``other`` (of its columns), since entries match by position.
+
+    Arrays without labels pass, as does anything but pandas objects.
+    """
+    labels: Any = getattr(value, "index", None)
+    wanted: Any = getattr(other, "columns" if columns else "index", None)
+    if not (hasattr(labels, "equals") and hasattr(wanted, "equals")) or labels.equals(wanted):
+        return
+    of = f"{other_name}'s {'columns' if columns else 'index'}"
+    if len(labels) == len(wanted) and set(labels) == set(wanted):
+        known = f"the labels of {of} in the same order, got them in another one; give {name}.loc[{other_name}."
+        raise InputError(f"{name}'s index must hold {known}{'columns' if columns else 'index'}].")
+    first = next((label for label in labels if label not in wanted), labels[0] if len(labels) else None)
+    raise InputError(
+        f"{name}'s index must be {of}, got {_shown(first)}, ...; where only the order counts, give {name}.to_numpy()."
+    )
+
+
 def _converted(name: str, value: Any) -> tuple[int, FloatArray]:
-    """Return the number of dimensions of ``value``, and the value as a C-contiguous float64 array, which has at least one."""
-    wrong = InputError(f"{name} must be an array of real numbers, got {type(value).__name__}.")
+    """Return the number of dimensions of ``value``, and the value as a C-contiguous float64 array of at least one."""
     if np.ma.is_masked(value):
         raise InputError(f"{name} must not have masked entries; what they hide would be used.")
+    _refuse_containers(name, value)
     try:
         given = np.asarray(value)
+        if given.dtype.kind in "SUT" or (
+            given.dtype.kind == "O" and any(isinstance(entry, str | bytes) for entry in given.flat)
+        ):
+            raise InputError(f"{name} must be an array of real numbers, got text{_first_text(given)}.")
         if given.dtype.kind in "cmMV" or (
             given.dtype.kind == "O" and any(isinstance(entry, complex) for entry in given.flat)
         ):
-            raise wrong  # a cast would drop imaginary parts, and count days
+            raise TypeError  # a cast would drop imaginary parts, and count days
         if given.dtype != np.float64 or not given.flags.c_contiguous:
             fits(f"{name} of shape {given.shape} as float64", given.size)
         with np.errstate(over="ignore"):  # a wider float that does not fit is infinite here, and told as such
             return given.ndim, np.ascontiguousarray(given, dtype=np.float64)
     except OverflowError:
         raise InputError(f"{name} must be finite, and one of its entries is too large for float64.") from None
-    except (TypeError, ValueError) as error:
-        raise (error if isinstance(error, InputError) else wrong) from None
+    except (TypeError, ValueError, RuntimeError) as error:  # RuntimeError: what torch raises inside a list
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{name} must be an array of real numbers, got {type(value).__name__}.") from None
+
+
+def _refuse_containers(name: str, value: Any) -> None:
+    """Refuse the containers of other libraries that hold no plain numbers, by what would make them plain."""
+    origin = type(value).__module__.partition(".")[0]
+    if origin == "scipy" and hasattr(value, "toarray"):
+        raise InputError(f"{name} must be a dense array, got a scipy sparse matrix; give {name}.toarray().")
+    if origin == "torch" and hasattr(value, "requires_grad"):
+        for wrong, called, instead in (
+            (value.requires_grad, "that requires grad", "detach()"),
+            (str(value.layout) != "torch.strided", "that is sparse", "to_dense()"),
+            (str(value.device) != "cpu", f"on {value.device}", "cpu()"),
+            (str(value.dtype) == "torch.bfloat16", "of bfloat16, which numpy lacks", "float()"),
+        ):
+            if wrong:
+                raise InputError(f"{name} is a torch tensor {called}; give {name}.{instead}.")
+    if hasattr(value, "columns") and hasattr(value, "dtypes") and hasattr(value, "iloc"):
+        for position, column in enumerate(value.columns):
+            entries = value.iloc[:, position]
+            kind = getattr(entries.dtype, "kind", "O")
+            if kind not in "iufb" and not _real(entries):
+                what = (
+                    "dates or times" if kind in "mM" else f"{_shown(entries.iloc[0])}" if len(entries) else "no numbers"
+                )
+                raise InputError(
+                    f"{name} must hold real numbers only, but its column {_shown(column)} (dtype {entries.dtype}) holds"
+                    f" {what}; leave it out, or encode it as numbers."
+                )
+
+
+def _real(entries: Any) -> bool:
+    """Return whether every entry of a column is a real number, as in one of dtype object that holds numbers."""
+    return all(
+        entry is None or (isinstance(entry, int | float | np.number) and not isinstance(entry, np.complexfloating))
+        for entry in entries
+    )
+
+
+def _first_text(given: np.ndarray[Any, Any]) -> str:
+    """Return where the first text stands, and what it is."""
+    for where in np.ndindex(given.shape):
+        if isinstance(given[where], str | bytes):
+            index = f" at index {where if len(where) > 1 else where[0]}" if where else ""
+            return f" {_shown(given[where])}{index}; convert it to numbers first"
+    return ""
 
 
 def _number(name: str, value: Any) -> float:
+    if getattr(value, "requires_grad", False):
+        raise InputError(f"{name} is a torch tensor that requires grad; give {name}.item().")
     if (
-        isinstance(value, bool | np.bool_)
+        isinstance(value, bool | np.bool_ | str | bytes)
         or np.ma.is_masked(value)
         or not (np.isscalar(value) or _dimensions(value) == 0)
     ):
         raise InputError(f"{name} must be a real number, got {_shown(value)}.")
     try:
-        if np.asarray(value).dtype.kind in "cmM":  # float() would drop an imaginary part
+        if np.asarray(value).dtype.kind in "cmMSU":  # float() would drop an imaginary part, or read a text
             raise TypeError
         return float(value)
     except OverflowError:

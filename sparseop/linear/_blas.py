@@ -183,8 +183,15 @@ def weighted_gram(F: FloatArray, weight: FloatArray, out: FloatArray, buffer: Fl
 
 
 @njit(cache=True)
-def cholesky(M: FloatArray, work: Work) -> bool:
-    """Overwrite the lower triangle of M by its Cholesky factor L, M = L L^T; return False where M is not positive."""
+def cholesky(M: FloatArray, ridge: float, work: Work) -> bool:
+    """Overwrite the lower triangle of M by the Cholesky factor L of M (1 + 1e-15 on its diagonal) + ridge I.
+
+    The relative shift keeps a semidefinite M positive; without a ridge M is taken as it is. Returns False where the
+    sum is not positive.
+    """
+    if ridge > 0:
+        for j in range(M.shape[0]):
+            M[j, j] = M[j, j] * (1 + 1e-15) + ridge
     if M.shape[0] <= SMALL_CHOLESKY:
         return _small_cholesky(M)
     ints, chars, _ = work

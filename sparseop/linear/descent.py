@@ -194,7 +194,7 @@ def _largest_residual(F: FloatArray, unit: float, ratio_tau: float, tau: float) 
 
 
 def _fits(problem: LinearProblem, rows: int) -> None:
-    n, p = problem.__dict__["shape"]
+    n, p = problem.n_samples, problem.n_params
     fits(
         f"a trajectory of {rows} iterates",
         rows * (2 * (problem.rank + 2 * n) + p + n),

@@ -1,9 +1,9 @@
 """Solutions of (26) along a path of lam: one curve of Figure 3.
 
 The solution is piecewise smooth in lam: between two breakpoints the support and the signs of s stay the same, and the
-solution is that of one linear system. So the support at the last lam is tried first at the next (see ``_finish`` in
-``_interior_point``); where it is right, one Cholesky factor does the work of a whole interior-point run, and where it
-is wrong, the duality gap says so and the method starts cold.
+solution is that of one linear system. So the support at the last lam is tried first at the next (see ``_finish``);
+where it is right, one Cholesky factor does the work of a whole interior-point run, and where it is wrong, the duality
+gap says so and the method starts cold.
 """
 
 from collections.abc import Sequence
@@ -11,12 +11,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from sparseop.errors import InputError, array, between, instance, integer, moderate
-from sparseop.linear.convex import ConvexSolution, _solve, no_guess
+from sparseop.linear.convex import ConvexSolution, no_guess, solve_from
 from sparseop.linear.problem import LinearProblem
 
 
 def solve_path(
-    problem: LinearProblem, lams: Sequence[float], *, tol: float = 1e-9, max_iter: int = 200
+    problem: LinearProblem, lams: Sequence[float], *, tol: float = 1e-12, max_iter: int = 200
 ) -> list[ConvexSolution]:
     """Solve (26) at every lam of ``lams``, warm-started along the sorted path.
 
@@ -45,5 +45,5 @@ def solve_path(
     found: dict[int, ConvexSolution] = {}
     guess = no_guess(problem)
     for index in np.argsort(-weights, kind="stable"):
-        found[int(index)] = _solve(problem, float(weights[index]), tol, max_iter, guess)
+        found[int(index)] = solve_from(problem, float(weights[index]), tol, max_iter, guess)
     return [found[index] for index in range(len(weights))]
