@@ -27,8 +27,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
-from sparseop import study
+from sparseop import plotting, study
 from sparseop.errors import FloatArray
 from sparseop.inspect import inspect_labels
 from sparseop.study import Row, Study
@@ -210,6 +211,44 @@ def accuracy(doubt: FloatArray, wrong: Any) -> Row:
     return {"auroc": float(roc_auc_score(wrong, doubt)), "ap": float(average_precision_score(wrong, doubt))}
 
 
+SHOWN = ("sparseop: score", "rows (1, 1)", "cleanlab", "10 neighbours", "margin area")
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """Draw what each method misses, and what the score believes of its list against what is so."""
+    figure = Figure(figsize=(12.5, 5.2))
+    left, right = figure.subplots(1, 2, width_ratios=(3, 2))
+    groups = list(table.groupby(["data", "noise", "rate"], sort=False))
+    names = [f"{data}, {noise} {100 * rate:g} %" for (data, noise, rate), _ in groups]
+    for index, method in enumerate(SHOWN):
+        missed = [1 - part.loc[part["method"] == method, "auroc"].mean() for _, part in groups]
+        left.plot(
+            np.maximum(missed, 1e-5), range(len(names)), linestyle="none", marker=plotting.MARKERS[index],
+            color=plotting.COLORS[index], label=method,
+        )  # fmt: skip
+    left.set_yticks(range(len(names)), names)
+    left.invert_yaxis()
+    left.set_xscale("log")
+    left.set_xlabel("1 - area under the ROC curve, mean of three seeds (left is better)")
+    left.legend(fontsize="small")
+    score = table[table["method"] == "sparseop: score"]
+    for index, (data, part) in enumerate(score.groupby("data", sort=False)):
+        right.plot(
+            part["believed"], part["precision"], linestyle="none", marker=plotting.MARKERS[index],
+            color=plotting.COLORS[index], label=data,
+        )  # fmt: skip
+    low = min(score["believed"].min(), score["precision"].min()) - 0.02
+    right.plot([low, 1], [low, 1], color=plotting.GREY, linewidth=1)
+    right.set_xlabel("share of its list that the score believes to be wrong")
+    right.set_ylabel("share that is wrong")
+    right.legend(fontsize="small")
+    plotting.caption(
+        figure,
+        "Left: what each method misses. Right: one mark for each set of labels; on the line, belief is truth.",
+    )
+    return figure
+
+
 def tables(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return the areas, with average precision in brackets, and what the score believes beside what is so."""
     keys = ["data", "noise", "rate"]
@@ -245,6 +284,7 @@ STUDIES = (
             "paper": [{"data": d, "noise": n, "rate": r, "seed": s} for d, n, r in SETS for s in range(SEEDS)],
             "quick": [{"data": d, "noise": n, "rate": r, "seed": 0} for d, n, r in (SETS[1], SETS[6], SETS[8])],
         },
+        draw=draw,
         tables=tables,
         packages=("scikit-learn", "cleanlab", "torch"),
     ),
