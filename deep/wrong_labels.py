@@ -239,8 +239,8 @@ def draw(table: pd.DataFrame) -> Figure:
         )  # fmt: skip
     low = min(score["believed"].min(), score["precision"].min()) - 0.02
     right.plot([low, 1], [low, 1], color=plotting.GREY, linewidth=1)
-    right.set_xlabel("share of its list that the score believes to be wrong")
-    right.set_ylabel("share that is wrong")
+    right.set_xlabel("share of the list believed to be wrong")
+    right.set_ylabel("share of the list that is wrong")
     right.legend(fontsize="small")
     plotting.caption(
         figure,

@@ -309,11 +309,15 @@ def wrong_labels(evidence: Evidence) -> Verdict:
     )
     rows = [
         (
-            "rows in which the score is first or within 0.002 of the first",
-            "all",
+            "rows in which the score is first or within 0.002 of the first; the goal is all",
+            "",
             f"{int((behind <= 0.002).sum())} of {len(area)}",
         ),
-        ("rows in which the believed precision is within 3 points", "all", f"{int((off <= 3).sum())} of {len(area)}"),
+        (
+            "rows in which the believed precision is within 3 points; the goal is all",
+            "",
+            f"{int((off <= 3).sum())} of {len(area)}",
+        ),
         ("largest error of the estimated share of wrong labels", "", f"{100 * number.max():.1f} points"),
     ]
     lost = [

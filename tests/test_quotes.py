@@ -472,3 +472,18 @@ def test_regimes():
         purity["24 epochs"],
         purity["as in sane_shapes"],
     )
+
+
+def test_wrong_labels():
+    table = rows("wrong_labels")
+    area = table.pivot_table(index=["data", "noise", "rate"], columns="method", values="auroc", sort=False)
+    score = table[table["method"] == "sparseop: score"]
+    keys = [score[key] for key in ("data", "noise", "rate")]
+    number = ((score["number"] - score["wrong"]) / score["n"]).abs().groupby(keys, sort=False).mean()
+    off = (100 * (score["believed"] - score["precision"])).abs().groupby(keys, sort=False).mean()
+    behind = area.max(axis=1) - area["sparseop: score"]
+    assert (area["cleanlab"] < area["sparseop: score"]).all()
+    assert (area["sparseop: score"] - area["cleanlab"]).idxmax() == ("digits", "pairflip", 0.3)
+    says("docs/inspect.md", "within 0.002 of the first in {} of {} rows", int((behind <= 0.002).sum()), len(area))
+    says("docs/inspect.md", "off by at most {:.1f} % of the labels", 100 * number.max())
+    says("docs/inspect.md", "off by at most {:.1f} points on digits, and {:.1f} points", off["digits"].max(), off.max())
