@@ -47,14 +47,13 @@ def table() -> pd.DataFrame:
                     for _, about, summary in mine
                 ]
             )
-            recipe, about, _ = mine[0]
+            recipe = mine[0][0]
             rows.append(
                 {
                     "noise": NAMES[setting],
                     "method": method,
                     "epochs": recipe.training.epochs,
                     **{name: mean_std(found[name], 3 if "AUROC" in name else 1) for name in found},
-                    "remarks": "; ".join(about["notes"]),
                 }
             )
     if not rows:

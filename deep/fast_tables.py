@@ -32,7 +32,7 @@ def beside(table: str, runs: pd.DataFrame) -> pd.DataFrame:
     plain = runs[runs["changes"] == ""]
     rows = []
     published = values(table)
-    for cell in published[published["dataset"] == DATA[table]].itertuples():
+    for cell in published[published["dataset"] == DATA[table]].sort_values("setting", kind="stable").itertuples():
         own = plain[(plain["setting"] == cell.setting) & (plain["method"] == cell.method)]
         row = {
             "setting": cell.setting,
@@ -67,7 +67,7 @@ def beside(table: str, runs: pd.DataFrame) -> pd.DataFrame:
         "core-hours",
         "published FLOP / ours",
     ]
-    return pd.DataFrame(rows, columns=columns).fillna("")
+    return pd.DataFrame(rows, columns=columns).astype(object).fillna("")
 
 
 def pieces(runs: pd.DataFrame) -> pd.DataFrame:
@@ -89,7 +89,7 @@ def pieces(runs: pd.DataFrame) -> pd.DataFrame:
             }
         )
     columns = ["network", "test accuracy", "without it", "core-seconds an epoch"]
-    return pd.DataFrame(rows, columns=columns).fillna("")
+    return pd.DataFrame(rows, columns=columns).astype(object).fillna("")
 
 
 def _same(text: str, changes: tuple[str, ...]) -> bool:

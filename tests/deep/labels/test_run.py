@@ -141,14 +141,14 @@ def test_no_step_waits_for_the_device(name, tmp_path, monkeypatch):
     draws = [torch.Generator().manual_seed(view) for view in range(len(run.views))]
     index = torch.arange(50)
     images = run.samples.dataset.train_images[:50]
-    run._step(index, images, draws)  # the first step may allocate
+    run._step(0.0, index, images, draws)  # the first step may allocate
 
     def forbidden(*_, **__):
         raise AssertionError("a step waited for the device")
 
     for reader in ("item", "__bool__", "__int__", "__float__", "__index__", "tolist", "numpy", "cpu", "nonzero"):
         monkeypatch.setattr(torch.Tensor, reader, forbidden)
-    run._step(index, images, draws)
+    run._step(0.0, index, images, draws)
 
 
 def test_algorithm_1_moves_u_and_v_after_the_epoch(tmp_path):
