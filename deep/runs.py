@@ -75,7 +75,7 @@ class Run:
 def plan(task: str = "labels", *, gpu: bool = True) -> list[Run]:
     """Return all runs of a task, the most wanted first; without a GPU those of the fast network alone."""
     if task == "contrastive":
-        return contrastive_plan()
+        return contrastive_plan() if gpu else [*fast_contrastive_plan(), *contrastive_plan()]
     if not gpu:
         return fast_plan()
     first = [Run(f"table1_cifar10_sym40_{method}") for method in ("ce", "elr", "sop")]
@@ -110,6 +110,15 @@ def fast_plan() -> list[Run]:
     for setting in ("sym40", "worst"):
         found += of(setting, "CE", "SOP", "ELR", epochs=64) + of(setting, "CE", "SOP", "ELR", seed=1)
     return found
+
+
+def fast_contrastive_plan() -> list[Run]:
+    """Return MoCo, SANE, its parts and its control with the fast network on CIFAR-10: some hours of one core each."""
+    small = ("network.name=fastnet", "training.epochs=60", "engine.threads=1", "engine.channels_last=true")
+    longer = (small[0], "training.epochs=100", *small[2:])  # MoCo for as long as SANE takes, at 1.7 times its epoch
+    found = [Run(f"demo_cifar10_{word}_200", 0, small) for word in ("moco", "sane", "sane_uniform", "mm")]
+    table4 = [name for name in contrastive_recipes.names() if name.startswith("sane_table4_")]
+    return [*found, Run("demo_cifar10_moco_200", 0, longer), *(Run(name, 0, small) for name in table4)]
 
 
 def contrastive_plan() -> list[Run]:

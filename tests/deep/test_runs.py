@@ -93,6 +93,15 @@ def test_without_a_gpu_only_the_fast_network_runs(monkeypatch, capsys):
     assert with_gpu[-len(names) :] == names
 
 
+@pytest.mark.parametrize("gpu", [True, False])
+def test_the_contrastive_plan(gpu):
+    plan = runs.plan("contrastive", gpu=gpu)
+    assert len({run.record for run in plan}) == len(plan)
+    for run in plan:
+        recipe = runs.contrastive_recipes.read(run.recipe, run.changes)
+        assert run is not plan[0] or (recipe.network.name == "fastnet") is not gpu
+
+
 def test_a_plan_that_is_ended_ends_its_runs(tmp_path, monkeypatch):
     """SIGTERM, as Ctrl-C, leaves no process behind."""
     started = []

@@ -93,6 +93,8 @@ class SplitBatchNorm(_BatchNorm):
     def __init__(self, other: _BatchNorm, groups: int) -> None:
         super().__init__(other.num_features, other.eps, other.momentum, other.affine, other.track_running_stats)
         self.load_state_dict(other.state_dict())
+        for own, given in zip(self.parameters(), other.parameters(), strict=True):
+            own.requires_grad_(given.requires_grad)  # a scale that is fixed stays so
         self.train(other.training)
         self.groups = groups
 

@@ -85,6 +85,12 @@ class _Run(Loop):
             backbone, width = networks.without_last(
                 copy.deepcopy(network) if isinstance(network, nn.Module) else network(2, channels)
             )
+        views: dict[str, Any] = dict(recipe.views.options)
+        normalise: dict[str, Any] = {"mean": dataset.mean, "std": dataset.std}
+        size = views["size"]
+        whole = min(dataset.train_images.shape[2:])
+        self.plain = augment.build("none", **normalise, crop=size if size < whole else 0)
+        self.show([backbone.to(device)], lambda images: self.plain(images, _NO_DRAWS))
         head = recipe.head
         shape: dict[str, Any] = asdict(head)
         require_memory("head", shape, lambda: Encoder(nn.Identity(), width, **shape))
@@ -103,13 +109,8 @@ class _Run(Loop):
         self.optimiser = self._optimiser()
 
         # 3. The views, and who judges the result.
-        views: dict[str, Any] = dict(recipe.views.options)
-        normalise: dict[str, Any] = {"mean": dataset.mean, "std": dataset.std}
-        size = views["size"]
         self.views = Views(strength=recipe.views.name, **views, **normalise)
         self.mix_views = self._mix_views(views, normalise)
-        whole = min(dataset.train_images.shape[2:])
-        self.plain = augment.build("none", **normalise, crop=size if size < whole else 0)
         self.examiner = Examiner(
             samples,
             self.train_feed,

@@ -199,6 +199,22 @@ def test_every_way_of_training_takes_finite_steps(overrides, tmp_path):
     assert 0 <= summary["final"]["knn"] <= 100
 
 
+@pytest.mark.parametrize("splits", [1, 4])
+def test_the_fast_network_whitens_by_the_runs_images_and_keeps_what_is_fixed(splits):
+    recipe = tiny("network.name=fastnet", "network.width=4", f"training.splits={splits}")
+    run = engine._Run(recipe, engine.prepare(recipe, None), torch.device("cpu"))
+    images = run.plain(run.samples.dataset.train_images, torch.Generator())
+    for network in (run.online.backbone, run.slow.backbone):
+        responses = torch.nn.functional.conv2d(images, network.first.weight[:12]).transpose(0, 1).flatten(1).double()
+        moment = responses @ responses.T / responses.shape[1]
+        assert (moment - torch.diag(moment.diag())).abs().max() < 1e-4
+    fixed = {name: value.clone() for name, value in run.online.backbone.named_parameters() if not value.requires_grad}
+    assert len(fixed) == 7  # the whitening and six scales
+    run.step(0.0, torch.arange(40), run.samples.dataset.train_images[:40], run.start_epoch(0))
+    for name, value in run.online.backbone.named_parameters():
+        assert name not in fixed or torch.equal(value, fixed[name]), name
+
+
 def test_no_step_waits_for_the_device(monkeypatch):
     """Within an epoch nothing reads a tensor's value: on a GPU each such read would stop the pipeline."""
     recipe = tiny("training.splits=4")
