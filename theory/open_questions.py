@@ -198,8 +198,9 @@ def draw(table: pd.DataFrame) -> Figure:
     shallow = table[(table.question == "depth") & (table.x == min(GAMMAS))].groupby("kind").error.median()
     plotting.caption(
         figure,
-        f"(N, p, r, k) = ({N}, {P}, {RANK}, {SPARSITY}), medians of {table.seed.nunique()} instances. Certified programs and exact"
-        f" limits; descents run for time {HORIZON:g}.\nAt γ = {min(GAMMAS):g}: depth two is {shallow['2']:.2g} from the program,"
+        f"(N, p, r, k) = ({N}, {P}, {RANK}, {SPARSITY}), medians of {table.seed.nunique()} instances. Certified "
+        f"programs and exact limits; descents run for time {HORIZON:g}.\nAt γ = {min(GAMMAS):g}: depth two is "
+        f"{shallow['2']:.2g} from the program,"
         f" depth three {shallow['3']:.2g}, depth six {shallow['6']:.2g}.",
     )
     return figure
