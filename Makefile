@@ -54,11 +54,14 @@ fig3: $(VENV)/.ready ## SOP figure 3: recovery against the penalty lambda
 	$(RUN) -m theory.fig3_penalty $(ARGS)
 fig4: $(VENV)/.ready ## SOP figure 4: the phase transition over rank and sparsity
 	$(RUN) -m theory.fig4_phase_transition $(ARGS)
-linear: fig2 fig3 fig4 ## every study of the linear model: the three figures, and four more
+linear: $(VENV)/.ready-test fig2 fig3 fig4 ## every study of the linear model: the three figures, and seven more
 	$(RUN) -m theory.incoherence $(ARGS)
 	$(RUN) -m theory.theorem31 $(ARGS)
 	$(RUN) -m theory.why_not_explicit $(ARGS)
 	$(RUN) -m theory.landscape $(ARGS)
+	$(RUN) -m theory.robust_tables $(ARGS)
+	$(RUN) -m theory.group_flow $(ARGS)
+	$(RUN) -m theory.open_questions $(ARGS)
 lowrank: $(VENV)/.ready ## robust low-rank matrices: the flow on U U^T + g*g - h*h against robust PCA
 	$(RUN) -m theory.robust_low_rank $(ARGS)
 refinery: $(VENV)/.ready ## SANE's theory: the label refinery's studies and Theorem 1

@@ -1,6 +1,6 @@
 """Which flow has the row-group program as its implicit bias: Figure 2 for corruption that is sparse by rows.
 
-    python -m theory.group_flow            at most two minutes on two cores
+    python -m theory.group_flow            a few minutes on two cores
     python -m theory.group_flow --quick    two instances
 
 Instances as in Figure 2, with two outputs: (N, p, r, k) = (20, 40, 3, 3), K = 2. Each flow at gamma = exp(-L) and the

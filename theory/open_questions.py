@@ -1,6 +1,6 @@
 """Four questions that the paper leaves open: an answer to each, and a certified run beside it (docs/theory.md).
 
-    python -m theory.open_questions            at most two minutes on two cores
+    python -m theory.open_questions            a few minutes on two cores
     python -m theory.open_questions --quick    two instances
 
 - tail: J approximately of low rank (footnote 2). A tail of size tau is noise of size tau: the error grows like lam

@@ -1,6 +1,6 @@
 """The program with noise beside robust regressions in use: on three classical tables, and under growing corruption.
 
-    python -m theory.robust_tables            at most three minutes on two cores
+    python -m theory.robust_tables            a few minutes on two cores
     python -m theory.robust_tables --quick    one draw
 
 ``robust_tables``: which of the rows that the literature names each method flags, and which others. A row is flagged
