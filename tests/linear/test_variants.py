@@ -1,4 +1,4 @@
-"""Sizes per entry and depth: special cases, independent integration of the flow, programs and rates they converge to."""
+"""Sizes per entry and depth: special cases, the flow integrated, programs and rates of convergence."""
 
 import dataclasses
 
@@ -82,7 +82,7 @@ def test_a_deep_flow_ends_there(problem, depth):
 
 @pytest.mark.parametrize("depth", [3, 4, 6])
 def test_depth_converges_like_a_power_of_gamma(problem, depth):
-    """gamma^(q-2) where the program does not recover, gamma^q where it does; depth two has 1/log(1/gamma) in the first case."""
+    """gamma^(q-2) where the program does not recover, gamma^q where it does."""
     for lam, power in ((0.01, depth - 2), (0.1, depth)):
         program = solve_convex(problem, lam)
         off = [apart(deep_flow_limit(problem, depth, lam=lam, gamma=g).theta, program.theta) for g in (0.1, 0.05)]
