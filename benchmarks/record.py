@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from sparseop import provenance
-from sparseop.files import write_atomic
+from sparseop.files import read_csv, write_atomic
 from sparseop.study import NUMERICAL
 
 ROOT = provenance.ROOT
@@ -78,7 +78,7 @@ def beside(table: pd.DataFrame, summary: Mapping[str, object], claimed: Path) ->
         return (
             f"nothing is claimed yet: there is no record {path.name}\n{table.to_markdown(index=False, floatfmt='.4g')}"
         )
-    recorded = pd.read_csv(path)
+    recorded = read_csv(path)
     theirs: dict[tuple[str, str], float] = {}
     if set(names) <= set(recorded.columns):
         theirs = _numbers(recorded.set_index(names), json.loads(claimed.with_suffix(".json").read_text()))

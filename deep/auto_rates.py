@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from deep import digits
 from sparseop import plotting, study
 from sparseop.deep.labels import recipe as recipes
+from sparseop.files import read_csv
 from sparseop.provenance import ROOT
 from sparseop.study import Row, Study
 
@@ -33,7 +34,7 @@ def cell(data: str, batch_size: int, epochs: int, record: str) -> list[Row]:
     """Return the shares of samples with u on and v on after each epoch; of a committed run, or of a run on digits."""
     del data
     if record:
-        metrics = pd.read_csv(RESULTS / record / "metrics.csv")
+        metrics = read_csv(RESULTS / record / "metrics.csv")
     else:
         _, metrics = digits.train(
             "SOP", "symmetric", 0.4, 0, f"training.epochs={epochs}", f"training.batch_size={batch_size}"

@@ -10,6 +10,7 @@ import torch
 from sparseop.deep.labels import recipe as recipes
 from sparseop.deep.labels import run as engine
 from sparseop.deep.training import families
+from sparseop.files import read_csv
 
 BASE = "digits_sym40_ce"
 FILES = families.family(BASE).files
@@ -48,5 +49,5 @@ def train(method: str, noise: str, rate: float, seed: int, *changes: str) -> tup
     )
     with tempfile.TemporaryDirectory() as folder:
         summary = engine.train(recipe, Path(folder) / "run", device="cpu")
-        metrics = pd.read_csv(Path(folder) / "run" / "metrics.csv")
+        metrics = read_csv(Path(folder) / "run" / "metrics.csv")
     return summary, metrics

@@ -19,6 +19,7 @@ from matplotlib.lines import Line2D
 from deep import digits, published
 from deep.tables import mean_std
 from sparseop import plotting, study
+from sparseop.files import read_csv
 from sparseop.study import Row, Study
 
 RATES = (0.0, 0.2, 0.4)
@@ -75,7 +76,7 @@ def draw_cifar() -> Figure | None:
         rows = []
         for recipe, _, _, folder in published.records():
             if recipe.name.startswith(prefix) and recipe.source.method in LINES:
-                metrics = pd.read_csv(folder / "metrics.csv")
+                metrics = read_csv(folder / "metrics.csv")
                 rows.append(
                     pd.DataFrame(
                         {

@@ -38,6 +38,7 @@ from sparseop.deep.image_prior.images import load_image
 from sparseop.deep.image_prior.picture import LABELS, LINES, colour, compose
 from sparseop.deep.image_prior.ratio import estimated_level, matching, ratio_for
 from sparseop.deep.training import families
+from sparseop.files import read_csv
 from sparseop.study import Row, Study
 
 IMAGES = ("flower", "china")
@@ -136,7 +137,7 @@ def draw_record(folder: Path) -> Figure:
     images = {path.stem: load_image(str(path)).numpy() for path in folder.glob("*.png")}
     if "corruption" in images:
         images["s"] = 2 * images.pop("corruption") - 1
-    rows = pd.read_csv(folder / "metrics.csv").to_dict("records")
+    rows = read_csv(folder / "metrics.csv").to_dict("records")
     figure: Figure = compose(images, rows, json.loads((folder / "summary.json").read_text()))
     return figure
 

@@ -16,6 +16,7 @@ from deep.tables import mean_std
 from sparseop.deep.contrastive import recipe as contrastive_recipes
 from sparseop.deep.labels import recipe as recipes
 from sparseop.deep.training import families, schema
+from sparseop.files import read_csv
 from sparseop.provenance import ROOT
 
 RESULTS = ROOT / "deep" / "results"
@@ -27,7 +28,7 @@ SECOND_TESTS = {"ILSVRC12": ("WebVision", "test_ilsvrc12")}
 
 def values(table: str) -> pd.DataFrame:
     """Return the published cells of a table: dataset, setting, method, value, std (percent; nan where not given)."""
-    everything = pd.read_csv(families.FOLDER / "published.csv")
+    everything = read_csv(families.FOLDER / "published.csv")
     return everything[everything["table"] == table].drop(columns="table").reset_index(drop=True)
 
 

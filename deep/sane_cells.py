@@ -4,12 +4,12 @@ import tempfile
 import time
 from pathlib import Path
 
-import pandas as pd
 import torch
 
 from sparseop.deep.contrastive import recipe as recipes
 from sparseop.deep.contrastive import run as engine
 from sparseop.deep.training import families
+from sparseop.files import read_csv
 from sparseop.study import Row
 
 RECIPE = "shapes_sane"
@@ -91,7 +91,7 @@ def train(changes: tuple[str, ...], epochs: int, seed: int, every: int) -> list[
     clock = _Clock()
     with tempfile.TemporaryDirectory() as folder:
         summary = engine.train(recipe, Path(folder) / "run", device="cpu", watch=clock)
-        metrics = pd.read_csv(Path(folder) / "run" / "metrics.csv")
+        metrics = read_csv(Path(folder) / "run" / "metrics.csv")
     rows = []
     for row in metrics[metrics["knn"].notna()].to_dict("records"):
         last = row["epoch"] == epochs

@@ -22,6 +22,7 @@ from sparseop import cli, plotting
 from sparseop.deep.labels import recipe as recipes
 from sparseop.deep.labels.methods.sop import slope_of_v, switch_on_epoch
 from sparseop.errors import InputError
+from sparseop.files import read_csv
 from sparseop.provenance import ROOT
 
 SETTINGS = {"sym40": "40 % symmetric noise", "worst": "human labels, worst"}
@@ -91,7 +92,7 @@ def draw(runs: pd.DataFrame) -> Figure:
             upper.plot(own["epochs"], own["best"], "o", mfc="none", color=colour, alpha=0.6, ms=8)
         upper.set_title(title, fontsize=11)
         for row in runs[(runs["setting"] == setting) & runs["method"].isin(("CE", "SOP"))].itertuples():
-            metrics = pd.read_csv(row.folder / "metrics.csv")
+            metrics = read_csv(row.folder / "metrics.csv")
             dashes, colour = LINES[row.method]
             lower.plot(metrics["epoch"], metrics["memorised"], dashes, color=colour, lw=1.2)
             if row.method == "SOP":

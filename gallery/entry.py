@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from sparseop.files import read_csv
 from sparseop.provenance import ROOT
 
 REPRODUCED, OTHER_NETWORK, DIFFERS, NEEDS_GPU, NEEDS_DATA, OURS = (
@@ -70,7 +71,7 @@ class Evidence:
     def _csv(self, path: Path, **options: Any) -> pd.DataFrame:
         if not path.exists():
             raise MissingEvidenceError(path.relative_to(self.root).as_posix())
-        return pd.read_csv(path, **options)
+        return read_csv(path, **options)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,12 @@
-"""Writing files that others rely on. Standard library only."""
+"""Writing files that others rely on, and reading tables as they were written. Standard library, but for the tables."""
 
 import hashlib
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def write_atomic(path: Path, content: bytes) -> None:
@@ -26,3 +30,15 @@ def require_writable(folder: Path) -> None:
 def sha256(content: bytes) -> str:
     """Return the hexadecimal SHA-256 digest."""
     return hashlib.sha256(content).hexdigest()
+
+
+def read_csv(source: Any, **options: Any) -> "pd.DataFrame":
+    """Return a CSV as a data frame whose floats are those that were written, to the last bit.
+
+    pandas before 3.1 reads them to a unit in the last place unless told otherwise. ``source`` and ``options`` are those
+    of ``pandas.read_csv``.
+    """
+    import pandas as pd
+
+    frame: pd.DataFrame = pd.read_csv(source, float_precision="round_trip", **options)
+    return frame

@@ -43,7 +43,7 @@ from tqdm import tqdm
 from sparseop import cli, plotting, provenance
 from sparseop.code_digest import code_digest
 from sparseop.errors import InputError, choice, integer
-from sparseop.files import require_writable, sha256, write_atomic
+from sparseop.files import read_csv, require_writable, sha256, write_atomic
 from sparseop.randomness import (
     MASTER_SEED,
     generator,  # noqa: F401 - what a study's cells call
@@ -162,7 +162,7 @@ def redraw(study: Study, folder: Path, *, stem: str | None = None) -> None:
     content = path.read_bytes()
     if _recorded(path).get("csv_sha256") != sha256(content):
         raise InputError(f"'{path}' is not the file that its provenance describes; run without --redraw.")
-    _publish(study, pd.read_csv(io.BytesIO(content)), folder, stem)
+    _publish(study, read_csv(io.BytesIO(content)), folder, stem)
 
 
 def write(study: Study, table: pd.DataFrame, record: Row, folder: Path, *, stem: str | None = None) -> None:
@@ -181,7 +181,7 @@ def write(study: Study, table: pd.DataFrame, record: Row, folder: Path, *, stem:
     write_atomic(path, content)
     write_atomic(path.with_suffix(".json"), (json.dumps(record, indent=1) + "\n").encode())
     # drawn from what was written, so that --redraw gives the same bytes
-    _publish(study, pd.read_csv(io.BytesIO(content)), folder, stem)
+    _publish(study, read_csv(io.BytesIO(content)), folder, stem)
 
 
 def _recorded(path: Path) -> Row:

@@ -28,6 +28,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sparseop.errors import InputError, brief
+from sparseop.files import read_csv
 from sparseop.inspect.thumbnails import ArrayPictures, FilePictures, Pictures
 
 FEATURES, LABELS = (
@@ -228,7 +229,7 @@ def _text_table(path: Path) -> pd.DataFrame:
     try:
         text = path.read_bytes().decode("utf-8-sig")
         first = next((line for line in text.splitlines() if line.strip()), "")
-        frame = pd.read_csv(io.StringIO(text), sep=max(",;\t", key=first.count))
+        frame = read_csv(io.StringIO(text), sep=max(",;\t", key=first.count))
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, ValueError, OSError) as error:
         raise InputError(f"the table '{path}' cannot be read ({brief(error)}).") from None
     if frame.empty:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparseop.errors import FloatArray, choice
+from sparseop.files import read_csv
 
 #: name -> source, and the rows (from 0) that the literature names
 TABLES = {
@@ -57,10 +58,8 @@ def load(name: str) -> Table:
     InputError
         for another name.
     """
-    import pandas as pd
-
     source, outliers = TABLES[choice("name", name, TABLES)]
     with (files(__name__) / f"{name}.csv").open() as file:
-        frame = pd.read_csv(file)
+        frame = read_csv(file)
     values = frame.to_numpy(dtype=np.float64)
     return Table(frame, values[:, :-1], values[:, -1], np.array(outliers, dtype=np.intp), source)
