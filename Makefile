@@ -12,7 +12,7 @@ RUN    := $(BIN)/python
 ARGS   ?= $(if $(FRESH),--force)
 
 .DEFAULT_GOAL := help
-.PHONY: help train sane mutants fig2 fig3 fig4 linear lowrank refinery figures gallery inspect tables test test-all lint bench demo clean
+.PHONY: help train sane mutants fig2 fig3 fig4 linear lowrank refinery figures gallery inspect tables test test-all lint bench demo notebooks clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -112,11 +112,15 @@ train: $(VENV)/.ready-deep ## cross-entropy against SOP on handwritten digits: a
 sane: $(VENV)/.ready-deep ## MoCo against SANE on painted shapes: four minutes
 	$(RUN) -m sparseop.deep.train sane $(ARGS)
 $(VENV)/.ready-deep: $(VENV)/.ready
-	$(VENV)/bin/python -m pip install -q -e '.[deep,image]'
+	@$(RUN) -c 'import torch' 2>/dev/null || { echo "installing $(TORCH) ..."; $(RUN) -m pip install -q $(TORCH); }
+	@$(RUN) -m pip install -q -e '.[deep,image]'
 	@touch $@
 
-demo: $(VENV)/.ready-test ## the classroom: notebooks in the browser, on this machine only
+demo: ## the classroom: one page that computes in your browser, nothing to install
+	@$(PYTHON) -m webbrowser "file://$(CURDIR)/demos/index.html" >/dev/null 2>&1 || true
+	@echo "if no browser has opened: demos/index.html, from disk, on any screen"
+notebooks: $(VENV)/.ready-test ## the lessons as marimo notebooks, to read and change, on this machine only
 	@$(RUN) -c 'import marimo' 2>/dev/null || $(RUN) -m pip install -q -e '.[demo]'
-	$(RUN) -m marimo run $(filter-out demos/__init__.py demos/classroom.py,$(wildcard demos/*.py))
+	$(RUN) -m marimo run $(filter-out $(addprefix demos/,__init__.py classroom.py build.py record.py),$(wildcard demos/*.py))
 clean: ## remove the environment and the caches; results stay
 	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache figures/quick figures/measured

@@ -1,1 +1,1 @@
-"""What a teacher opens in class: ``make demo``, or one notebook by ``marimo run demos/<name>.py``; see ``index.html`` too."""
+"""What a teacher opens in class: ``index.html`` (``make demo``), or a notebook by ``marimo run demos/<name>.py``."""

@@ -1,6 +1,6 @@
 """Where does the noise of a picture go: into the network's image, or into s? Watch it move.
 
-make demo
+make notebooks
 marimo run demos/image_recovery.py
 """
 

@@ -1,6 +1,6 @@
 """Can gradient descent find the wrong observations by itself? Drag and see.
 
-make demo
+make notebooks
 marimo run demos/implicit_l1.py
 """
 

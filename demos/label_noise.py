@@ -1,6 +1,6 @@
 """What does a network do with wrong labels? Train twice on digits, and watch epoch by epoch.
 
-make demo
+make notebooks
 marimo run demos/label_noise.py
 """
 

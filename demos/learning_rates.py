@@ -1,6 +1,6 @@
 """Why does s need another learning rate than theta? Watch them race.
 
-make demo
+make notebooks
 marimo run demos/learning_rates.py
 """
 

@@ -1,6 +1,6 @@
 """How many wrong observations can be found? Pick a rank and a number of corruptions, and see one instance solved.
 
-make demo
+make notebooks
 marimo run demos/phase_transition.py
 """
 

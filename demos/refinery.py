@@ -1,6 +1,6 @@
 """Can a network correct the labels it learns from? Plain descent against the label refinery.
 
-make demo
+make notebooks
 marimo run demos/refinery.py
 """
 

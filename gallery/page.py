@@ -1,4 +1,4 @@
-"""The gallery as one page of markdown, from the entries and the evidence alone."""
+"""The gallery in markdown, a wall of thumbnails and a page an entry, from the entries and the evidence alone."""
 
 import re
 from collections.abc import Sequence
@@ -36,24 +36,24 @@ FOLD = 12  # longer tables are folded away
 HEAD = """<!-- Written by `python -m gallery`. Do not edit: change the entries in gallery/, or the study, and run `make figures`. -->
 # The gallery
 
-Every figure and table of both papers in order, ours beside the published one, then the studies beyond them. Every number on this page comes from a committed
-file: [data](data) (CSV with provenance beside it), [tables](tables) (markdown, LaTeX, CSV), [records of training runs](../deep/results). `make figures` makes it again,
-recomputing what takes minutes and redrawing the rest from the records; `make figures FRESH=1` recomputes every study that needs no GPU and no closed data. Left out are the
-finest grids (`--full`), the measurements (`make bench`, `deep.table5`) and the single training runs of [deep/results](../deep/results). What the
-papers get wrong is in [errata](../docs/errata.md).
+Every figure and table of both papers, ours beside the published one, then the studies beyond them: a click leads to the
+claim, the picture, the numbers, the command and where they were computed. Every number comes from a committed file
+([data](data), [tables](tables), [records of training runs](../deep/results)); `make figures` makes them again,
+`make figures FRESH=1` from nothing. What the papers get wrong is in [errata](../docs/errata.md).
 """
+COLUMNS = 4
 
 
-def page(evidence: Evidence | None = None) -> str:
-    """Return the text of ``figures/README.md``."""
+def pages(evidence: Evidence | None = None) -> dict[str, str]:
+    """Return the text of every page, by its path below ``figures``: README.md, and one page an entry in ``items``."""
     evidence = evidence or Evidence()
     judged = [(key, title, [(entry, _judge(entry, evidence)) for entry in entries]) for key, title, entries in SECTIONS]
-    parts = [HEAD, _overview(judged)]
-    for key, title, pairs in judged:
-        parts.append(f"# {title}\n")
-        parts += [_entry(key, entry, verdict, evidence) for entry, verdict in pairs]
-    parts.append(_strays(evidence))
-    return "\n".join(part for part in parts if part)
+    found = {
+        "README.md": "\n".join([HEAD, _counts(judged), *(_wall(*part, evidence) for part in judged), _strays(evidence)])
+    }
+    for key, _, pairs in judged:
+        found |= {f"items/{_slug(key, entry)}.md": _item(entry, verdict, evidence) for entry, verdict in pairs}
+    return found
 
 
 def _judge(entry: Entry, evidence: Evidence) -> Verdict:
@@ -63,34 +63,41 @@ def _judge(entry: Entry, evidence: Evidence) -> Verdict:
         return Verdict("not run yet", f"`{missing}` has not been made yet.")
 
 
-def _overview(judged: Sequence[tuple[str, str, list[tuple[Entry, Verdict]]]]) -> str:
+def _counts(judged: Sequence[tuple[str, str, list[tuple[Entry, Verdict]]]]) -> str:
     counts: dict[str, int] = {}
     for key, _, pairs in judged:
         for _, verdict in pairs:
             if key != "beyond" and verdict.kind != OURS:
                 counts[verdict.kind] = counts.get(verdict.kind, 0) + 1
-    lines = [
-        "**" + ", ".join(f"{n} {kind}" for kind, n in counts.items()) + "** (of what the papers show).\n",
-        "| | verdict | |",
-        "| --- | --- | --- |",
-    ]
-    for key, _, pairs in judged:
-        for entry, verdict in pairs:
-            lines.append(
-                f"| [{key.upper() + ' ' if key != 'beyond' else ''}{entry.name}](#{_anchor(key, entry)}) |"
-                f" {MARK[verdict.kind]} {verdict.kind} | {entry.title} |"
-            )
-    return "\n".join(lines) + "\n"
+    return (
+        "**" + ", ".join(f"{MARK[kind]} {n} {kind}" for kind, n in counts.items()) + "** (of what the papers show).\n"
+    )
 
 
-def _anchor(key: str, entry: Entry) -> str:
+def _wall(key: str, title: str, pairs: list[tuple[Entry, Verdict]], evidence: Evidence) -> str:
+    """Return one section as a wall of thumbnails with verdicts."""
+    cells = []
+    for entry, verdict in pairs:
+        link = f"items/{_slug(key, entry)}.md"
+        stem = next((stem for stem in entry.figures if (evidence.root / "figures" / f"{stem}.png").exists()), None)
+        image = f'<a href="{link}">{_image(stem, entry.title, "")}</a><br>' if stem else ""
+        cells.append(
+            f'<td width="{100 // COLUMNS}%" valign="top">{image}<a href="{link}"><b>{entry.name}</b></a>: {entry.title}'
+            f"<br>{MARK[verdict.kind]} {verdict.kind}</td>"
+        )
+    rows = ["<tr>" + "".join(cells[i : i + COLUMNS]) + "</tr>" for i in range(0, len(cells), COLUMNS)]
+    return f"## {title}\n\n<table>\n" + "\n".join(rows) + "\n</table>\n"
+
+
+def _slug(key: str, entry: Entry) -> str:
     return f"{key}-" + re.sub(r"[^a-z0-9]+", "-", f"{entry.name}-{entry.title}".lower()).strip("-")
 
 
-def _entry(key: str, entry: Entry, verdict: Verdict, evidence: Evidence) -> str:
+def _item(entry: Entry, verdict: Verdict, evidence: Evidence) -> str:
+    """Return the page of one entry: claim, verdict, numbers, pictures, tables, command, provenance."""
     lines = [
-        f'<a id="{_anchor(key, entry)}"></a>\n',
-        f"## {entry.name}: {entry.title}\n",
+        "<!-- Written by `python -m gallery`: do not edit. -->",
+        f"# {entry.name}: {entry.title}\n",
         f"{entry.says}\n",
         f"{MARK[verdict.kind]} **{verdict.kind}**. {verdict.why}\n",
     ]
@@ -110,27 +117,42 @@ def _entry(key: str, entry: Entry, verdict: Verdict, evidence: Evidence) -> str:
         if (evidence.root / "figures" / "tables" / f"{stem}.md").exists()
     ]
     lines.append(f"`{entry.command}`" + "".join(f"  \n{line}" for line in _provenance(entry, evidence)) + "\n")
-    return "\n".join(lines)
+    return "\n".join([*lines, "[all of the gallery](../README.md)\n"])
 
 
 def _picture(stem: str, title: str) -> str:
-    image = f'<img src="{stem}.png" alt="{title}: {stem.replace("_", " ")}" width="100%">'
-    return f'<picture><source media="(prefers-color-scheme: dark)" srcset="dark/{stem}.png">{image}</picture>\n'
+    return _image(stem, title, "../") + "\n"
+
+
+def _image(stem: str, title: str, up: str) -> str:
+    image = f'<img src="{up}{stem}.png" alt="{title}: {stem.replace("_", " ")}" width="100%">'
+    return f'<picture><source media="(prefers-color-scheme: dark)" srcset="{up}dark/{stem}.png">{image}</picture>'
 
 
 def _table(stem: str, evidence: Evidence) -> str:
+    """Return a table; of one that compares with published cells the rows that have a run, and a line for the rest."""
     text = (evidence.root / "figures" / "tables" / f"{stem}.md").read_text(encoding="utf-8").strip()
-    where = f"[{stem}](tables/{stem}.md)"
-    if text.count("\n") - 1 > FOLD:
-        return f"<details><summary>{stem}: {text.count(chr(10)) - 1} rows</summary>\n\n{text}\n\n{where}\n</details>\n"
-    return f"{text}\n\n{where}\n"
+    where = f"[{stem}](../tables/{stem}.md)"
+    lines, rest = text.split("\n"), ""
+    table = evidence.table(stem)
+    if {"published", "last epoch"} <= set(table.columns):
+        run = table["last epoch"] != ""
+        if not run.all():
+            lines = [*lines[:2], *(line for line, kept in zip(lines[2:], run, strict=True) if kept)]
+            rest = f"{int((~run).sum())} of {len(table)} published cells have no run yet: "
+        if not run.any():
+            return f"{rest}{where}\n"
+    text = "\n".join(lines)
+    if len(lines) - 2 > FOLD:
+        return f"<details><summary>{stem}: {len(lines) - 2} rows</summary>\n\n{text}\n\n{rest}{where}\n</details>\n"
+    return f"{text}\n\n{rest}{where}\n"
 
 
 def _provenance(entry: Entry, evidence: Evidence) -> list[str]:
     lines = []
     for stem in entry.data:
         try:
-            lines.append(f"[{stem}.csv](data/{stem}.csv): {_record(evidence.provenance(stem))}")
+            lines.append(f"[{stem}.csv](../data/{stem}.csv): {_record(evidence.provenance(stem))}")
         except MissingEvidenceError:
             continue
     for folder in entry.runs:
@@ -148,7 +170,7 @@ def _provenance(entry: Entry, evidence: Evidence) -> list[str]:
                 }
             )
             lines.append(
-                f"[deep/results/{folder}](../deep/results/{folder}): {len(runs)} runs, {hours:.1f} hours on"
+                f"[deep/results/{folder}](../../deep/results/{folder}): {len(runs)} runs, {hours:.1f} hours on"
                 f" {', '.join(where)}"
             )
     return lines or ["from the committed records; nothing is computed"]
@@ -157,11 +179,10 @@ def _provenance(entry: Entry, evidence: Evidence) -> list[str]:
 def _record(record: dict[str, Any]) -> str:
     hardware = record["hardware"]
     parts = []
-    if "seconds" in record:
-        cached = record.get("cells_from_cache", 0)
-        parts.append(
-            f"{record['seconds']:.0f} s" + (f" ({cached} of {record['cells']} cells from the cache)" if cached else "")
-        )
+    if "core_seconds" in record.get("totals", {}):  # of all cells, also of those that were in the cache
+        parts.append(f"{record['totals']['core_seconds']:.0f} s of one core")
+    elif "seconds" in record and not record.get("cells_from_cache"):
+        parts.append(f"{record['seconds']:.0f} s")
     parts += [
         f"{hardware['cores']} cores, {hardware['processor']}",
         record["when"][:10],
@@ -188,8 +209,8 @@ def _strays(evidence: Evidence) -> str:
         return ""
     return "\n".join(
         [
-            "# Not entered yet\n",
-            *(f"## {stem}\n\n{_picture(stem, stem)}" for stem in pictures),
-            *(f"## {stem}\n\n{_table(stem, evidence)}" for stem in loose),
+            "## Not entered yet\n",
+            *(f"### {stem}\n\n{_image(stem, stem, '')}\n" for stem in pictures),
+            *(f"- [{stem}](tables/{stem}.md)" for stem in loose),
         ]
     )

@@ -317,9 +317,13 @@ def _compute(
 
 
 def _run_cell(cell: Callable[..., Row | list[Row]], key: str, parameters: Row) -> tuple[str, list[Row]]:
+    began = time.process_time()
     with threadpool_limits(1):
-        rows = cell(**parameters)
-    return key, json.loads(json.dumps(rows if isinstance(rows, list) else [rows], default=_plain))
+        found = cell(**parameters)
+    rows = json.loads(json.dumps(found if isinstance(found, list) else [found], default=_plain))
+    if rows:  # kept with the cell, so that a table from the cache still tells what it cost
+        rows[0]["_core_seconds"] = time.process_time() - began
+    return key, rows
 
 
 def _plain(value: Any) -> Any:
