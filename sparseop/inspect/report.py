@@ -202,6 +202,8 @@ def _against(found: Inspection, truth: Truth, count: int) -> Mapping[str, Any]:
 
 
 def _percent(value: float) -> str:
+    if 0.9995 <= value < 1:
+        return "> 99.9 %"
     return f"{100 * value:.1f} %" if 0 < value < 0.1 or 0.95 < value < 0.9995 else f"{100 * value:.0f} %"
 
 
