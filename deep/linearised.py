@@ -119,7 +119,7 @@ def _ratio(axis: Axes, rows: pd.DataFrame) -> None:
         title="(b) Labels: a ratio says where the entrywise program works",
     )
     plotting.plain_ticks(axis, (0.2, 0.5, 1, 2, 5, 10, 20))
-    axis.legend(loc="center right", bbox_to_anchor=(1, 0.62))
+    axis.legend(loc="upper right", bbox_to_anchor=(1, 0.93))
 
 
 def _agreement(axis: Axes, table: pd.DataFrame) -> None:
@@ -142,7 +142,7 @@ def _agreement(axis: Axes, table: pd.DataFrame) -> None:
         yticklabels=[name.replace("from ", "model from ").replace(", ", ",\n") for name in COMPARED],
         xlim=(0.2, 1.01),
         xlabel="correlation of the samples' margins with the deep run's",
-        title="(c) From epoch 8 on, the linear model is the deep run",
+        title="(c) From epoch 8 on, the linear model is near the deep run",
     )
     axis.set_ylim(len(COMPARED) - 0.4, -0.7)
 
@@ -155,7 +155,7 @@ def _accuracy(left: Axes, right: Axes, table: pd.DataFrame) -> None:
             axis.plot(of.mean().index, of.mean(), linestyle=dash, marker="o", markersize=3.5, color=color, label=name)
         axis.set(xlabel=f"share of wrong labels,\n{kind}")
     left.set(ylabel="test accuracy (%)", ylim=(0, 102))
-    left.set_title("(d) No program beats ridge by much", loc="left")
+    left.set_title("(d) Counted by rows, sparsity keeps up", loc="left")
     left.legend(loc="lower left", fontsize=8.5)
     right.tick_params(labelleft=False)
 

@@ -107,8 +107,22 @@ def fast_plan() -> list[Run]:
         found += of(setting, "CE", "ELR", "SOP")
     for setting in ("sym40", "worst", "sym20", "sym60", "sym80"):
         found += of(setting, "GCE", "Forward")
+    found += rows_plan()
     for setting in ("sym40", "worst"):
         found += of(setting, "CE", "SOP", "ELR", epochs=64) + of(setting, "CE", "SOP", "ELR", seed=1)
+    return list(dict.fromkeys(found))
+
+
+def rows_plan() -> list[Run]:
+    """Return SOP by rows beside SOP, three tries each of when the variables switch on, three seeds of the default."""
+    asymmetric = ("noise.kind=asymmetric", "noise.rate=0.4")
+    noises: list[tuple[str, tuple[str, ...]]] = [("sym40", ()), ("sym80", ()), ("worst", ()), ("sym40", asymmetric)]
+    found = []
+    for setting, noise in noises:
+        for method, option in (("sop", "u_on"), ("soprows", "on")):
+            name = f"fast_cifar10_{setting}_{method}"
+            found += [Run(name, seed, noise) for seed in (0, 1, 2)]
+            found += [Run(name, 0, (*noise, f"method.{option}={share}")) for share in (0.1, 0.4)]
     return found
 
 

@@ -88,8 +88,8 @@ def draw(table: pd.DataFrame) -> Figure:
     right.set(ylabel="AUROC", title="How well wrong labels are told")
     plotting.caption(
         figure,
-        f"600 digits, 60 epochs, {best['seed'].nunique()} seeds (points). Of {table['switch_on'].nunique()} setting(s) of "
-        "when the variables switch on, the one that fits the noisy labels of other images best.",
+        f"600 digits, 60 epochs, {best['seed'].nunique()} seeds (points). Settings of when the "
+        f"variables switch on: {table['switch_on'].nunique()}; shown: the best on other images' noisy labels.",
     )
     return figure
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from gallery import beyond, robust, sane, sop
+from gallery import beyond, bridge, robust, sane, sop
 from gallery.entry import (
     DIFFERS,
     NEEDS_DATA,
@@ -21,7 +21,7 @@ from gallery.entry import (
 SECTIONS: tuple[tuple[str, str, Sequence[Entry]], ...] = (
     ("sop", "SOP: Robust Training under Label Noise by Over-parameterization (ICML 2022)", sop.ENTRIES),
     ("sane", "SANE: A Theory-Driven Self-Labeling Refinement Method (NeurIPS 2021)", sane.ENTRIES),
-    ("beyond", "Beyond the papers", (*beyond.ENTRIES, *robust.ENTRIES)),
+    ("beyond", "Beyond the papers", (*bridge.ENTRIES, *beyond.ENTRIES, *robust.ENTRIES)),
 )
 MARK = {
     REPRODUCED: "✔",
