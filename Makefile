@@ -106,7 +106,7 @@ lint: $(VENV)/.ready-lint ## ruff and mypy
 BENCHMARKS := $(basename $(notdir $(filter-out $(addprefix benchmarks/,__init__.py record.py official_sop.py),$(wildcard benchmarks/*.py))))
 bench: $(VENV)/.ready-bench ## the speed claims, "claimed | measured here"; ARGS=--record replaces the record
 	for name in $(BENCHMARKS); do echo "== benchmarks.$$name"; $(RUN) -m benchmarks.$$name $(filter --record,$(ARGS)) || exit; done
-# ---- the trainers; torch comes with the first of them -----------------------------------------------------------------
+# ---- the trainers ------------------------------------------------------------------------------------------------
 train: $(VENV)/.ready-deep ## cross-entropy against SOP on handwritten digits: a minute (ARGS=RECIPE for another)
 	$(RUN) -m sparseop.deep.train $(ARGS)
 sane: $(VENV)/.ready-deep ## MoCo against SANE on painted shapes: four minutes

@@ -3,6 +3,7 @@
 sparseop train [RECIPE] ...       train with wrong labels, or without labels
 sparseop predict RUN IMAGES...    what the network of a run sees in new pictures
 sparseop export RUN OUT           give the network of a run to other programs
+sparseop inspect TABLE|FOLDER     which labels of a data set are wrong
 sparseop COMMAND --help           more
 """
 
@@ -14,6 +15,7 @@ COMMANDS = {
     "train": "sparseop.deep.train",
     "predict": "sparseop.deep.predict",
     "export": "sparseop.deep.trained.export",
+    "inspect": "sparseop.inspect.__main__",
 }
 
 

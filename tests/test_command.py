@@ -20,7 +20,7 @@ def test_it_does_what_the_modules_do(capsys):
     assert command.main([]) == 2
     assert "sparseop train" in capsys.readouterr().out
     assert command.main(["tarin"]) == 2
-    assert "must be one of train, predict, export, got 'tarin'" in capsys.readouterr().err
+    assert "must be one of train, predict, export, inspect, got 'tarin'" in capsys.readouterr().err
 
 
 def test_it_comes_with_the_package():

@@ -102,6 +102,8 @@ class Examiner:
             "best": {"epoch": best["epoch"], **{name: best[name] for name in self.tests}},
             "calibration_error": metrics.calibration_error(p_test, test_labels.cpu()),
             "train_given": percent(predicted == given),
+            "samples": len(train),
+            "flagged": int((suspicion > 0.5).sum()),
         }
         if len(self.samples.validation):
             chosen = max(tested, key=lambda row: row["validation"])

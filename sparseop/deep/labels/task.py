@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from sparseop.deep.labels import picture, run, suspects
 from sparseop.deep.labels import recipe as recipes
-from sparseop.deep.labels import run
 from sparseop.deep.labels.recipe import Recipe
 from sparseop.deep.training.loop import Watch
 from sparseop.deep.training.progress import opening, print_table, watcher
@@ -73,7 +73,27 @@ def report(finished: Sequence[Finished]) -> None:
     line("time", lambda _, seconds: f"{seconds:.0f} s")
     print_table(("", *(done.recipe.method.name.upper() for done in finished)), lines)
     for done in finished:
-        print(f"{done.recipe.method.name.upper()}: {done.folder}")
+        name = done.recipe.method.name.upper()
+        shown = picture.draw(done.folder, done.recipe.title or done.recipe.name)
+        print(f"{name}: {verdict(done.summary)}")
+        print(f"  {done.folder}{f', picture: {shown}' if shown else ''}")
+    last = finished[-1].folder
+    print(f"next: {last / suspects.SUSPECTS} ranks the labels; {last / suspects.LABELS} trains again;")
+    print(f"      python -m sparseop.deep.predict {last} IMAGES...")
+
+
+def verdict(summary: dict[str, Any]) -> str:
+    """Return in one sentence what a run with wrong labels came to."""
+    test = f"{summary['final']['test']:.1f} % right on the test set"
+    if summary.get("corrupted"):
+        found = summary["detection"]
+        return (
+            f"{test}; of {summary['corrupted']:,} wrong labels it memorised {summary['memorised']:.0f} % and found "
+            f"{100 * found['recall']:.0f} %, and {100 * found['precision']:.0f} % of those it suspects are wrong."
+        )
+    if "flagged" not in summary:  # a run of an older version
+        return f"{test}."
+    return f"{test}; {summary['flagged']:,} of {summary['samples']:,} training labels are more likely wrong than right."
 
 
 def weights(recipe: Recipe, state: dict[str, Any], which: str, part: str) -> Weights:

@@ -89,6 +89,8 @@ def test_a_run_writes_what_it_says(tmp_path):
         "chosen.pt",
         "summary.json",
         "samples.npz",
+        "suspects.csv",
+        "labels.csv",
     }
     lines = (tmp_path / "run" / "metrics.csv").read_text().splitlines()
     assert len(lines) == 4
