@@ -21,53 +21,53 @@ from sparseop import cli
 #: published network, epochs, of table 1 and of table 4 (its CE-like rows; SOP+ has its own)
 PUBLISHED = {"table1": ("resnet34", 120), "table4": ("resnet34", 100)}
 PLUS = ("preact_resnet18", 300)
+COLUMNS = [
+    "setting",
+    "method",
+    "published",
+    "last epoch",
+    "best epoch",
+    "difference",
+    "epochs",
+    "core-hours",
+    "published FLOP / ours",
+]
 DATA = {"table1": "CIFAR-10", "table4": "CIFAR-10N"}
 
 
 def beside(table: str, runs: pd.DataFrame) -> pd.DataFrame:
     """Return each published cell on CIFAR-10 beside the runs with the recipe's settings, the longest of each method.
 
-    Of SOP+ no row is missing where only SOP has run: SOP stands beside it in a row of its own, and says so.
+    A method that has run and is not published there, as SOP in table 4, has a row without a published value.
     """
     plain = runs[runs["changes"] == ""]
+    cells = values(table)
+    cells = cells[cells["dataset"] == DATA[table]][["setting", "method", "value"]]
+    further = plain[plain["setting"].isin(cells["setting"])][["setting", "method"]].drop_duplicates()
+    cells = cells.merge(further, how="outer", on=["setting", "method"])
     rows = []
-    published = values(table)
-    for cell in published[published["dataset"] == DATA[table]].sort_values("setting", kind="stable").itertuples():
+    for cell in cells.itertuples():
         own = plain[(plain["setting"] == cell.setting) & (plain["method"] == cell.method)]
-        row = {
-            "setting": cell.setting,
-            "method": cell.method,
-            "published": f"{cell.value:.2f}".rstrip("0").rstrip("."),
-        }
-        if own.empty:
-            rows.append(row)
-            continue
-        own = own[own["epochs"] == own["epochs"].max()]
-        network, epochs = PLUS if cell.method == "SOP+" else PUBLISHED[table]
-        theirs = 3 * fast_records.forward(network) * fast_records.TRAINED * epochs
-        rows.append(
-            row
-            | {
-                "last epoch": mean_std(own["last"], 2),
-                "best epoch": mean_std(own["best"], 2),
-                "difference": f"{own['last'].mean() - cell.value:+.2f}",
-                "epochs": str(own["epochs"].iloc[0]),
-                "core-hours": f"{own['core_hours'].mean():.2f}",
-                "published FLOP / ours": f"{theirs / own['flop'].mean():.0f}",
-            }
-        )
-    columns = [
-        "setting",
-        "method",
-        "published",
-        "last epoch",
-        "best epoch",
-        "difference",
-        "epochs",
-        "core-hours",
-        "published FLOP / ours",
-    ]
-    return pd.DataFrame(rows, columns=columns).astype(object).fillna("")
+        published = "" if pd.isna(cell.value) else f"{cell.value:.2f}".rstrip("0").rstrip(".")
+        row = {"setting": cell.setting, "method": cell.method, "published": published}
+        if not own.empty:
+            row |= _ours(own[own["epochs"] == own["epochs"].max()], cell.value, table, cell.method)
+        rows.append(row)
+    return pd.DataFrame(rows, columns=COLUMNS).astype(object).fillna("")
+
+
+def _ours(own: pd.DataFrame, published: float, table: str, method: str) -> dict[str, str]:
+    """Return what runs of one cell and length came to, and cost."""
+    network, epochs = PLUS if method == "SOP+" else PUBLISHED[table]
+    theirs = 3 * fast_records.forward(network) * fast_records.TRAINED * epochs
+    return {
+        "last epoch": mean_std(own["last"], 2),
+        "best epoch": mean_std(own["best"], 2),
+        "difference": "" if pd.isna(published) else f"{own['last'].mean() - published:+.2f}",
+        "epochs": str(own["epochs"].iloc[0]),
+        "core-hours": f"{own['core_hours'].mean():.2f}",
+        "published FLOP / ours": "" if pd.isna(published) else f"{theirs / own['flop'].mean():.0f}",
+    }
 
 
 def pieces(runs: pd.DataFrame) -> pd.DataFrame:

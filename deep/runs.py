@@ -103,8 +103,11 @@ def fast_plan() -> list[Run]:
         if epochs == 8:
             name = recipe_name("fast", "CIFAR-10", "clean", "CE")
             found += [Run(name, 0, ("training.epochs=4", *changes)) for changes in PIECES.values()]
+            found += of("clean", "CE", epochs=32)
     for setting in ("sym20", "sym60", "sym80", "aggregate", "random1"):
         found += of(setting, "CE", "ELR", "SOP")
+    for setting in ("worst", "sym50", "aggregate", "random1", "clean"):
+        found += of(setting, "SOP+", "ELR+", "DivideMix")
     for setting in ("sym40", "worst", "sym20", "sym60", "sym80"):
         found += of(setting, "GCE", "Forward")
     found += rows_plan()

@@ -39,7 +39,8 @@ class Judged:
 
 def judge(table: pd.DataFrame) -> Judged:
     """Return what holds in a table of columns setting, method, published and difference ('' where there is no run)."""
-    whole = table.assign(published=pd.to_numeric(table["published"]))
+    compared = table[table["published"] != ""]
+    whole = compared.assign(published=pd.to_numeric(compared["published"]))
     ran = whole[whole["difference"] != ""]
     ran = ran.assign(off=pd.to_numeric(ran["difference"]))
     ran = ran.assign(ours=ran["published"] + ran["off"])

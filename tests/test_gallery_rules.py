@@ -39,6 +39,12 @@ def test_a_broken_rule_is_seen(changes, broken):
     assert {key: getattr(judged, key) for key in broken} == broken
 
 
+def test_a_method_that_is_not_published_is_not_judged():
+    rows = table()
+    rows.loc[len(rows)] = {"setting": "sym40", "method": "SOP+", "published": "", "difference": ""}
+    assert judge(rows) == judge(table())
+
+
 def test_methods_published_alike_may_change_places():
     assert judge(table(GCE=(87.0, 87.5), ELR=(87.9, 86.5))).orders == (5, 5)
 

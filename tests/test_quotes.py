@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from deep.when_sop_pays import PAPER_RATE, switch_on
 from sparseop.deep.image_prior.ratio import DECAY, LAM
 from sparseop.provenance import ROOT
 
@@ -488,3 +489,15 @@ def test_wrong_labels():
     says("docs/inspect.md", "within 0.002 of the first in {} of {} rows", int((behind <= 0.002).sum()), len(area))
     says("docs/inspect.md", "off by at most {:.1f} % of the labels", 100 * number.max())
     says("docs/inspect.md", "off by at most {:.1f} points on digits, and {:.1f} points", off["digits"].max(), off.max())
+
+
+def test_the_fast_network():
+    bench = record("bench_fast")
+    says(
+        "docs/on-a-processor.md",
+        "run at {:.0f} % of the rate of a product of matrices, a step takes {:.2f} times its convolutions alone",
+        100 * bench["convolutions / product of matrices, FLOP a second"],
+        bench["step / convolutions"],
+    )
+    says("docs/on-a-processor.md", "a step of SOP {:.2f} times one of cross-entropy", bench["SOP / CE"])
+    says("docs/on-a-processor.md", "a batch of 250 that is epoch {:.0f}", switch_on(PAPER_RATE, 250))

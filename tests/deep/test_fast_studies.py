@@ -69,8 +69,10 @@ def test_cells_stand_beside_the_longest_runs_of_their_settings(runs):
     assert sop["published FLOP / ours"] == f"{120 * fast_records.forward('resnet34') / (32 * 66_132_544):.0f}"
     assert table.loc[("sym40", "SL"), "last epoch"] == ""
     assert "worst" not in table.index.get_level_values(0)
+    assert table["published"].min() != ""
     human = fast_tables.beside("table4", runs).set_index(["setting", "method"])
     assert human.loc[("worst", "CE"), "difference"] == "+2.31"
+    assert tuple(human.loc[("worst", "SOP"), ["published", "last epoch", "difference"]]) == ("", "83.00 (1)", "")
     assert human.loc[("clean", "CE"), "last epoch"] == "91.00 ± 1.41 (2)"  # not the runs that lack a piece
 
 
