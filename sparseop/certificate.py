@@ -89,6 +89,12 @@ class Certified:
         return self.status.sentence
 
 
+def not_finite(**arrays: FloatArray) -> Certificate | None:
+    """Return the certificate that fails where an array has an entry that is no number, before it is computed with."""
+    bad = tuple(name for name, values in arrays.items() if not np.isfinite(values).all())
+    return Certificate((Check("every entry is finite", float("inf"), 0.0, bad),)) if bad else None
+
+
 def apart(found: FloatArray | float, expected: FloatArray | float, scale: FloatArray | float = 0.0) -> float:
     """Return max |found - expected| / max(|expected|, scale), entry by entry; 0 where both are equal or both nan.
 

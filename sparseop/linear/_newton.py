@@ -26,10 +26,11 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from sparseop.errors import FloatArray
+from sparseop.linear._cholesky import nearest_cholesky
 from sparseop.linear._hyperbolic import meet, multiplier, sparse_part
 
 EPS = float(np.finfo(float).eps)
-ACCEPTED = 1e-9  # relative error of (*) up to which a limit counts as converged
+ACCEPTED = 1e-11  # relative error of (*) up to which a limit counts as converged
 
 
 @dataclass(frozen=True)
@@ -145,11 +146,7 @@ class _Stage:
         if not self.careful:
             A = G.T @ W
             A[np.diag_indices(r)] += 1
-            try:
-                C = scipy.linalg.cholesky(A, lower=True, check_finite=False)
-            except np.linalg.LinAlgError:
-                A[np.diag_indices(r)] += 1e-15 * np.trace(A)
-                C = scipy.linalg.cholesky(A, lower=True, check_finite=False)
+            C = nearest_cholesky(A)
         dbeta = scipy.linalg.cho_solve((C, True), g2 - W.T @ g1, check_finite=False)
         dx = -(g1 + G @ dbeta) / D
         for _ in range(2):  # dx above cancels; the second equation is restored without touching the first

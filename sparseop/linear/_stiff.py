@@ -10,6 +10,7 @@ import numpy as np
 import scipy.linalg
 
 from sparseop.errors import FloatArray, InputError
+from sparseop.linear._cholesky import nearest_cholesky
 from sparseop.linear._hyperbolic import sparse_part
 
 EPS, TINY = float(np.finfo(float).eps), float(np.finfo(float).tiny)
@@ -80,7 +81,7 @@ class Flow:
             W = F / M[:, None]
             A = step * (F.T @ W)
             A[np.diag_indices(r)] += 1
-            solve = step * scipy.linalg.cho_solve(_factor(A), W.T, check_finite=False) if r else W.T
+            solve = step * scipy.linalg.cho_solve((nearest_cholesky(A), True), W.T, check_finite=False) if r else W.T
             nu, b, f = self.nu, self.b, first
             for i in range(count):
                 if i:
@@ -111,13 +112,3 @@ class Flow:
             np.max([(change / (self.rtol * size + rounding)).max(), *(other / self.rtol for other in others)])
         )
         return nu, b, judged, float(np.max([change.max() / size, *others]))
-
-
-def _factor(A: FloatArray) -> tuple[FloatArray, bool]:
-    """Return A's Cholesky factor; where rounding leaves A not positive definite, that of the nearest matrix that is."""
-    try:
-        found = scipy.linalg.cho_factor(A)
-    except np.linalg.LinAlgError:
-        A[np.diag_indices(len(A))] += 1e-15 * np.trace(A)
-        found = scipy.linalg.cho_factor(A)
-    return found[0], bool(found[1])

@@ -22,12 +22,14 @@ import logging
 import math
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from sparseop.certificate import Certificate, Certified, Check, apart
 from sparseop.errors import FloatArray, between, choice, instance, integer, moderate
 from sparseop.linear._certify import certify
+from sparseop.linear._compiled import compiling
 from sparseop.linear._doubled import pull
 from sparseop.linear._finish import finish_alone
 from sparseop.linear._interior_point import FINISHED, LIMIT, UNKNOWN, interior_point
@@ -112,7 +114,7 @@ class ConvexSolution(Certified):
             (
                 Check("y = J theta + s", apart(fit + self.s, y, terms), 1e-12, ("theta", "s")),
                 Check("|nu_i| <= lam", float(np.abs(self.nu).max() / lam - 1), 1e-15, ("nu",)),
-                Check("primal - dual, in units of 1/2 |theta|^2", gap, stated, ("theta", "s", "nu")),
+                Check("primal - dual, in units of 1/2 |theta|^2", gap, stated, ("theta", "s", "nu", "nu_low")),
                 Check(
                     "theta is within bound of the minimiser", math.sqrt(max(2 * excess, 0)), 2 * self.bound + rounding
                 ),
@@ -193,7 +195,8 @@ def no_guess(problem: LinearProblem) -> _Guess:
 def _solve(problem: LinearProblem, lam: float, tol: float, max_iter: int, guess: _Guess) -> ConvexSolution:
     iterations, end = 0, FINISHED
     if problem.rank and problem.y.any():
-        iterations, end = interior_point(problem.F, problem.y, lam, tol, max_iter, guess.b, guess.w, guess.sign)
+        core = interior_point if interior_point.signatures else _announced
+        iterations, end = core(problem.F, problem.y, lam, tol, max_iter, guess.b, guess.w, guess.sign)
     else:  # J = 0: s = y; y = 0: everything is zero
         guess.w[:] = np.sign(problem.y)
         guess.sign[:] = guess.w
@@ -207,6 +210,16 @@ def _solve(problem: LinearProblem, lam: float, tol: float, max_iter: int, guess:
             )
             solution = again if again.gap < solution.gap else solution
     return solution
+
+
+def _announced(*arguments: Any) -> tuple[int, int]:
+    """``interior_point``, for the first time in this process.
+
+    Where it is not in numba's cache, compiling it takes a while.
+    """
+    with compiling("the convex solver"):
+        iterations, end = interior_point(*arguments)
+    return iterations, end
 
 
 def _certified(

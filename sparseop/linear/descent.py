@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from sparseop.certificate import Certified
+from sparseop.certificate import Certificate, Certified, Check, apart
 from sparseop.errors import FloatArray, between, fits, instance, integer, moderate, nonnegative, positive
 from sparseop.linear._newton import solve_limit
 from sparseop.linear.problem import LinearProblem
@@ -36,6 +36,7 @@ from sparseop.status import Status
 
 ACCURACY = 1e-3
 RUNNING, CONVERGED, DIVERGED = 0, 1, 2
+REPEATED = 1e-6  # relative difference of a run with J itself and of one with its factor
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +58,34 @@ class Trajectory:
     s: FloatArray
     residual: FloatArray
 
+    def checks(self, J: FloatArray, y: FloatArray, kept: FloatArray) -> list[Check]:
+        """Return the checks of the kept states against those of a second run with J itself, ``kept`` (m, p + 2 N)."""
+        p, n = J.shape[1], len(y)
+        if len(kept) != len(self.iterations):
+            return [Check("the kept states are those of the run", math.inf, 0.0, ("trajectory",))]
+        theta, u, v = kept[:, :p], kept[:, p : p + n], kept[:, p + n :]
+        s = u * u - v * v
+        size = max(float(np.abs(y).max()), float(np.abs(s).max()), 1e-300)
+        residual = np.abs(theta @ J.T + s - y).max(axis=1)
+        return [
+            Check(f"trajectory.{name}", apart(found, right, scale), REPEATED, (f"trajectory.{name}", "trajectory"))
+            for name, found, right, scale in (
+                ("theta", self.theta, theta, float(np.abs(theta).max()) or 1.0),
+                ("u", self.u, u, 1e-300),
+                ("v", self.v, v, 1e-300),
+                ("s", self.s, s, size),
+                ("residual", self.residual, residual, size),
+                ("iterations", self.iterations, self.expected, 1.0),
+            )
+        ]
+
+    @property
+    def expected(self) -> FloatArray:
+        """Iteration numbers as they have to be: multiples of the second, up to the last."""
+        if len(self.iterations) < 2:
+            return np.zeros(len(self.iterations))
+        return np.arange(len(self.iterations), dtype=float) * float(self.iterations[1])
+
 
 @dataclass(frozen=True, eq=False)
 class DescentResult(Certified):
@@ -70,7 +99,7 @@ class DescentResult(Certified):
     iterations : steps taken.
     status : CONVERGED (residual < tol max|y|), ITERATION_LIMIT, or DIVERGED (the step is too large, and this is the
         last iterate before the blow-up) of ``sparseop.status.Status``.
-    step_size : tau.
+    step_size, alpha, gamma : tau, and the settings of the run.
     trajectory : on request.
     """
 
@@ -82,7 +111,39 @@ class DescentResult(Certified):
     iterations: int
     status: Status
     step_size: float
+    alpha: float
+    gamma: float
     trajectory: Trajectory | None = None
+
+    def certificate(self, problem: LinearProblem) -> Certificate:
+        """Check the arrays against J and y, by taking the same steps again with J itself; see ``docs/certificates.md``.
+
+        Costs as much as the run, p / rank(J) times. After a divergence only what doesn't depend on the steps is
+        checked.
+        """
+        instance("problem", problem, LinearProblem)
+        J, y = problem.J, problem.y
+        unit = float(np.abs(y).max()) or 1.0
+        size = max(unit, float(np.abs(self.u).max()) ** 2, float(np.abs(self.v).max()) ** 2)
+        fit = J @ self.theta + self.s - y
+        checks = [
+            Check("s = u*u - v*v", apart(self.s, self.u**2 - self.v**2, size), REPEATED, ("s", "u", "v")),
+            Check(
+                "max |J theta + s - y| is as stated",
+                apart(np.abs(fit).max(), self.residual, size),
+                REPEATED,
+                ("theta",),
+            ),
+        ]
+        if self.status != Status.DIVERGED:
+            theta, u, v, kept = _again(J, y, self)
+            for name, found, right in (("theta", self.theta, theta), ("u", self.u, u), ("v", self.v, v)):
+                scale = float(np.abs(right).max())
+                rough = apart(found, right, scale) if name == "theta" else apart(found, right, 1e-300)
+                checks.append(Check(f"{name} is where the steps lead", rough, REPEATED, (name,)))
+            if self.trajectory is not None:
+                checks += self.trajectory.checks(J, y, kept)
+        return Certificate(tuple(checks))
 
 
 def gradient_descent(
@@ -122,7 +183,7 @@ def gradient_descent(
     every = 0 if record_every is None else integer("record_every", record_every, 1)
     F, y = np.ascontiguousarray(problem.F), np.ascontiguousarray(problem.y)
     n, r = F.shape
-    unit = float(np.abs(y).max())
+    unit = float(np.abs(y).max()) or 1.0  # y = 0: solved as it stands
     b, u, v = np.zeros(r), np.full(n, gamma), np.full(n, gamma)
     # one call a tenth of a second or so, so that Ctrl-C is heard
     chunk = max(1, 50_000_000 // (n * (r + 4)))
@@ -156,6 +217,8 @@ def gradient_descent(
         iterations=done,
         status=(Status.ITERATION_LIMIT, Status.CONVERGED, Status.DIVERGED)[status],
         step_size=tau,
+        alpha=alpha,
+        gamma=gamma,
         trajectory=_trajectory(problem, records, done, every, b, u, v) if every else None,
     )
 
@@ -178,13 +241,31 @@ def accurate_step_size(problem: LinearProblem, *, alpha: float, gamma: float, ac
     lam = -log_gamma / (2 * alpha)
     least = 0.5 * limit.b @ limit.b + lam * entropy(limit.s, log_gamma).sum()
     sharpness = (float(np.linalg.norm(F.T @ F, 2)) if F.shape[1] else 0.0) + 4 * alpha * float(np.abs(problem.y).max())
-    if least == 0 or sharpness == 0:  # y = 0: no step moves anything
-        return 1.0
-    return min(0.5 / sharpness, float(accuracy * len(F) * lam / (alpha * least)))
+    stable = 0.5 / sharpness if sharpness else 1.0  # J = 0 and y = 0: no step moves anything
+    return min(stable, float(accuracy * len(F) * lam / (alpha * least))) if least else stable
+
+
+def _again(J: FloatArray, y: FloatArray, run: DescentResult) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Take the steps of ``run`` again, with J in the place of its factor; return theta, u, v and the kept states."""
+    n, p = J.shape
+    theta, u, v = np.zeros(p), np.full(n, run.gamma), np.full(n, run.gamma)
+    iterations = run.trajectory.iterations if run.trajectory is not None else np.zeros(0)
+    every = int(iterations[1]) if len(iterations) > 1 else 0
+    kept = np.empty((len(iterations), p + 2 * n))
+    ratio = run.alpha * run.step_size
+    limit = _largest_residual(J, float(np.abs(y).max()), ratio, run.step_size)
+    count = _descend(J, y, theta, u, v, run.step_size, ratio, run.iterations, 0.0, limit, every, 0, kept)[1]
+    if count < len(kept):  # the last state, after the last step
+        kept[count] = np.concatenate([theta, u, v])
+        count += 1
+    return theta, u, v, kept[:count]
 
 
 def _largest_residual(F: FloatArray, unit: float, ratio_tau: float, tau: float) -> float:
-    """Return the residual from which on the run has diverged: one from which the next step still stays in float64's range."""
+    """Return the residual from which on the run has diverged.
+
+    One from which the next step still stays in float64's range.
+    """
     limit = 1e60 * max(unit, 1.0)
     # a step adds 2 alpha tau r u to u, which is about sqrt(r), and the square of the sum must not overflow
     if 2 * ratio_tau * limit**1.5 > 1e150:
@@ -243,7 +324,7 @@ def _descend(F, y, b, u, v, tau, ratio_tau, steps, tol, limit, every, first, kep
         largest = 0.0
         finite = True
         for i in range(n):
-            value = u[i] * u[i] - v[i] * v[i] - y[i]
+            value = (u[i] - v[i]) * (u[i] + v[i]) - y[i]  # exactly 0 at the start where y_i = 0
             for j in range(r):
                 value += F[i, j] * b[j]
             residual[i] = value

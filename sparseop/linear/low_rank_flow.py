@@ -1,4 +1,4 @@
-"""Gradient flow on Y = U U^T + g*g - h*h: robust PCA without a penalty (the matrix case of double over-parameterisation).
+"""Gradient flow on Y = U U^T + g*g - h*h: robust PCA without a penalty, the matrix case.
 
 From U = gamma I (or gamma times orthonormal columns), g = h = gamma, with R = U U^T + g*g - h*h - Y, the flow of 1/2
 |R|_F^2 is
@@ -30,11 +30,11 @@ from typing import Any
 
 import numpy as np
 
-from sparseop.certificate import Certified
+from sparseop.certificate import Certificate, Certified, Check, apart, not_finite
 from sparseop.errors import FloatArray, InputError, between, instance, integer, moderate, random_generator
 from sparseop.linear._chebyshev import MOST_STAGES, advance, local_error, longest_step, stages_for
 from sparseop.linear._hyperbolic import sparse_part
-from sparseop.linear.robust_low_rank import LowRankProblem, robust_pca_gap
+from sparseop.linear.robust_low_rank import TINY, LowRankProblem, robust_pca_gap
 from sparseop.status import Status
 
 
@@ -53,6 +53,7 @@ class LowRankFlow(Certified):
     lam : 1/alpha.
     time : of the flow.
     steps, evaluations : of the integrator.
+    alpha, log_gamma, sparse : of the flow.
     status : CONVERGED (max |R| <= tol max |Y|; without S, X is as near to Y as it can be) or ITERATION_LIMIT of
         ``sparseop.status.Status``.
     """
@@ -68,6 +69,32 @@ class LowRankFlow(Certified):
     steps: int
     evaluations: int
     status: Status
+    alpha: float
+    log_gamma: float
+    sparse: bool
+
+    def certificate(self, problem: LowRankProblem) -> Certificate:
+        """Check the arrays against Y and each other; see ``docs/certificates.md``.
+
+        The path that led here is not followed again: N is covered by S, which it determines where entries of S are
+        visible, and by the gap of X, which it certifies elsewhere.
+        """
+        instance("problem", problem, LowRankProblem)
+        failed = not_finite(X=self.X, S=self.S, U=self.U, N=self.N)
+        if failed is not None:
+            return failed
+        size = max(float(np.abs(problem.Y).max()), float(np.abs(self.S).max()), TINY)
+        S = sparse_part(4 * self.alpha * self.N, 2 * self.log_gamma)[0] if self.sparse else np.zeros_like(self.N)
+        residual = float(np.abs(self.X + self.S - problem.Y).max())
+        gap = robust_pca_gap(problem, self.U @ self.U.T, self.N * (-2 / self.log_gamma), self.lam)
+        return Certificate(
+            (
+                Check("X = U U^T", apart(self.X, self.U @ self.U.T, size), 1e-12, ("X", "U")),
+                Check("S = 2 gamma^2 sinh(4 alpha N)", apart(self.S, S, size), 1e-9, ("S", "N")),
+                Check("residual is as stated", apart(residual, self.residual, size), 1e-12, ("X", "S")),
+                Check("gap is as stated", abs(gap - self.gap), 1e-9 * max(1.0, abs(self.gap)), ("U", "N")),
+            )
+        )
 
 
 def low_rank_flow(
@@ -135,6 +162,9 @@ def low_rank_flow(
         steps=run.steps,
         evaluations=run.evaluations,
         status=status,
+        alpha=alpha,
+        log_gamma=log_gamma,
+        sparse=bool(sparse),
     )
 
 
@@ -184,7 +214,10 @@ class _Integration:
         return out
 
     def rate(self, y: FloatArray, slope: FloatArray) -> float:
-        """Return a bound on the rates near y, where ``slope`` = rhs(y): of U U^T, of S, and of U for a fixed residual."""
+        """Return a bound on the rates near y, where ``slope`` = rhs(y).
+
+        Of U U^T, of S, and of U for a fixed residual.
+        """
         U, N = self.parts(y)
         R = -self.parts(slope)[1] if self.sparse else self.residual(y)
         own = float(self.sparse_part(np.abs(N).max())[1]) if self.sparse else 0.0  # it grows with |N|

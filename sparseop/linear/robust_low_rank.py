@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from sparseop.certificate import Certified
+from sparseop.arrays import OwnsArrays, owned
+from sparseop.certificate import Certificate, Certified, Check, apart, not_finite
 from sparseop.errors import (
     FloatArray,
     InputError,
@@ -29,6 +30,7 @@ from sparseop.errors import (
     moderate,
     positive,
     random_generator,
+    same_labels,
 )
 from sparseop.status import Status
 
@@ -37,23 +39,28 @@ OVERRELAXED = 1.6
 
 
 @dataclass(frozen=True, eq=False)
-class LowRankProblem:
-    """A square matrix Y (n, n), real, not necessarily symmetric, its largest entry 0 or in [1e-50, 1e50], and the truth X_star + S_star = Y where it is known."""
+class LowRankProblem(OwnsArrays):
+    """A square matrix Y (n, n), real, not necessarily symmetric, its largest entry 0 or in [1e-50, 1e50].
+
+    And the truth X_star + S_star = Y where it is known.
+    """
 
     Y: FloatArray
     X_star: FloatArray | None = None
     S_star: FloatArray | None = None
 
     def __post_init__(self) -> None:
-        Y = array("Y", self.Y, (None, None), moderate=True)
+        given = self.Y
+        Y = array("Y", given, (None, None), moderate=True)
         n = len(Y)
         if Y.shape[1] != n:
             raise InputError(f"Y must be square, got shape {Y.shape}.")
-        object.__setattr__(self, "Y", Y)
+        object.__setattr__(self, "Y", owned(Y, self.Y))
         for name in ("X_star", "S_star"):
             value = getattr(self, name)
             if value is not None:
-                object.__setattr__(self, name, array(name, value, (n, n), what="that of Y"))
+                same_labels(name, value, "Y", given)
+                object.__setattr__(self, name, owned(array(name, value, (n, n), what="that of Y"), value))
 
     @property
     def size(self) -> int:
@@ -77,7 +84,7 @@ class RobustPCA(Certified):
     X : (n, n), positive semidefinite up to rounding.
     S : (n, n); entries that the method holds at zero are exactly zero.
     M : (n, n), feasible for (D).
-    gap : (primal - dual) / max(primal, tiny), from X and M alone.
+    gap : (primal - dual + lam |Y - X - S|_1) / max(primal, tiny), from Y, X, S and M.
     objective : tr X + lam |Y - X|_1.
     residual : max |Y - X - S|, what the zeros of S leave out.
     iterations : of the method, each one eigenvalue decomposition.
@@ -95,6 +102,36 @@ class RobustPCA(Certified):
     status: Status
     lam: float
 
+    def certificate(self, problem: LowRankProblem) -> Certificate:
+        """Check X, S and M against Y; see ``docs/certificates.md``."""
+        instance("problem", problem, LowRankProblem)
+        failed = not_finite(X=self.X, S=self.S, M=self.M)
+        if failed is not None:
+            return failed
+        Y = problem.Y
+        size, largest = float(np.linalg.norm(self.X)), float(np.abs(Y).max())
+        top = float(np.linalg.eigvalsh((self.M + self.M.T) / 2)[-1])
+        objective, gap = _values(Y, self.X, self.M, self.lam)
+        left = float(np.abs(Y - self.X - self.S).sum())
+        gap += self.lam * left / max(objective, TINY)
+        low = -float(np.linalg.eigvalsh((self.X + self.X.T) / 2)[0])
+        return Certificate(
+            (
+                Check("X is symmetric", apart(self.X, self.X.T, size or 1.0), 1e-12, ("X",)),
+                Check("X is positive semidefinite", low / (size or 1.0), 1e-9, ("X",)),
+                Check("|M_ij| <= lam", float(np.abs(self.M).max()) / self.lam - 1, 1e-12, ("M",)),
+                Check("(M + M^T)/2 <= I", top - 1, 1e-12, ("M",)),
+                Check("gap is as stated", abs(gap - self.gap), 1e-3 * abs(self.gap) + 1e-12, ("X", "S", "M")),
+                Check(
+                    "residual is as stated",
+                    apart(np.abs(Y - self.X - self.S).max(), self.residual, largest or 1.0),
+                    1e-12,
+                    ("S",),
+                ),
+                Check("objective is as stated", apart(objective, self.objective), 1e-9, ("X",)),
+            )
+        )
+
     @property
     def rank(self) -> int:
         """Of X: eigenvalues above 1e-9 of the largest."""
@@ -105,7 +142,7 @@ class RobustPCA(Certified):
 def gaussian_low_rank(
     size: int, rank: int, corruption: float, *, amplitude: float = 10.0, seed: Any = None
 ) -> LowRankProblem:
-    """Return Y = X + S with X = U U^T, U (n, r) standard normal, and a share of the entries of S uniform in (-amplitude, amplitude).
+    """Return Y = X + S with X = U U^T, U (n, r) standard normal, a share of S uniform in (-amplitude, amplitude).
 
     Parameters
     ----------
@@ -208,7 +245,9 @@ def _certified(
     Y: FloatArray, X: FloatArray, S: FloatArray, M: FloatArray, lam: float, tol: float, iterations: int
 ) -> RobustPCA:
     M = _feasible(M, lam)
+    S = np.where(S != 0, Y - X, 0.0)  # the method's zeros; elsewhere what X leaves, so that X + S = Y
     objective, gap = _values(Y, X, M, lam)
+    gap += lam * float(np.abs(Y - X - S).sum()) / max(objective, TINY)
     return RobustPCA(
         X=X,
         S=S,

@@ -158,7 +158,7 @@ def refine(
     test = crop(data.centres[test_labels], data.eps, rng)
     descent = _Descent(data, network, positive_from, teacher, dtype, rng)
 
-    rows: list[tuple[float, ...]] = []
+    rows: list[dict[str, float]] = []
     path: list[FloatArray] = []
     with np.errstate(over="ignore", invalid="ignore"):  # told below, in a sentence
         for t in range(steps + 1):
@@ -172,41 +172,23 @@ def refine(
                 )
             if due:
                 predicted = data.nearest(network.at(descent.W)(test))
-                rows.append(
-                    (
-                        t,
-                        a,
-                        eta * float(np.sum(1 - alphas[:t])),
-                        *_quantities(data, f.astype(float), ybar.astype(float)),
-                        float(np.mean(predicted == data.centre_labels[test_labels])),
-                        float(np.linalg.norm(descent.W - network.W)),
-                    )
-                )
+                place = {"step": t, "alpha": a, "time": eta * float(np.sum(1 - alphas[:t]))}
+                judged = {
+                    "test_accuracy": float(np.mean(predicted == data.centre_labels[test_labels])),
+                    "distance": float(np.linalg.norm(descent.W - network.W)),
+                }
+                rows.append(place | quantities(data, f.astype(float), ybar.astype(float)) | judged)
                 if keep_path:
                     path.append(descent.W.copy())
             if t < steps:
                 descent.update(eta, f - ybar)
-    columns = [np.array(column) for column in zip(*rows, strict=True)]
-    names = (
-        "step",
-        "alpha",
-        "time",
-        "residual_plus",
-        "residual_minus",
-        "fit_plus",
-        "fit_minus",
-        "discrepancy",
-        "error",
-        "error_max",
-        "label_recovery",
-        "train_accuracy",
-        "noise_fitted",
-        "test_accuracy",
-        "distance",
-    )
-    fields: dict[str, Any] = dict(zip(names, columns, strict=True))
+    columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     return Refinement(
-        **fields, W=descent.W, f=f.astype(np.float64), path=np.array(path) if keep_path else None, eta=eta
+        **columns,
+        W=descent.W,
+        f=f.astype(np.float64),
+        path=np.array(path) if keep_path else None,
+        eta=eta,
     )
 
 
@@ -279,23 +261,27 @@ class _Descent:
         return partner
 
 
-def _quantities(data: CorruptedDataset, f: FloatArray, ybar: FloatArray) -> tuple[float, ...]:
+def quantities(data: CorruptedDataset, f: FloatArray, ybar: FloatArray) -> dict[str, float]:
+    """Return what the theorems speak of, from predictions f (n,) and refined labels ybar (n,).
+
+    By its name in ``Refinement``.
+    """
     root = np.sqrt(data.n)
     norm = np.linalg.norm
     predicted = data.nearest(f)
     wrong = data.wrong
-    return (
-        float(norm(data.plus(f - ybar))),
-        float(norm(data.minus(f - ybar))),
-        float(norm(data.plus(f - data.y))),
-        float(norm(data.minus(f - data.y))),
-        float(norm(ybar - data.y_star) / root),
-        float(norm(f - data.y_star) / root),
-        float(np.abs(f - data.y_star).max()),
-        float(np.mean(data.nearest(ybar) == data.y_star)),
-        float(np.mean(predicted == data.y_star)),
-        float(np.mean(predicted[wrong] == data.y[wrong])) if wrong.any() else float("nan"),
-    )
+    return {
+        "residual_plus": float(norm(data.plus(f - ybar))),
+        "residual_minus": float(norm(data.minus(f - ybar))),
+        "fit_plus": float(norm(data.plus(f - data.y))),
+        "fit_minus": float(norm(data.minus(f - data.y))),
+        "discrepancy": float(norm(ybar - data.y_star) / root),
+        "error": float(norm(f - data.y_star) / root),
+        "error_max": float(np.abs(f - data.y_star).max()),
+        "label_recovery": float(np.mean(data.nearest(ybar) == data.y_star)),
+        "train_accuracy": float(np.mean(predicted == data.y_star)),
+        "noise_fitted": float(np.mean(predicted[wrong] == data.y[wrong])) if wrong.any() else float("nan"),
+    }
 
 
 def _recorded(record: Any, steps: int) -> IntArray:
