@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from sparseop.errors import FloatArray, InputError, array
 from sparseop.linear._row_newton import CANCELLED, Balls, duality_gap
-from sparseop.linear._rows import Rows, design, orthonormal
+from sparseop.linear._rows import Rows, dense, design, orthonormal
 
 EPS, TINY = float(np.finfo(float).eps), float(np.finfo(float).tiny)
 
@@ -42,7 +42,9 @@ class GroupData:
         self.intercept, self.free = bool(intercept), self.d == 0
         self.root = np.sqrt(np.where(self.free, 1.0, self.d))
         n = len(self.Y)
-        self.Q, self.C = orthonormal(np.hstack([self.J[:, self.free].astype(float), np.ones((n, int(self.intercept)))]))
+        self.Q, self.C = orthonormal(
+            np.hstack([dense(self.J[:, self.free]).astype(float), np.ones((n, int(self.intercept)))])
+        )
 
     def _set_aside(self) -> None:
         live = self.weights > 0
@@ -66,7 +68,7 @@ class GroupData:
         The gap is relative to 1/2 sum_j d_j |Theta_j|^2, whose error it bounds; where no column is penalised, to the
         objective, and where Theta is zero to within 1e5 times the rounding of J^T V, to that.
         """
-        user = Rows(self.J, np.ones(self.J.shape[1]), np.empty((len(self.J), 0)))
+        user = Rows(self.J, np.ones(self.J.shape[1]), np.empty((self.J.shape[0], 0)))
         fit = user.times(Theta) + offset
         R = self.Y - fit
         small = np.linalg.norm(R, axis=1) <= 1e-14 * (np.linalg.norm(self.Y, axis=1) + np.linalg.norm(fit, axis=1))
@@ -99,7 +101,7 @@ class GroupData:
         """Return S and V with rows for those of weight 0: all of their residual, and no multiplier."""
         J, Y = self.given
         whole, multiplier = (
-            Y - Rows(J, np.ones(J.shape[1]), np.empty((len(J), 0))).times(Theta) - offset,
+            Y - Rows(J, np.ones(J.shape[1]), np.empty((J.shape[0], 0))).times(Theta) - offset,
             np.zeros_like(Y),
         )
         whole[self.rows], multiplier[self.rows] = S, V

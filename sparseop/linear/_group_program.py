@@ -12,7 +12,7 @@ import scipy.linalg
 from sparseop.errors import FloatArray, fits
 from sparseop.linear._group_data import EPS, GroupData
 from sparseop.linear._row_newton import Balls, Found, minimise
-from sparseop.linear._rows import Rows
+from sparseop.linear._rows import Rows, dense, largest
 
 
 class GroupProgram:
@@ -23,7 +23,7 @@ class GroupProgram:
         J, Y, Q, free = data.J, data.Y, data.Q, data.free
         (n, p), K = J.shape, Y.shape[1]
         fits(f"the row-group program of {n} rows, {p} columns and {K} outputs", 10 * n * K + 4 * min(n, p) ** 2)
-        self.a = float((np.maximum(J.max(0), -J.min(0)) * ~free / data.root).max()) or 1.0
+        self.a = float((largest(J) * ~free / data.root).max()) or 1.0
         self.mean = Q.T @ Y / n  # of Y, along Q
         rest = Y - Q @ self.mean
         if np.abs(rest).max() <= 1e-14 * np.abs(Y).max():
@@ -32,13 +32,13 @@ class GroupProgram:
         kept = max(int((sigma > max(rest.shape) * EPS * sigma[0]).sum()), 1)
         self.turn = np.ascontiguousarray(turn[:kept].T)
         rest = rest @ self.turn
-        largest = float(np.linalg.norm(rest, axis=1).max())
-        self.trivial, self.u = largest == 0, largest or 1.0
+        size = float(np.linalg.norm(rest, axis=1).max())
+        self.trivial, self.u = size == 0, size or 1.0
         self.target = rest / self.u
         self.scale = ~free / (data.root * self.a)
         self.lift: FloatArray | None = None
         if p > n:
-            self.lift, R = scipy.linalg.qr((J * self.scale).T, mode="economic", check_finite=False)
+            self.lift, R = scipy.linalg.qr((dense(J) * self.scale).T, mode="economic", check_finite=False)
             self.A = Rows(np.ascontiguousarray(R.T), np.ones(n), Q)
         else:
             self.A = Rows(J, self.scale, Q)

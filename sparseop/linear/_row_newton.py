@@ -277,7 +277,7 @@ class _Newton:
         else:
             matrix = np.asarray(np.kron(np.eye(K), self.A.gram(h)), dtype=np.float64)
             out = np.flatnonzero(~state.inside)
-            block = np.hstack([self.A.J[out] * self.A.scale, self.A.Q[out]])
+            block = self.A.dense(out)
             turned = (np.sqrt(h[out])[:, None, None] * unit[out][:, :, None] * block[:, None, :]).reshape(
                 len(out), K * q
             )

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import scipy.linalg.blas
+import scipy.sparse
 from numpy.typing import NDArray
 
 from sparseop.errors import LARGEST, SMALLEST, FloatArray, InputError, array
@@ -17,8 +18,14 @@ from sparseop.errors import LARGEST, SMALLEST, FloatArray, InputError, array
 BLOCK = 2**25  # bytes of a block's float64 copy: enough for BLAS to be at full speed, little beside J
 
 
-def design(name: str, J: Any) -> NDArray[Any]:
-    """Return J (N, p), itself where it holds float32 or float64, also mapped from a file; refuse what can't be used."""
+def design(name: str, J: Any) -> Any:
+    """Return J (N, p), itself if of float32 or float64, also mapped from a file; a sparse one in rows; refuse others."""
+    if scipy.sparse.issparse(J):
+        J = scipy.sparse.csr_array(J, dtype=np.float64)
+        array(f"the entries of {name}", J.data if J.nnz else np.zeros(1), (None,), moderate=True)
+        if J.ndim != 2 or 0 in J.shape:
+            raise InputError(f"{name} must have shape (any, any) and not be empty, got {J.shape}.")
+        return J
     if not (isinstance(J, np.ndarray) and J.dtype in (np.float32, np.float64) and J.ndim == 2 and J.size) or isinstance(
         J, np.ma.MaskedArray
     ):
@@ -49,14 +56,14 @@ class Rows:
 
     Parameters
     ----------
-    J : (N, p), float32 or float64.
+    J : (N, p), float32 or float64, or a sparse array in rows.
     scale : (p,).
     Q : (N, m), m >= 0.
     """
 
-    def __init__(self, J: NDArray[Any], scale: FloatArray, Q: FloatArray) -> None:
+    def __init__(self, J: Any, scale: FloatArray, Q: FloatArray) -> None:
         self.J, self.scale, self.Q = J, scale, Q
-        self.shape = len(J), J.shape[1] + Q.shape[1]
+        self.shape = J.shape[0], J.shape[1] + Q.shape[1]
 
     def times(self, B: FloatArray, *, exact: bool = True) -> FloatArray:
         """Return A B, float64; ``exact`` asks for float64 arithmetic where J is float32."""
@@ -89,7 +96,7 @@ class Rows:
         roots = np.sqrt(weights)
         for part in blocks(len(weights), q):
             at = part if rows is None else rows[part]
-            block = np.hstack([self.J[at] * self.scale, self.Q[at]])
+            block = self.dense(at)
             block *= roots[part, None]
             total += scipy.linalg.blas.dsyrk(1.0, block.T)
         return np.asarray(np.triu(total) + np.triu(total, 1).T)
@@ -100,16 +107,31 @@ class Rows:
             scale = self.scale if divisors is None else np.where(divisors > 0, 1 / divisors, 0.0)
         squares = np.zeros(len(scale))
         for part in self._parts():
-            block = self.J[part] * scale
+            block = dense(self.J[part]) * scale
             squares += np.einsum("ij,ij->j", block, block)
         return float(np.sqrt(squares.sum()))
 
     def take(self, rows: NDArray[np.intp]) -> "Rows":
         """Return the matrix of some of the rows, in memory."""
-        return Rows(np.asarray(self.J[rows]), self.scale, self.Q[rows])
+        return Rows(self.J[rows], self.scale, self.Q[rows])
+
+    def dense(self, rows: Any) -> FloatArray:
+        """Return some rows of A as an array."""
+        return np.hstack([dense(self.J[rows]) * self.scale, self.Q[rows]])
 
     def _parts(self) -> Iterator[slice]:
-        return blocks(len(self.J), self.J.shape[1])
+        return blocks(*self.J.shape)
+
+
+def dense(J: Any) -> NDArray[Any]:
+    """Return a part of J as an array."""
+    return np.asarray(J.toarray() if scipy.sparse.issparse(J) else J)
+
+
+def largest(J: Any) -> FloatArray:
+    """Return the largest size (p,) of an entry in each column."""
+    found = abs(J).max(axis=0) if scipy.sparse.issparse(J) else np.maximum(J.max(axis=0), -J.min(axis=0))
+    return dense(found).astype(np.float64).ravel()
 
 
 def orthonormal(Z: FloatArray) -> tuple[FloatArray, FloatArray]:

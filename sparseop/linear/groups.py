@@ -83,7 +83,7 @@ class GroupSolution(Certified):
         J = design("J", J)
         if J.shape[1] != len(self.Theta):
             raise InputError(f"J must have {len(self.Theta)} columns, as in the fit, got {J.shape[1]}.")
-        return Rows(J, np.ones(J.shape[1]), np.empty((len(J), 0))).times(self.Theta) + self.intercept
+        return Rows(J, np.ones(J.shape[1]), np.empty((J.shape[0], 0))).times(self.Theta) + self.intercept
 
     def certificate(
         self, J: Any, Y: Any, *, intercept: bool = False, penalties: Any = None, weights: Any = None, groups: Any = None

@@ -5,6 +5,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import scipy.sparse
 from sklearn.metrics import roc_auc_score
 
 from sparseop.errors import InputError
@@ -234,6 +235,22 @@ def test_float32_and_a_mapped_file_are_read_by_blocks_and_certified_in_float64(t
     assert found.status == "optimal"
     assert found.certificate(single.astype(np.float64), Y, intercept=True).holds
     np.testing.assert_allclose(found.Theta, expected.Theta, atol=found.bound + expected.bound)
+
+
+@pytest.mark.parametrize("options", [{}, {"intercept": True, "penalties": np.r_[0.0, np.ones(29)], "sigma": 0.3}])
+@pytest.mark.parametrize("n", [200, 20])
+def test_a_sparse_j_is_never_filled(n, options):
+    J, Y, _ = noisy_labels(n, 30, 3)
+    J[np.abs(J) < 0.8] = 0
+    sparse = scipy.sparse.coo_array(J)
+    found, expected = solve_groups(sparse, Y, 1.0, **options), solve_groups(J, Y, 1.0, **options)
+    np.testing.assert_allclose(found.Theta, expected.Theta, atol=found.bound + expected.bound)
+    np.testing.assert_allclose(found.predict(sparse), found.predict(J), atol=1e-12)
+    options = {name: value for name, value in options.items() if name != "sigma"}
+    assert found.certificate(sparse, Y, **options).holds
+    sparse.data[3] = np.nan
+    with pytest.raises(InputError, match="the entries of J must be finite"):
+        solve_groups(sparse, Y, 1.0)
 
 
 def test_many_rows_start_from_some_of_them_and_sample_the_preconditioner(monkeypatch):
