@@ -2,8 +2,8 @@
 
     python -m benchmarks.groups [--record]
 
-Labels of K clusters, a third of them redrawn, on p random cosine features and an intercept; lam = 1. The certificate in every row is
-computed from J and Y after the solve.
+Labels of K clusters, a third of them redrawn, on p random cosine features and an intercept; lam = 1. The certificate
+in every row is computed from J and Y after the solve.
 """
 
 import sys

@@ -19,7 +19,7 @@ BLOCK = 2**25  # bytes of a block's float64 copy: enough for BLAS to be at full 
 
 
 def design(name: str, J: Any) -> Any:
-    """Return J (N, p), itself if of float32 or float64, also mapped from a file; a sparse one in rows; refuse others."""
+    """Return J (N, p), itself if of float32 or float64, also mapped from a file; a sparse one in rows."""
     if scipy.sparse.issparse(J):
         J = scipy.sparse.csr_array(J, dtype=np.float64)
         array(f"the entries of {name}", J.data if J.nnz else np.zeros(1), (None,), moderate=True)
