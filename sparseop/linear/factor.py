@@ -8,6 +8,7 @@ of magnitude: it counts as rounding whatever is 1e16 times smaller than the larg
 - p <= N, columns of similar size and independent beyond doubt: F = J and V = I, no factor at all. Nothing is lost and
   nothing is computed but the proof of independence, a Cholesky factor of the Gram matrix of the columns at equal
   length.
+- large J of low rank: a randomised range finder, whose residual is computed and not estimated.
 - else a QR factorisation of J^T with column pivoting, its rows sorted by size, which is stable row by row and column
   by column (Cox and Higham, 1998). What it drops is, in each row of J, below the rounding of that row.
 """
@@ -23,6 +24,9 @@ from sparseop.linear._blas import substitute
 
 EPS = float(np.finfo(float).eps)
 FULL_RANK = 1e-6  # a pivot of the Gram matrix of unit columns above it: independent to 1e-3, beyond doubt
+LARGE = 300  # rows and columns from which a sketch of J is cheaper than its decomposition
+FIRST, BLOCK = 64, 512  # columns of the first sketch; rows of J whose residual is formed at once
+TINY = float(np.finfo(float).tiny)
 SIMILAR = 1e3  # sizes of columns within this factor
 ROUNDINGS = 4  # times max(N, p) eps: what of a row is below so much of its length is rounding
 
@@ -64,6 +68,10 @@ def factor_matrix(J: FloatArray) -> Factor:
     full = J.shape[1] <= len(J) and _independent(J, length)
     if full and length.max() < SIMILAR * length.min():
         return Factor(J, None, None)
+    if not full and min(J.shape) >= LARGE:
+        range_of_J = _sketched(J, length)
+        if range_of_J is not None:
+            return factor_product(range_of_J, range_of_J.T @ J)
     F, V = _revealed(J, full)
     return Factor(frozen(F), frozen(np.ascontiguousarray(V.T)), None)
 
@@ -97,6 +105,36 @@ def _independent(J: FloatArray, length: FloatArray) -> bool:
     gram /= length[:, None]
     found, info = scipy.linalg.lapack.dpotrf(gram, lower=True, overwrite_a=True)
     return info == 0 and bool(found.diagonal().min() ** 2 > FULL_RANK)
+
+
+def _sketched(J: FloatArray, length: FloatArray) -> FloatArray | None:
+    """Return orthonormal Q (N, q) with J = Q Q^T J to the rounding of each row, proven; None where q would be large.
+
+    A randomised range finder (Halko, Martinsson and Tropp, SIAM Rev. 53 (2011), doi:10.1137/090771806). The proof is
+    the residual itself, of every row, and not a bound that holds with high probability; a random probe only saves it
+    where it would fail.
+    """
+    n, p = J.shape
+    rng = np.random.default_rng(0)
+    rows = np.sqrt(np.einsum("ij,ij->i", J, J))
+    allowed = ROUNDINGS * max(n, p) * EPS * rows
+    probe = rng.standard_normal(p) * np.linalg.norm(rows) / max(float(np.linalg.norm(length)), TINY)
+    seen = J @ probe
+    q, Q = FIRST, np.empty((n, 0))
+    while q <= min(n, p) // 3:
+        sketch = J @ rng.standard_normal((p, q))
+        Q = scipy.linalg.qr(sketch, mode="economic", check_finite=False)[0]
+        Q[rows == 0] = 0.0
+        if (np.abs(seen - Q @ (Q.T @ seen)) <= 10 * allowed).all():
+            across = Q.T @ J
+            blocks = range(0, n, BLOCK)
+            if all(
+                (np.linalg.norm(J[i : i + BLOCK] - Q[i : i + BLOCK] @ across, axis=1) <= allowed[i : i + BLOCK]).all()
+                for i in blocks
+            ):
+                return np.asarray(Q)
+        q *= 2
+    return None
 
 
 def _revealed(J: FloatArray, full: bool) -> tuple[FloatArray, FloatArray]:
