@@ -50,10 +50,19 @@ def small(tmp_path, monkeypatch, text=SMALL):
 
 
 def test_every_recipe_is_what_it_was():
-    """The texts of the 252 single files that these families replaced, and of what came since."""
+    """The 252 single files that these families replaced resolved to these values, and what came since to its first."""
     held, now = json.loads(digests.FILE.read_text()), digests.resolved()
-    assert held.keys() == now.keys()
-    assert [name for name in held if held[name] != now[name]] == []
+    known = set(held["known"])
+    assert held["digests"].keys() == now.keys()
+    assert [name for name in now if digests.digest(now[name], known) != held["digests"][name]] == []
+    assert known <= {key for values in now.values() for key in values}  # an option that is gone changes recipes too
+
+
+def test_a_digest_sees_a_changed_default_and_not_a_new_option():
+    values = digests.values(recipes.read("digits_sym40_sop"))
+    known = set(values)
+    assert digests.digest({**values, "method.sop.new": 1}, known) == digests.digest(values, known)
+    assert digests.digest({**values, "training.momentum": 0.8}, known) != digests.digest(values, known)
 
 
 def test_a_family_makes_its_cells(tmp_path, monkeypatch):
