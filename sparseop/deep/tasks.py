@@ -7,11 +7,12 @@ import itertools
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sparseop.deep.training import distributed, families, schema
+from sparseop.deep.training import distributed, families, repetitions, schema
 from sparseop.deep.training.progress import print_groups
 from sparseop.deep.training.task import Finished, Request, Task
 from sparseop.errors import InputError, choice
@@ -85,6 +86,29 @@ def go_on(folder: Path, request: Request) -> None:
     with _resumable(found, folder):
         finished = found.go_on(folder, request)
     _report(found, [finished])
+
+
+def repeat(name: str, seeds: int, request: Request, *, jobs: int = 1, backend: str = "processes") -> None:
+    """Train a recipe with the seeds 0, 1, ..., each run in a folder of its own; print mean and spread.
+
+    Raises
+    ------
+    InputError : what the recipe, its data or its folder are refused for.
+    """
+    found, source = named(name)
+    recipe = found.recipes.read(source, request.overrides)
+    with _folder(found, recipe, request.out) as folder:
+        one = partial(_with_seed, name, folder, replace(request, out=None))
+        summaries = repetitions.run(one, range(seeds), jobs, backend)
+        repetitions.table(dict(enumerate(summaries)), folder)
+        print(f"runs: {folder}")
+
+
+def _with_seed(name: str, folder: Path, request: Request, seed: int) -> dict[str, Any]:
+    """Train with one seed into its folder and return the summary; a function that another process can be sent."""
+    found, source = named(name)
+    recipe = found.recipes.read(source, (*request.overrides, f"seed={seed}"))
+    return found.train(recipe, folder / f"seed{seed}", request)
 
 
 def call(recipe: Any, folder: Path | str | None = None, overrides: Sequence[str] = (), **where: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@
     python -m sparseop.deep.train --show RECIPE                a recipe, every default spelt out
     python -m sparseop.deep.train RECIPE                       a recipe by name, or a TOML file
     python -m sparseop.deep.train RECIPE --set method.lr_u=1   with something changed
+    python -m sparseop.deep.train RECIPE --seeds 5 --jobs 2    five times, two at a time: mean and spread
     python -m sparseop.deep.train image-recovery               remove sparse corruption from a photograph: a minute;
                                   --set image=PATH noise=0.3   from yours
     python -m sparseop.deep.train --resume RUN                 go on with an interrupted run
@@ -68,6 +69,16 @@ def _parser() -> argparse.ArgumentParser:
         dest="overrides",
         help="change values of the recipe, such as training.epochs=10; may be repeated",
     )
+    parser.add_argument(
+        "--seeds", type=int, metavar="N", help="train with the seeds 0 to N-1; a table of mean and spread"
+    )
+    parser.add_argument("--jobs", type=int, default=1, metavar="J", help="runs of --seeds at a time (default: 1)")
+    parser.add_argument(
+        "--backend",
+        default="processes",
+        metavar="processes|dask",
+        help="where they run: this machine, or a dask cluster",
+    )
     parser.add_argument("--seed", type=int, help="seed of everything (default: the recipe's, 0)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
     parser.add_argument(
@@ -102,7 +113,13 @@ def _run(options: argparse.Namespace) -> None:
         if options.seed is not None:
             overrides.append(f"seed={integer('--seed', options.seed, 0)}")
         request = Request(tuple(overrides), options.out, options.device, options.data_root, options.download)
-        tasks.train(SHOWCASE if name is None else (name,), request)
+        if options.seeds is None:
+            tasks.train(SHOWCASE if name is None else (name,), request)
+            return
+        if name is None or options.seed is not None:
+            raise InputError("--seeds repeats one recipe, given by its name, and takes no --seed.")
+        count, jobs = integer("--seeds", options.seeds, 1), integer("--jobs", options.jobs, 1)
+        tasks.repeat(name, count, request, jobs=jobs, backend=options.backend)
 
 
 class _Callable(types.ModuleType):
