@@ -489,6 +489,20 @@ def test_wrong_labels():
     says("docs/inspect.md", "within 0.002 of the first in {} of {} rows", int((behind <= 0.002).sum()), len(area))
     says("docs/inspect.md", "off by at most {:.1f} % of the labels", 100 * number.max())
     says("docs/inspect.md", "off by at most {:.1f} points on digits, and {:.1f} points", off["digits"].max(), off.max())
+    took = rows("bench_inspect").set_index("samples")
+    says(
+        "docs/inspect.md",
+        "samples take {:.1f} seconds of the processor and {:.2f} GiB",
+        *took.loc[10_000, ["processor_seconds", "GiB"]],
+    )
+    says(
+        "docs/inspect.md", "50,000 take {:.1f} seconds and {:.2f} GiB", *took.loc[50_000, ["processor_seconds", "GiB"]]
+    )
+    run = rows("wrong_labels_cifar").set_index("run").loc["fast_cifar10_sym40_ce-epochs8-seed0"]
+    says("docs/inspect.md", "On CIFAR-10 with {:,.0f} wrong labels", run["wrong"])
+    says(
+        "docs/inspect.md", "(area under the ROC curve {:.3f}) and the estimate is {:,.0f}", run["score"], run["number"]
+    )
 
 
 def test_the_fast_network():
