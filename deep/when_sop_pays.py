@@ -78,10 +78,11 @@ def gains(runs: pd.DataFrame) -> pd.DataFrame:
 
 def draw(runs: pd.DataFrame) -> Figure:
     """Return accuracy against length above, what happens within the runs below; one column a kind of noise."""
+    shown = {setting: title for setting, title in SETTINGS.items() if setting in set(runs["setting"])}
     figure = Figure(figsize=(10.5, 7))
-    axes = figure.subplots(2, 2, sharex=True, sharey="row", squeeze=False)
+    axes = figure.subplots(2, len(shown), sharex=True, sharey="row", squeeze=False)
     lengths = sorted(runs["epochs"].unique())
-    for column, (setting, title) in enumerate(SETTINGS.items()):
+    for column, (setting, title) in enumerate(shown.items()):
         upper, lower = axes[0][column], axes[1][column]
         for method, (dashes, colour) in LINES.items():
             own = runs[(runs["setting"] == setting) & (runs["method"] == method)]
@@ -107,7 +108,7 @@ def draw(runs: pd.DataFrame) -> Figure:
     handles = [
         Line2D([], [], ls=dashes, color=colour, marker="o", label=name) for name, (dashes, colour) in LINES.items()
     ]
-    axes[0][0].legend(handles=handles, loc="lower right")
+    axes[0][0].legend(handles=handles, loc="center left")
     words = {
         "memorised by CE": LINES["CE"],
         "memorised by SOP": LINES["SOP"],
@@ -119,7 +120,8 @@ def draw(runs: pd.DataFrame) -> Figure:
     literal = switch_on(PAPER_RATE, 250)
     plotting.caption(
         figure,
-        f"{len(runs)} runs of the fast network on all of CIFAR-10; rings: best epoch. With the paper's literal rates, v"
+        f"{len(runs)} runs of the fast network on all of CIFAR-10, of {', '.join(map(str, lengths))} epochs; rings:"
+        " best epoch. With the paper's literal rates, v"
         f" would switch on after {literal:.0f} epochs at this batch of 250.",
     )
     return figure
