@@ -137,6 +137,16 @@ def test_the_bound_holds_for_a_rough_answer():
     assert rough.gap == pytest.approx(groups_gap(J, Y, 1.0, rough.Theta, rough.V))
 
 
+def test_a_gap_for_any_v_counts_only_what_the_dual_allows():
+    """1^T V = 0 with an intercept: what V has beyond that proves nothing, and is taken off before V is scaled."""
+    J, Y, _ = noisy_labels(100, 8, 3)
+    Theta, V = np.zeros((8, 3)), 0.2 * (Y - Y.mean(0))
+    plain, shifted = (
+        groups_gap(J, Y + 5, 1.0, Theta + 1e-3, V + shift, offset=Y.mean(0) + 5, intercept=True) for shift in (0.0, 0.1)
+    )
+    assert shifted == pytest.approx(plain, rel=1e-9)
+
+
 def test_iterations_that_run_out_are_said():
     J, Y, _ = noisy_labels(200, 40, 4)
     few = solve_groups(J, Y, 1.0, max_iter=1)
