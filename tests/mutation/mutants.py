@@ -1,7 +1,6 @@
 """The mutants of a module: cosmic-ray's, without those of annotations, decorators and the texts of refusals."""
 
 import ast
-import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,9 +8,15 @@ from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator
 
+from sparseop.files import sha256
 from tests.mutation.plan import OPERATORS
 
 Place = tuple[int, int]
+SUMS = (
+    "arith_expr",
+    "term",
+    "power",
+)  # elsewhere a star is no product but unpacks, or begins what goes by keyword alone
 
 
 @dataclass(frozen=True)
@@ -45,16 +50,17 @@ def mutants(source: str) -> list[Mutant]:
     found = []
     for name in OPERATORS:
         operator = get_operator(name)()
-        places = [place for node in ast_nodes(tree) for place in operator.mutation_positions(node)]
-        found += [Mutant(name, i, place[0][0]) for i, place in enumerate(places) if tuple(place[0]) not in silent]
+        places = [(node, start) for node in ast_nodes(tree) for start, *_ in operator.mutation_positions(node)]
+        for occurrence, (node, start) in enumerate(places):
+            star = "Binary" in name and node.parent.type not in SUMS
+            if not star and tuple(start) not in silent:
+                found.append(Mutant(name, occurrence, start[0]))
     return found
 
 
 def sample(source: str, module: str, most: int) -> list[Mutant]:
-    """Return at most ``most``, shuffled by the module's name: a larger sample begins with a smaller one."""
-    everything = mutants(source)
-    random.Random(module).shuffle(everything)
-    return everything[:most]
+    """Return at most ``most``, in an order that hashes of the module and the mutant give: a larger sample holds a smaller."""
+    return sorted(mutants(source), key=lambda mutant: sha256(f"{module} {mutant.key}".encode()))[:most]
 
 
 def _silent(tree: ast.Module) -> Iterator[Place]:
@@ -69,6 +75,8 @@ def _silent(tree: ast.Module) -> Iterator[Place]:
             quiet += node.decorator_list
         elif isinstance(node, ast.Raise):
             quiet.append(node.exc)
+        elif isinstance(node, ast.JoinedStr):
+            quiet.append(node)
         elif (
             isinstance(node, ast.Assign) and isinstance(node.value, ast.BinOp) and isinstance(node.value.op, ast.BitOr)
         ):
