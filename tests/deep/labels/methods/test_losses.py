@@ -113,7 +113,7 @@ def test_elr(batch):
     method = ELR(N, K, lam=lam, beta=beta).train()
     logits, labels, index = batch
     target = [[0.0] * K for _ in range(B)]
-    for scale in (1.0, -0.5):
+    for scale in (1.0, -0.5, 30.0):  # at last clamped, where p sums to more than 1
         p = probabilities(scale * logits)
         wanted = 0.0
         for i, y in enumerate(labels.tolist()):
