@@ -59,7 +59,7 @@ def mutants(source: str) -> list[Mutant]:
 
 
 def sample(source: str, module: str, most: int) -> list[Mutant]:
-    """Return at most ``most``, in an order that hashes of the module and the mutant give: a larger sample holds a smaller."""
+    """Return at most ``most``, ordered by hashes of module and mutant: a larger sample holds a smaller."""
     return sorted(mutants(source), key=lambda mutant: sha256(f"{module} {mutant.key}".encode()))[:most]
 
 
