@@ -35,10 +35,12 @@ def sha256(content: bytes) -> str:
 def read_csv(source: Any, **options: Any) -> "pd.DataFrame":
     """Return a CSV as a data frame whose floats are those that were written, to the last bit.
 
-    pandas before 3.1 reads them to a unit in the last place unless told otherwise. ``source`` and ``options`` are those
-    of ``pandas.read_csv``.
+    pandas before 3.1 reads them to a unit in the last place unless told otherwise; from then on it needs no telling, and
+    warns of it. ``source`` and ``options`` are those of ``pandas.read_csv``.
     """
     import pandas as pd
 
-    frame: pd.DataFrame = pd.read_csv(source, float_precision="round_trip", **options)
+    if tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1):
+        options["float_precision"] = "round_trip"
+    frame: pd.DataFrame = pd.read_csv(source, **options)
     return frame
