@@ -35,8 +35,8 @@ def sha256(content: bytes) -> str:
 def read_csv(source: Any, **options: Any) -> "pd.DataFrame":
     """Return a CSV as a data frame whose floats are those that were written, to the last bit.
 
-    pandas before 3.1 reads them to a unit in the last place unless told otherwise; from then on it needs no telling, and
-    warns of it. ``source`` and ``options`` are those of ``pandas.read_csv``.
+    pandas before 3.1 reads them to a unit in the last place unless told otherwise; from then on it warns of being told.
+    ``source`` and ``options`` are those of ``pandas.read_csv``.
     """
     import pandas as pd
 
