@@ -27,7 +27,7 @@ from sparseop import cli, provenance
 from sparseop.deep import datasets
 from sparseop.deep.trained import load
 from sparseop.errors import InputError
-from sparseop.files import require_writable, write_atomic
+from sparseop.files import read_csv, require_writable, write_atomic
 from sparseop.inspect import inspect_labels
 from sparseop.inspect.work import JUDGES, area
 
@@ -91,7 +91,7 @@ def main() -> int:
         path = folder / f"{NAME}.csv"
         table = pd.DataFrame([judged(run, options.data_root, options.cache) for run in options.runs])
         if path.exists():
-            old = pd.read_csv(path)
+            old = read_csv(path)
             table = pd.concat([old[~old["run"].isin(table["run"])], table], ignore_index=True)
         write_atomic(path, table.to_csv(index=False).encode())
         write_atomic(

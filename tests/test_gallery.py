@@ -13,6 +13,7 @@ from gallery import page as pages
 from gallery.entry import DIFFERS, NEEDS_GPU, REPRODUCED, Entry, Evidence, Verdict
 from gallery.published import cells
 from gallery.words import share
+from sparseop.files import read_csv
 from sparseop.provenance import ROOT
 
 FIGURES = ROOT / "figures"
@@ -77,7 +78,7 @@ def test_every_table_shown_is_the_csv_beside_it(text):
             [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line.strip())[1:-1]]
             for line in table.strip().split("\n")[2:]
         ]
-        expected = pd.read_csv(FIGURES / "tables" / f"{stem}.csv", keep_default_na=False)
+        expected = read_csv(FIGURES / "tables" / f"{stem}.csv", keep_default_na=False)
         if {"published", "last epoch"} <= set(expected.columns):
             expected = expected[expected["last epoch"] != ""]
         assert len(rows) == len(expected), stem
@@ -116,11 +117,11 @@ def test_shares_do_not_round_up_to_all():
 
 
 def test_numbers_of_the_figures_by_another_route(text):
-    fig1 = pd.read_csv(FIGURES / "data" / "fig1.csv")
+    fig1 = read_csv(FIGURES / "data" / "fig1.csv")
     end = fig1[(fig1.method == "SOP") & (fig1.rate == 0.4) & (fig1.epoch == fig1.epoch.max())].train
     assert f"digits: {np.mean(end):.1f} ± {np.std(end, ddof=1):.1f} %" in section(text, "Figure 1:")
     for method in ("ce", "sop"):
-        runs = pd.read_csv(
+        runs = read_csv(
             ROOT / "deep" / "results" / "cifar10_convnet" / f"cifar10_convnet_sym40_{method}-seed0" / "metrics.csv"
         )
         lost = runs.test.max() - runs.test.iloc[-1]
@@ -129,13 +130,13 @@ def test_numbers_of_the_figures_by_another_route(text):
             section(text, "Figure 1:"),
         )
         assert float(said[2 if method == "ce" else 4]) == pytest.approx(lost, abs=0.11)
-    fig3 = pd.read_csv(FIGURES / "data" / "fig3.csv")
+    fig3 = read_csv(FIGURES / "data" / "fig3.csv")
     recovered = fig3[np.isfinite(fig3.lam_0)].groupby(["rank", "sparsity", "trial"]).ngroups
     assert f"Each of the {recovered} trials" in section(text, "Figure 3:")
     assert f"{fig3[fig3['where'] == 'above'].theta_error.max():.2g}" in section(text, "Figure 3:")
-    fig4 = pd.read_csv(FIGURES / "data" / "fig4.csv")
+    fig4 = read_csv(FIGURES / "data" / "fig4.csv")
     assert f"{fig4.trials.sum():,} certified programs" in section(text, "Figure 4:")
-    table1 = pd.read_csv(FIGURES / "data" / "table1.csv")
+    table1 = read_csv(FIGURES / "data" / "table1.csv")
     at = table1[table1.rate == 0.8].groupby("method")["last"].mean()
     assert f"SOP ends at {at['SOP']:.1f} % under 80 % noise, CE at {at['CE']:.1f} %" in section(
         text, "Table 1: symmetric"
@@ -143,7 +144,7 @@ def test_numbers_of_the_figures_by_another_route(text):
 
 
 def test_published_numbers_are_the_papers():
-    published = pd.read_csv(ROOT / "sparseop" / "deep" / "recipes" / "published.csv")
+    published = read_csv(ROOT / "sparseop" / "deep" / "recipes" / "published.csv")
     for key in ("table1", "table2", "table4", "sane_table1", "sane_table4"):
         part = (FIGURES / "tables" / f"{key}.md").read_text(encoding="utf-8")
         for row in published[published.table == key].itertuples():
@@ -208,7 +209,7 @@ def test_a_figure_that_stops_reproducing_says_so(tmp_path):
     shutil.copytree(FIGURES / "tables", tmp_path / "figures" / "tables")
     evidence, path = Evidence(tmp_path), tmp_path / "figures" / "data" / "fig3.csv"
     assert sop.figure3(evidence).kind == REPRODUCED
-    table = pd.read_csv(path)
+    table = read_csv(path)
     table.loc[table["where"] == "above", "theta_error"] = 0.01
     table.to_csv(path, index=False)
     assert sop.figure3(evidence).kind == DIFFERS

@@ -9,6 +9,7 @@ import pytest
 
 from deep.when_sop_pays import PAPER_RATE, switch_on
 from sparseop.deep.image_prior.ratio import DECAY, LAM
+from sparseop.files import read_csv
 from sparseop.provenance import ROOT
 
 DATA = ROOT / "figures" / "data"
@@ -25,7 +26,7 @@ def record(stem):
 
 
 def rows(stem):
-    return pd.read_csv(DATA / f"{stem}.csv")
+    return read_csv(DATA / f"{stem}.csv")
 
 
 def test_speed():

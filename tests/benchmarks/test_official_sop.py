@@ -19,6 +19,7 @@ from benchmarks.official import busy, checkout, cifar, driver, large
 from sparseop.deep import datasets, networks
 from sparseop.deep.labels.recipe import parse
 from sparseop.errors import InputError
+from sparseop.files import read_csv
 from tests.benchmarks import fake_official
 
 
@@ -69,7 +70,7 @@ def test_both_take_turns_on_the_same_images(official, tmp_path, monkeypatch, cap
     assert {tuple(line[3:]) for line in lines} == {("256", str(checksum), "1", multiprocessing.get_start_method())}
     assert {path: path.read_bytes() for path in official.rglob("*") if path.is_file()} == before
 
-    rows = pd.read_csv(tmp_path / "figures" / "measured" / "data" / "bench_official_sop_cpu.csv")
+    rows = read_csv(tmp_path / "figures" / "measured" / "data" / "bench_official_sop_cpu.csv")
     names = list(rows[["whose", "method", "setting"]].itertuples(index=False, name=None))
     assert names == [
         ("released code", "sop", "float32"),
@@ -253,7 +254,7 @@ def test_a_gpu_is_watched_during_each_turn_and_named_in_the_record(official, tmp
     )
     assert "of nvidia-smi" in capsys.readouterr().out
     assert (jobs[0].device, jobs[0].workers, jobs[1:]) == ("cuda", 8, ["sop", "sop+"] * 2)
-    rows = pd.read_csv(tmp_path / "figures" / "measured" / "data" / "bench_official_sop_cuda.csv")
+    rows = read_csv(tmp_path / "figures" / "measured" / "data" / "bench_official_sop_cuda.csv")
     assert rows["GPU busy %"].tolist() == [93, 93, 93]
     assert rows["peak GiB"].tolist() == [1, 1, 1]
     said = json.loads((tmp_path / "figures" / "measured" / "data" / "bench_official_sop_cuda.json").read_text())

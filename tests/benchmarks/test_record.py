@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from benchmarks import record
+from sparseop.files import read_csv
 from sparseop.provenance import ROOT
 
 TABLE = pd.DataFrame({"r": [5, 5, 20], "k": [5, 10, 10], "ms": [1.0, 2.0, 3.0], "x ECOS": [700.0, 400.0, 300.0]})
@@ -42,14 +43,14 @@ def test_a_run_prints_claimed_beside_measured_and_leaves_the_record_alone(claime
     assert lines[-1].startswith("measured: figures/measured/data/bench_test.csv")
     assert {path: path.read_bytes() for path in claimed.parent.iterdir()} == before
     kept = tmp_path / "figures" / "measured" / "data" / "bench_test.csv"
-    pd.testing.assert_frame_equal(pd.read_csv(kept), TABLE)
+    pd.testing.assert_frame_equal(read_csv(kept), TABLE)
     assert json.loads(kept.with_suffix(".json").read_text())["x ECOS"]["mean"] == 466.5
 
 
 def test_record_replaces_what_is_claimed(claimed, capsys):
     record.keep(TABLE, "bench_test", options("--record"))
     assert "9 | 1" in capsys.readouterr().out
-    pd.testing.assert_frame_equal(pd.read_csv(claimed), TABLE)
+    pd.testing.assert_frame_equal(read_csv(claimed), TABLE)
     assert {"commit", "hardware", "versions"} <= json.loads(claimed.with_suffix(".json").read_text()).keys()
 
 

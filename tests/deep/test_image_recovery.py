@@ -11,6 +11,7 @@ from deep import image_recovery
 from deep.image_recovery import FILTERS, STUDIES, table_choices
 from sparseop import provenance, study
 from sparseop.deep.image_prior.ratio import matching, ratio_for
+from sparseop.files import read_csv
 
 pytest.importorskip("sklearn")
 
@@ -111,7 +112,7 @@ def test_choices_pick_by_what_they_may_know():
 
 def committed(name):
     """Return the committed table of a study."""
-    return pd.read_csv(provenance.ROOT / "figures" / "data" / f"{name}.csv")
+    return read_csv(provenance.ROOT / "figures" / "data" / f"{name}.csv")
 
 
 def test_what_the_docs_say_of_the_curves():

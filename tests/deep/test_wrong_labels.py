@@ -3,10 +3,10 @@
 import sys
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from deep import wrong_labels, wrong_labels_cifar
+from sparseop.files import read_csv
 from sparseop.provenance import ROOT
 
 
@@ -37,7 +37,7 @@ def test_a_network_followed_doubts_wrong_labels_more(wine, monkeypatch):
 
 
 def test_the_tables_say_what_the_record_says():
-    table = pd.read_csv(ROOT / "figures" / "data" / "wrong_labels.csv")
+    table = read_csv(ROOT / "figures" / "data" / "wrong_labels.csv")
     made = wrong_labels.tables(table)
     assert len(made["found"]) == len(made["trust"]) == len(wrong_labels.SETS)
     one = table[(table["data"] == "wine") & (table["rate"] == 0.3) & (table["method"] == "cleanlab")]

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sparseop.files import read_csv
 from sparseop.inspect import demo, inspect_labels, report
 from sparseop.inspect.__main__ import main
 from sparseop.inspect.thumbnails import ArrayPictures
@@ -40,9 +41,9 @@ def test_the_page_says_the_numbers_of_the_result(digits):
     assert f"About {round(found.number)} of 400 labels are wrong" in text
     assert text.count('type="checkbox"') == max(found.suspects, 12)
     assert text.count("<img") >= found.suspects
-    table = pd.read_csv(folder / "suspects.csv")
+    table = read_csv(folder / "suspects.csv")
     assert list(table["row"]) == list(found.table["row"])
-    trained = pd.read_csv(folder / "labels.csv")
+    trained = read_csv(folder / "labels.csv")
     assert (trained["label"] != trained["given"]).sum() == found.suspects
     assert not list(folder.glob("*.part"))
 
@@ -143,7 +144,7 @@ def test_the_demonstration_holds_errors_of_both_kinds():
 def test_the_demonstration_finds_what_was_put_in(tmp_path):
     assert main(["--out", str(tmp_path)]) == 0
     _, truth = demo.source()
-    table = pd.read_csv(tmp_path / "suspects.csv")
+    table = read_csv(tmp_path / "suspects.csv")
     wrong = table["given"].to_numpy() != truth.labels[table["row"]]
     assert wrong[:100].mean() > 0.93
     assert 'id="truth"' in (tmp_path / "report.html").read_text(encoding="utf-8")
@@ -178,7 +179,7 @@ def test_ticking_exports_what_was_ticked(digits, page, tmp_path):
     with page.expect_download() as held:
         page.locator("#export").click()
     held.value.save_as(tmp_path / "ticked.csv")
-    ticked = pd.read_csv(tmp_path / "ticked.csv")
+    ticked = read_csv(tmp_path / "ticked.csv")
     assert list(ticked.columns) == ["row", "given", "proposed"]
     assert len(ticked) == first.count() - 1
     mine = found.table.set_index("row").loc[ticked["row"]]

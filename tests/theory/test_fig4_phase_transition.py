@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from sparseop import study
+from sparseop.files import read_csv
 from sparseop.linear import transition_sparsity
 from theory import fig4_phase_transition as fig4
 
@@ -15,7 +15,7 @@ DATA = Path(__file__).resolve().parents[2] / "figures" / "data" / "fig4.csv"
 
 @pytest.fixture(scope="module")
 def committed():
-    return pd.read_csv(DATA)
+    return read_csv(DATA)
 
 
 def test_committed_grid_is_the_papers(committed):

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sparseop.files import sha256
+from sparseop.files import read_csv, sha256
 from sparseop.provenance import ROOT
 
 NAMES = {
@@ -24,7 +24,7 @@ ALL = [(module, name) for module, names in NAMES.items() for name in names]
 
 
 def read(name):
-    return pd.read_csv(ROOT / f"figures/data/{name}.csv")
+    return read_csv(ROOT / f"figures/data/{name}.csv")
 
 
 def module(name):
@@ -38,7 +38,7 @@ def test_committed_data_is_the_whole_grid_with_provenance(where, name):
     content = (ROOT / f"figures/data/{name}.csv").read_bytes()
     assert record["csv_sha256"] == sha256(content)
     assert record["mode"] == "paper"
-    table = pd.read_csv(io.BytesIO(content))
+    table = read_csv(io.BytesIO(content))
     keys = list(study.grids["paper"][0])
     assert len(table[keys].drop_duplicates()) == len(study.grids["paper"]) == record["cells"]
     if "seed" in keys:

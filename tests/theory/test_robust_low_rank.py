@@ -1,10 +1,10 @@
 import dataclasses
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from sparseop import provenance, study
+from sparseop.files import read_csv
 from theory import robust_low_rank
 from theory.robust_low_rank import STUDIES
 
@@ -63,7 +63,7 @@ def test_draws_every_figure_with_its_certificate(tables):
 
 
 def test_what_the_docs_say():
-    table = pd.read_csv(provenance.ROOT / "figures" / "data" / "low_rank_gamma.csv")
+    table = read_csv(provenance.ROOT / "figures" / "data" / "low_rank_gamma.csv")
     middle = table.groupby(["rank", "gamma"]).median(numeric_only=True)
     assert [float(f"{middle.loc[(2, g), 'difference']:.0e}") for g in (1e-2, 1e-4, 1e-6, 1e-12)] == [
         0.02,

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from benchmarks import contrastive as benchmark
 from deep import published, runs, sane_cells, sane_regimes, sane_shapes, sane_tables, sane_time
 from sparseop.deep.contrastive import recipe as recipes
+from sparseop.files import read_csv
 from sparseop.provenance import ROOT
 
 
@@ -181,7 +182,7 @@ def test_the_benchmark_measures_every_variant(monkeypatch):
 
 def test_what_the_docs_say_is_what_the_committed_records_say():
     """docs/contrastive.md: no gain at equal time, none from labels alone, and an L2 error that prefers the wrong labels."""
-    final = sane_shapes.last_rows(pd.read_csv(ROOT / "figures" / "data" / "sane_shapes.csv"))
+    final = sane_shapes.last_rows(read_csv(ROOT / "figures" / "data" / "sane_shapes.csv"))
     knn = final.pivot_table(index="variant", columns="seed", values="knn")
     mean = final.groupby("variant").mean(numeric_only=True)
     sane, plain = "p+q+MM (SANE)", "none (MoCo)"
