@@ -119,7 +119,7 @@ def _ratio(axis: Axes, rows: pd.DataFrame) -> None:
         title="(b) Labels: a ratio says where the entrywise program works",
     )
     plotting.plain_ticks(axis, (0.2, 0.5, 1, 2, 5, 10, 20))
-    axis.legend(loc="upper right", bbox_to_anchor=(1, 0.93))
+    axis.legend(loc="center left", bbox_to_anchor=(0, 0.32))
 
 
 def _agreement(axis: Axes, table: pd.DataFrame) -> None:
