@@ -514,7 +514,9 @@ def test_wrong_labels():
     says(
         "docs/inspect.md", "50,000 take {:.1f} seconds and {:.2f} GiB", *took.loc[50_000, ["processor_seconds", "GiB"]]
     )
-    run = rows("wrong_labels_cifar").set_index("run").loc["fast_cifar10_sym40_ce-epochs8-seed0"]
+    runs = rows("wrong_labels_cifar").set_index("run")
+    run, sop = (runs.loc[f"fast_cifar10_sym40_{method}-epochs8-seed0"] for method in ("ce", "sop"))
+    says("docs/inspect.md", "learns fewer of them, it is {:,.0f}", sop["number"])
     says("docs/inspect.md", "On CIFAR-10 with {:,.0f} wrong labels", run["wrong"])
     says(
         "docs/inspect.md", "(area under the ROC curve {:.3f}) and the estimate is {:,.0f}", run["score"], run["number"]
