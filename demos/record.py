@@ -25,6 +25,7 @@ from sparseop.files import write_atomic
 
 RATES = (0.0, 0.2, 0.4, 0.6)
 EPOCHS, SHOWN = 40, 48
+LISTED = 240  #: of the inspector's list
 LEAST = 0.5  #: SOP flags a label where u^2, v^2 say more than this
 
 
@@ -104,7 +105,34 @@ def picture() -> dict[str, Any]:
     }
 
 
-RECORDS: dict[str, Callable[[], dict[str, Any]]] = {"labels": labels, "picture": picture}
+def inspector() -> dict[str, Any]:
+    """Inspect the digits with errors put in, as ``python -m sparseop.inspect`` does; keep the top of the list."""
+    from sparseop.inspect import inspect_labels
+    from sparseop.inspect.demo import digits, source
+
+    data, truth = source()
+    found = inspect_labels(data.features, data.labels)
+    pictures, _ = digits()
+    top = found.table.head(LISTED)
+    return {
+        "samples": len(found.table),
+        "wrong": int((np.asarray(data.labels) != truth.labels).sum()),
+        "number": round(found.number),
+        "interval": [round(end) for end in found.number_interval],
+        "list": [
+            {
+                "image": _digit(pictures[int(one.row)]),
+                "given": int(one.given),
+                "proposed": int(one.proposed),
+                "true": int(truth.labels[int(one.row)]),
+                "suspicion": round(float(one.suspicion), 3),
+            }
+            for one in top.itertuples()
+        ],
+    }
+
+
+RECORDS: dict[str, Callable[[], dict[str, Any]]] = {"labels": labels, "picture": picture, "inspector": inspector}
 
 
 def main() -> int:
@@ -120,7 +148,7 @@ def main() -> int:
             record = RECORDS[name]()
             record["provenance"] = {
                 "when": provenance.now(),
-                "versions": provenance.versions("numpy", "torch"),
+                "versions": provenance.versions("numpy", "torch", "scikit-learn"),
                 **provenance.commit(),
             }
             path = SITE / "records" / f"{name}.json"
