@@ -23,7 +23,7 @@ from sparseop.errors import InputError, integer
 from sparseop.files import sha256
 from sparseop.provenance import ROOT
 from tests.mutation import report, warm
-from tests.mutation.mutants import Mutant, sample
+from tests.mutation.mutants import Mutant, mutants, sample
 from tests.mutation.plan import PLAN
 
 CACHE = ROOT / ".cache" / "mutants"
@@ -53,6 +53,12 @@ def read(path: Path) -> dict[str, dict[str, object]]:
     """Return the last answer for each mutant."""
     lines = path.read_text().splitlines() if path.exists() else []
     return {row["key"]: row for row in map(json.loads, lines)}
+
+
+def current(module: str) -> list[dict[str, object]]:
+    """Return the answers for the mutants that the plan has now."""
+    known = {mutant.key for mutant in mutants((ROOT / module).read_text())}
+    return [row for key, row in read(answers(module)).items() if key in known]
 
 
 def ask(tree: Path, module: str, most: int, *, again: bool) -> None:
@@ -123,7 +129,7 @@ def main() -> int:
             tree = copy_of_the_tree()
             for module in wanted:
                 ask(tree, module, most, again=options.again)
-        report.write({module: list(read(answers(module)).values()) for module in PLAN})
+        report.write({module: current(module) for module in PLAN})
 
     return cli.run("tests.mutation", body, kept="answers are kept; run the same command again to go on")
 

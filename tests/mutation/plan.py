@@ -2,7 +2,12 @@
 
 #: module -> the test files that can kill its mutants, the fastest first
 LINEAR, REFINERY, LABELS, AUGMENT = "tests/linear/", "tests/refinery/", "tests/deep/labels/", "tests/deep/augment/"
-METHODS = (LABELS + "methods/test_gradients.py", LABELS + "methods/test_losses.py", LABELS + "methods/test_hooks.py")
+METHODS = (
+    LABELS + "methods/test_defaults.py",
+    LABELS + "methods/test_gradients.py",
+    LABELS + "methods/test_losses.py",
+    LABELS + "methods/test_hooks.py",
+)
 SOP = (LABELS + "methods/test_gradients.py", LABELS + "methods/test_sop.py", LABELS + "test_sample_variables.py")
 OPERATIONS = (AUGMENT + "test_augment.py", AUGMENT + "test_operations_everywhere.py")
 PLAN: dict[str, tuple[str, ...]] = {
