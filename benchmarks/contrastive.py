@@ -1,7 +1,8 @@
 """Time a step of MoCo, SANE and their parts, in one run of the real engine, and the memory they take.
 
     python -m benchmarks.contrastive                       on a processor: the shapes recipe, batches of 64
-    python -m benchmarks.contrastive --device cuda         on a GPU: MoCo's CIFAR demo (ResNet-18, batches of 512, bfloat16)
+    python -m benchmarks.contrastive --device cuda         on a GPU: MoCo's CIFAR demo (ResNet-18, batches of 512,
+                                                           bfloat16)
 
 The variants take turns, a few steps each, so that a busy machine disturbs all alike; a ratio is between the best
 rounds. Times are the process's own on a processor (one thread) and the clock's on a GPU. Images are random: time does

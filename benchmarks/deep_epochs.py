@@ -91,7 +91,7 @@ def random_dataset(n: int, n_classes: int = 10, side: int = 32) -> Dataset:
 
 
 def contestant(dataset: Dataset, overrides: Sequence[str], target: torch.device) -> Callable[[int], Turn]:
-    """Return a function that trains the given epoch, from 0, of the engine's run of a recipe on ``dataset``, 40 % of its labels noisy."""
+    """Return a function that trains the given epoch, from 0, of a recipe on ``dataset``, 40 % of its labels noisy."""
     recipe = parse("", name="bench", overrides=["training.milestones=[]", *overrides])
     n = len(dataset.train_labels)
     samples = Samples(
@@ -111,7 +111,10 @@ def timed(make: Callable[[], Loop], target: torch.device) -> Callable[[int], Tur
 
 
 def turns(contestants: Mapping[str, Callable[[int], Turn]], rounds: int) -> dict[str, Turn]:
-    """Let all take turns, an epoch each, and return the best of ``rounds`` of each; a first one more finds kernels and allocates."""
+    """Let all take turns, an epoch each, and return the best of ``rounds`` of each.
+
+    A first one more finds kernels and allocates.
+    """
     taken: dict[str, list[Turn]] = {name: [] for name in contestants}
     for epoch in range(rounds + 1):
         for name, contestant in contestants.items():

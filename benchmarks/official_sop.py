@@ -1,7 +1,8 @@
 """Time the released code of SOP and this project's engine, taking turns in one run: images a second, seconds an epoch.
 
     git clone https://github.com/shengliu66/SOP DIR
-    python -m benchmarks.official_sop --official DIR                     on a GPU: ResNet-34, 390 batches of 128 an epoch
+    python -m benchmarks.official_sop --official DIR                     on a GPU: ResNet-34, 390 batches of 128 an
+                                                                         epoch
     python -m benchmarks.official_sop --official DIR --network preact_resnet18 --compile
     python -m benchmarks.official_sop --official DIR --device cpu --network preact_resnet18
 

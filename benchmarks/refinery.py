@@ -33,7 +33,10 @@ def plain(data: CorruptedDataset, network: OneHiddenLayer, steps: int, eta: floa
 
 
 def best(body: Callable[[], object], repeats: int) -> float:
-    """Return the shortest of many short runs, in seconds of processor time: on a shared core only such a run is undisturbed."""
+    """Return the shortest of many short runs, in seconds of processor time.
+
+    On a shared core only such a run is undisturbed.
+    """
     times = []
     for _ in range(repeats):
         start = time.process_time()

@@ -11,7 +11,8 @@ sparseop, hsv      torchvision's jitter: four operations in random order, each c
 sparseop, yiq      the jitter as one linear map an image, the hue turned at constant luminance
 sparseop, strong   hsv, then five of CLSA's 14 operations: more work, for comparison
 kornia             kornia.augmentation, batched, each image with its own draws
-pillow             what torchvision's transforms call for each image, on a processor, as MoCo's CIFAR demo does in its workers
+pillow             what torchvision's transforms call for each image, on a processor, as MoCo's CIFAR demo does in its
+                   workers
 
 kornia and pillow are used here alone. On a processor times are the process's own, not the clock's, so that other
 programs count little; on a GPU the clock's, pillow's still on the processor. Functions take turns; the ratio is between

@@ -71,7 +71,10 @@ def draw_pair(table: pd.DataFrame, title: str, spread: str) -> Figure:
 
 
 def draw_cifar() -> Figure | None:
-    """Return the figure of the committed CIFAR-10 runs: the paper's PreActResNet-18, else the small ConvNet, else None."""
+    """Return the figure of the committed CIFAR-10 runs.
+
+    The paper's PreActResNet-18, else the small ConvNet, else None.
+    """
     for prefix, network in (("fig1_cifar10_", "PreActResNet-18"), ("cifar10_convnet_sym", "small ConvNet")):
         rows = []
         for recipe, _, _, folder in published.records():

@@ -6,11 +6,14 @@
 
 Questions, on the two photographs of scikit-learn at 64 x 64 pixels, with a skip network of 117,000 parameters:
 
-image_recovery          PSNR over iterations of the squared loss, the absolute loss and s = g*g - h*h, beside median filters
+image_recovery          PSNR over iterations of the squared loss, the absolute loss and s = g*g - h*h, beside median
+                        filters
 image_recovery_matched  is lam = log(1/gamma)/(2 alpha) all that matters of gamma and alpha, and what lies on either
 side?
-image_recovery_choice   which lam, without the truth: by the estimated corruption, or by entries held out; the cost against an oracle
-image_recovery_rule     the rule's lam itself, not the nearest of a grid, and what half a factor of two to either side would give
+image_recovery_choice   which lam, without the truth: by the estimated corruption, or by entries held out; the cost
+                        against an oracle
+image_recovery_rule     the rule's lam itself, not the nearest of a grid, and what half a factor of two to either side
+                        would give
 
 The claim under test is stability. It is not that this is the best denoiser: the absolute loss stopped at its peak is
 often as good, and a median over entries that are neither 0 nor 1, which knows what salt and pepper looks like, is
@@ -197,7 +200,7 @@ def tables(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def draw_matched(table: pd.DataFrame) -> Figure:
-    """Draw the last PSNR against alpha, where every gamma has a curve of its own, and against lam, where they are one."""
+    """Draw the last PSNR against alpha, a curve for every gamma, and against lam, where the curves are one."""
     figure = Figure(figsize=(11, 4.3))
     axes = figure.subplots(1, 2, sharey=True)
     for axis, x, label in zip(

@@ -44,7 +44,10 @@ def records(folder: Path = RESULTS, task: str = "labels") -> list[tuple[Any, dic
 
 
 def beside(table: str, folder: Path = RESULTS) -> pd.DataFrame:
-    """Return every published cell of ``table`` beside the records of its recipe: last and best epoch, difference, remarks."""
+    """Return every published cell of ``table`` beside the records of its recipe.
+
+    Last and best epoch, difference, remarks.
+    """
     runs = records(folder)
     rows = []
     for cell in values(table).itertuples():

@@ -139,7 +139,10 @@ def fast_contrastive_plan() -> list[Run]:
 
 
 def contrastive_plan() -> list[Run]:
-    """Return the contrastive runs: 200 epochs on MoCo's demo, with the control and at SANE's time; table 4's ablation, shortened."""
+    """Return the contrastive runs: 200 epochs on MoCo's demo, with the control and at SANE's time.
+
+    Table 4's ablation, shortened.
+    """
     demo = [Run(f"demo_cifar10_{word}_200") for word in ("moco", "sane", "mm", "sane_uniform")]
     longer = [
         Run("demo_cifar10_moco_200", 0, ("training.epochs=340",))

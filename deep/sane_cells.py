@@ -1,4 +1,7 @@
-"""One run of a variant of SANE on painted shapes: what the studies ``sane_shapes``, ``sane_time`` and ``sane_regimes`` are made of."""
+"""One run of a variant of SANE on painted shapes.
+
+What the studies ``sane_shapes``, ``sane_time`` and ``sane_regimes`` are made of.
+"""
 
 import tempfile
 import time
@@ -71,7 +74,9 @@ def cell(variant: str, epochs: int, seed: int, every: int) -> list[Row]:
 
 
 def train(changes: tuple[str, ...], epochs: int, seed: int, every: int) -> list[Row]:
-    """Train with changes of shapes_sane on one thread; a row for each evaluated epoch, every ``every`` epochs and the last.
+    """Train with changes of shapes_sane on one thread.
+
+    A row for each evaluated epoch, every ``every`` epochs and the last.
 
     ``cpu_seconds`` is processor time of the training steps alone, without evaluation: it stays what it is on a busy
     machine.

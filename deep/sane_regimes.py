@@ -1,6 +1,7 @@
-"""Where might refined labels pay by themselves? SANE, its uniform control and plain momentum mixup, side by side in seven regimes.
+"""Where might refined labels pay by themselves? SANE, its uniform control and momentum mixup in seven regimes.
 
-    python -m deep.sane_regimes             train (an hour and a quarter of one core), then draw; an interrupted run goes on
+    python -m deep.sane_regimes             train (an hour and a quarter of one core), then draw; an interrupted run
+                                            goes on
     python -m deep.sane_regimes --redraw    draw from the committed numbers, training nothing
 
 On shapes the gain over MoCo comes from mixup (``deep.sane_shapes``). Refinement can add to that only where the keys it

@@ -1,6 +1,7 @@
 """SANE's tables 1 to 6 and the numbers of MoCo's CIFAR demo, beside what this project's committed runs say.
 
-    python -m deep.sane_tables    write figures/tables/sane_table*.* and moco_demo.* from the committed records; trains nothing
+    python -m deep.sane_tables    write figures/tables/sane_table*.* and moco_demo.* from the committed records; trains
+                                  nothing
 
 Recipes are trained with ``python -m sparseop.deep.train NAME`` and count once their run lies in ``deep/results``;
 ``python -m deep.runs --task contrastive`` runs the most wanted ones, wherever a GPU is at hand. Nothing of the paper's

@@ -1,6 +1,7 @@
 """SOP table 1: test accuracy under symmetric noise, six methods, 20 to 80 %.
 
-    python -m deep.table1            train all of it on digits (at most a quarter of an hour on two cores), then write the tables
+    python -m deep.table1            train all of it on digits (at most a quarter of an hour on two cores), then write
+                                     the tables
     python -m deep.table1 --redraw   write the tables from the committed records, training nothing
     python -m deep.table1 --quick    two methods, two rates, one seed
 

@@ -1,6 +1,7 @@
 """SOP table 5: training time on CIFAR-10 with 50 % symmetric noise.
 
-    python -m deep.table5                                         write figures/tables/table5.* from the committed records
+    python -m deep.table5                                         write figures/tables/table5.* from the committed
+                                                                  records
     python -m deep.table5 --measure                               measure a small ConvNet here first (two minutes)
     python -m deep.table5 --measure --network preact_resnet18 --batches 100 --set engine.precision=bfloat16
 

@@ -1,4 +1,4 @@
-"""Tables: how one is written from committed records (``deep.table2`` to ``deep.tableA1``; nothing is trained), and how they say a mean."""
+"""Tables: how one is written from committed records (``deep.table2`` to ``deep.tableA1``), and how they say a mean."""
 
 from collections.abc import Mapping
 

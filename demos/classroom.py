@@ -1,7 +1,8 @@
-"""What the notebooks share: how one opens, its controls, how a figure is shown, and what a number that can't be used leads to.
+"""What the notebooks share: how one opens, its controls, how a figure is shown, what an unusable number leads to.
 
-Every notebook is built alike: an opening, the ``controls``, ``solve`` (numbers only), ``draw`` (a figure of these numbers), ``tell``
-(these numbers in words), one cell that shows both. Tests replace the ``controls`` and read what ``solve`` found.
+Every notebook is built alike: an opening, the ``controls``, ``solve`` (numbers only), ``draw`` (a figure of these
+numbers), ``tell`` (these numbers in words), one cell that shows both. Tests replace the ``controls`` and read what
+``solve`` found.
 """
 
 import html
@@ -34,7 +35,7 @@ def controls(*, instance: dict[str, Any], button: str | None = None, **named: An
 
     Parameters
     ----------
-    instance : what is changed rarely, such as sizes and seed, and its values; text fields, folded away under 'Another instance'.
+    instance : what is changed rarely, such as sizes and seed, and its values; folded away under 'Another instance'.
     button : what takes seconds to solve waits for a button with this text.
     named : the others, side by side, or below one another where the screen is narrow.
     """
@@ -46,7 +47,7 @@ def controls(*, instance: dict[str, Any], button: str | None = None, **named: An
 
 
 def whole(name: str, value: Any, low: int, high: int | None = None, *, why: str = "") -> int:
-    """Return a whole number, of which a text field holds the digits; the other arguments are those of ``errors.integer``."""
+    """Return a whole number from a text field; the other arguments are those of ``errors.integer``."""
     try:
         number = int(value) if isinstance(value, str) else value
     except ValueError:
@@ -55,7 +56,7 @@ def whole(name: str, value: Any, low: int, high: int | None = None, *, why: str 
 
 
 def attempt(solve: Callable[..., Any], controls: Any) -> tuple[Any, mo.Html | None]:
-    """Return (what is found at the controls' values, None), or (None, a friendly sentence) where one can't be used or a package is missing."""
+    """Return (what is found, None), or (None, a friendly sentence) where a value or a package can't be used."""
     values = (
         controls.element.value if controls.value is None else controls.value
     )  # a button that nobody has pressed yet
@@ -78,14 +79,14 @@ def attempt(solve: Callable[..., Any], controls: Any) -> tuple[Any, mo.Html | No
 
 
 def show(trouble: mo.Html | None, draw: Callable[..., Figure], tell: Callable[..., str], *found: Any) -> mo.Html:
-    """Return the figure that ``draw`` makes of what was found, and below it what ``tell`` says of it; the trouble, where there was some."""
+    """Return the figure that ``draw`` makes and what ``tell`` says of it; the trouble, where there was some."""
     return mo.vstack([picture(draw, *found), mo.md(tell(*found))]) if trouble is None else trouble
 
 
 def picture(draw: Callable[..., Figure], *found: Any) -> mo.Html:
-    """Return the figure as part of the page, sharp at any size and in the page's own ink; ``draw``'s docstring says in words what it shows.
+    """Return the figure as part of the page, in the page's own ink; ``draw``'s docstring says in words what it shows.
 
-    Black becomes the page's text colour and white paper the page itself, so that one drawing serves light and dark pages.
+    Black becomes the page's text colour and white paper the page itself: one drawing serves light and dark pages.
     """
     with plotting.style():
         figure = draw(*found)
@@ -99,7 +100,10 @@ def picture(draw: Callable[..., Figure], *found: Any) -> mo.Html:
         "#000000", "currentColor"
     )
     size = re.search(r'width="([\d.]+)pt" height="([\d.]+)pt"', svg)
-    head = f'<svg role="img" aria-label="{html.escape(str(draw.__doc__))}" fill="currentColor" style="width: 100%; height: auto; max-width: {1.6 * float(size[1]):.0f}px"'
+    head = (
+        f'<svg role="img" aria-label="{html.escape(str(draw.__doc__))}" fill="currentColor" style="width: 100%; height:'
+        f' auto; max-width: {1.6 * float(size[1]):.0f}px"'
+    )
     return mo.Html(head + svg[4:].replace(size[0], "", 1))
 
 

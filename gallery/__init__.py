@@ -1,4 +1,4 @@
-"""The gallery: every figure and table of both papers in order, ours beside the published ones, and the studies beyond them.
+"""The gallery: every figure and table of both papers, ours beside the published ones, and the studies beyond them.
 
     python -m gallery    write figures/README.md from figures/data, figures/tables and deep/results; computes nothing
 

@@ -33,7 +33,7 @@ MARK = {
     "not run yet": "…",
 }
 FOLD = 12  # longer tables are folded away
-HEAD = """<!-- Written by `python -m gallery`. Do not edit: change the entries in gallery/, or the study, and run `make figures`. -->
+HEAD = """<!-- Written by `python -m gallery`. Do not edit: change gallery/ or the study, and run `make figures`. -->
 # The gallery
 
 Every figure and table of both papers, ours beside the published one, then the studies beyond them: a click leads to the

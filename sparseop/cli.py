@@ -49,7 +49,10 @@ def run(prog: str, body: Callable[[], object], *, kept: str = "run the same comm
 
 
 def command(prog: str, body: Callable[[], object]) -> int:
-    """Run a command that takes no argument: ``--help`` shows the text of the module it is, anything else is refused before ``body()``."""
+    """Run a command that takes no argument.
+
+    ``--help`` shows the text of the module it is, anything else is refused before ``body()``.
+    """
     about = sys.modules["__main__"].__doc__
     argparse.ArgumentParser(
         f"python -m {prog}", description=about, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -59,7 +62,10 @@ def command(prog: str, body: Callable[[], object]) -> int:
 
 @contextlib.contextmanager
 def ended_like_interrupted() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end the block as Ctrl-C does; by themselves they would leave its worker processes behind."""
+    """Let SIGTERM and SIGHUP end the block as Ctrl-C does.
+
+    By themselves they would leave its worker processes behind.
+    """
     owner = os.getpid()
 
     def end(number: int, _: object) -> None:

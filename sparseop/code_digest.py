@@ -1,4 +1,6 @@
-"""What a study's cells run, as one digest: the module that defines them, everything of this project it imports, files they read.
+"""What a study's cells run, as one digest.
+
+The module that defines them, everything of this project it imports, files they read.
 
 A better label must not cost an hour of simulation: comments and docstrings do not count, nor does what only the study's
 drawing reaches in the study's own module, nor the engine that runs the cells, ``sparseop.study``. Everything else does.
@@ -137,5 +139,5 @@ def _project_imports(tree: ast.Module, package: str) -> Iterator[str]:
 
 
 def _imports_by_name(tree: ast.Module) -> bool:
-    """Return whether a package calls ``import_module``, as those do that load their own modules when one is asked for."""
+    """Return whether a package calls ``import_module``, as those do that load their modules when asked for one."""
     return any(isinstance(node, ast.Attribute) and node.attr == "import_module" for node in ast.walk(tree))

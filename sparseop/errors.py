@@ -37,7 +37,7 @@ def positive(name: str, value: float) -> float:
 
 
 def moderate(name: str, value: float) -> float:
-    """Return ``value`` as a float > 0 whose products with data of a size that ``array`` accepts as moderate stay in float64's range."""
+    """Return ``value`` as a float > 0 whose products with moderate data (``array``) stay in float64's range."""
     number = positive(name, value)
     if not SMALLEST <= number <= LARGEST:
         raise InputError(

@@ -10,7 +10,10 @@ from pathlib import Path
 
 
 def free() -> int | None:
-    """Return the bytes that the machine, its control group and the process's own limit leave; None where none of them is known."""
+    """Return the bytes that the machine, its control group and the process's own limit leave.
+
+    None where none of them is known.
+    """
     return min((left for left in (_machine(), _group(), _limit()) if left is not None), default=None)
 
 

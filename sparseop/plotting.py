@@ -108,7 +108,9 @@ def plain_ticks(axis: Any, values: Any) -> None:
 
 
 def save(figure: Figure, stem: Path) -> list[Path]:
-    """Write ``stem.png``, ``.pdf`` and ``.svg`` and ``dark/stem.png``, atomically and without a date; return their paths.
+    """Write ``stem.png``, ``.pdf`` and ``.svg`` and ``dark/stem.png``, atomically and without a date.
+
+    Return their paths.
 
     The figure is dark afterwards.
     """
@@ -128,7 +130,9 @@ def _write(figure: Figure, path: Path) -> Path:
 
 
 def darken(figure: Figure) -> None:
-    """Turn a figure drawn for paper into one for a dark page: greys change places, dark colours become a little lighter.
+    """Turn a figure drawn for paper into one for a dark page.
+
+    Greys change places, dark colours become a little lighter.
 
     What is drawn on top of an image or a mesh keeps its colours, as the image does.
     """

@@ -1,4 +1,4 @@
-"""Where a result comes from: versions, hardware, commit. Standard library only, so that trainers can use it anywhere."""
+"""Where a result comes from: versions, hardware, commit. Standard library only: trainers use it anywhere."""
 
 import datetime
 import importlib.metadata

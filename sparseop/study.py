@@ -248,7 +248,10 @@ class _Cache:
         self.saved = time.monotonic()
 
     def _refuse_others(self, path: Path) -> None:
-        """Refuse what is no cache, a folder or a database of something else: nothing of it must be changed, or removed by --force."""
+        """Refuse what is no cache, a folder or a database of something else.
+
+        Nothing of it must be changed, or removed by --force.
+        """
         tables: set[str] = set()
         if path.is_file():
             with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path, timeout=60)) as database:
@@ -357,7 +360,10 @@ def _run(study: Study, mode: str, folder: Path, options: argparse.Namespace) -> 
 
 
 def _redraw(studies: Sequence[Study], folder: Path) -> None:
-    """Draw every record of the studies again, also that of the full grid; one not run yet keeps none of the others from it."""
+    """Draw every record of the studies again, also that of the full grid.
+
+    One not run yet keeps none of the others from it.
+    """
     recorded = {
         s.name: [stem for stem in (s.name, f"{s.name}_full") if (folder / "data" / f"{stem}.csv").exists()]
         for s in studies

@@ -1,4 +1,7 @@
-"""What counts as the code of a cell: a changed number must not leave a stale cache, a changed label must not cost an hour."""
+"""What counts as the code of a cell.
+
+A changed number must not leave a stale cache, a changed label must not cost an hour.
+"""
 
 import ast
 import importlib

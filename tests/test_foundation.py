@@ -1,4 +1,4 @@
-"""What everything rests on: light imports, arguments checked in one sentence, files written whole, figures to the byte."""
+"""What everything rests on: light imports, arguments checked in a sentence, files written whole, exact figures."""
 
 import ast
 import subprocess
@@ -272,7 +272,10 @@ COLOUR_BLIND = {
 
 @pytest.mark.parametrize("eyes", ["everyone", *COLOUR_BLIND])
 def test_the_colours_differ_for_every_eye(eyes):
-    """Neighbours in the cycle, those most often in one panel, stay apart in CIELAB; dashes and markers tell all of them apart."""
+    """Neighbours in the cycle, those most often in one panel, stay apart in CIELAB.
+
+    Dashes and markers tell all of them apart.
+    """
 
     def lab(color):
         linear = np.where((c := np.array(to_rgb(color))) <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)

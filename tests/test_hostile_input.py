@@ -1,4 +1,7 @@
-"""What can't be used is refused in one sentence: wrong kinds of values, sizes beyond memory, numbers beyond float64's squares."""
+"""What can't be used is refused in one sentence.
+
+Wrong kinds of values, sizes beyond memory, numbers beyond float64's squares.
+"""
 
 import numpy as np
 import pandas as pd

@@ -46,7 +46,8 @@ def draw(table):
 def tables(table):
     return {"all": table}
 
-STUDIES = (study.Study("squares", cell, {"paper": [{"x": x, "pause": float(os.environ.get("PAUSE", 0)) * (5 if x > 4 else 1)} for x in range(8)],
+PAUSE = float(os.environ.get("PAUSE", 0))
+STUDIES = (study.Study("squares", cell, {"paper": [{"x": x, "pause": PAUSE * (5 if x > 4 else 1)} for x in range(8)],
                                          "quick": [{"x": 3}]}, draw, tables),)
 if __name__ == "__main__":
     sys.exit(study.main("squares"))

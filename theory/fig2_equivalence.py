@@ -1,4 +1,6 @@
-"""Gradient descent and the convex program agree along alpha = -log(gamma) / (2 lam): Figure 2 of the SOP paper, and why.
+"""Gradient descent and the convex program agree along alpha = -log(gamma) / (2 lam).
+
+Figure 2 of the SOP paper, and why.
 
     python -m theory.fig2_equivalence            at most a minute on two cores
     python -m theory.fig2_equivalence --quick    5 values a decade instead of 20
@@ -115,7 +117,10 @@ def cell(alpha: float, per_decade: int) -> list[study.Row]:
 
 
 def part(kind: str, value: float) -> list[study.Row]:
-    """Compute one point of a curve of the decomposition: ``kind`` "alpha" at a value of alpha, "lam" at a value of lam."""
+    """Compute one point of a curve of the decomposition.
+
+    ``kind`` "alpha" at a value of alpha, "lam" at a value of lam.
+    """
     problem = instance()
     return _along_the_curve(problem, value) if kind == "alpha" else _towards_zero_gamma(problem, value)
 
@@ -171,7 +176,10 @@ def _towards_zero_gamma(problem: LinearProblem, lam: float) -> list[study.Row]:
 
 
 def predicted_rate(problem: LinearProblem, convex: ConvexSolution, lam: float) -> tuple[bool, float, float]:
-    """Return whether Z pins theta down; c of the rate c/L (0 where it does); the exponent of gamma (nan where it doesn't)."""
+    """Return whether Z pins theta down; c of the rate c/L (0 where it does).
+
+    The exponent of gamma (nan where it doesn't).
+    """
     F, s = problem.F, convex.s
     Z, S = s == 0, s != 0
     null = scipy.linalg.null_space(F[Z]) if Z.any() else np.eye(F.shape[1])

@@ -68,7 +68,7 @@ def cell(r: int, k: int, trials: int) -> study.Row:
 
 
 def coverage(table: pd.DataFrame) -> dict[str, float]:
-    """Return the share of the plane k >= 1 in which theta is recovered, and the share of that in which condition (28) holds.
+    """Return the share of the plane k >= 1 where theta is recovered, and the share of that where condition (28) holds.
 
     A cell counts by its area in the picture, so that a grid that is finer somewhere gives no other answer.
     """

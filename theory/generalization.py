@@ -39,7 +39,7 @@ SEEDS = {"paper": 5, "quick": 2, "full": 10}
 
 # ---- part 2 --------------------------------------------------------------------------------------------------------
 def construction_cell(y0: float, shift: float, sharper: bool) -> study.Row:
-    """Return exact risks, and the same through similarities of two feature vectors, where temperature 0.2 can realise them."""
+    """Return exact risks, and the same through similarities of two vectors, where temperature 0.2 can realise them."""
     y0_star = y0 + shift if sharper else y0 - shift
     row = {
         "y0_star": y0_star,

@@ -64,7 +64,10 @@ def _from_eta(eta: float) -> float:
 
 
 def tables(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """For each rank and sparsity: the share of instances that each link of the chain covers, and how loose (B.25) is."""
+    """For each rank and sparsity.
+
+    The share of instances that each link of the chain covers, and how loose (B.25) is.
+    """
     rows = []
     for (r, k), group in table.groupby(["rank", "sparsity"]):
         ratio = (group.bound / group.lam_0)[np.isfinite(group.bound)]

@@ -1,4 +1,4 @@
-"""How far the theorems' constants are from what happens (SANE paper, Theorems 2, 5, 7, 8; Lemmas 4, 7, 9; Definition 4).
+"""How far the theorems' constants are from what happens (SANE, Theorems 2, 5, 7, 8; Lemmas 4, 7, 9; Definition 4).
 
     python -m theory.refinery_bounds            four studies, at most four minutes on two cores
     python -m theory.refinery_bounds --quick    two seeds, coarse grids
@@ -165,7 +165,7 @@ def table_all_right(table: pd.DataFrame, rho: float, which: str = "worst_accurac
 
 # ---- Theorem 2, part 1: the refined labels -------------------------------------------------------------------------
 def labels_cell(method: str, rho: float, seed: int) -> list[study.Row]:
-    """Return the label discrepancy over time, and the two terms of its bound with the measured |f - y*| in the place of zeta."""
+    """Return the label discrepancy over time, and the two terms of its bound with the measured |f - y*| for zeta."""
     data, network = _problem("labels", seed, rho=rho, eps=0.3)
     options = {
         "self": {"alpha": 0.9},
@@ -198,7 +198,7 @@ def labels_cell(method: str, rho: float, seed: int) -> list[study.Row]:
 
 
 def draw_labels(table: pd.DataFrame) -> Figure:
-    """Draw the discrepancy of the refined labels against the bound with zeta = 4 rho, for two shares of wrong labels."""
+    """Draw the discrepancy of the refined labels against the bound with zeta = 4 rho, for two shares of wrong ones."""
     figure = Figure(figsize=(11.8, 4.8))
     axes = figure.subplots(1, 2)
     series = (
@@ -240,7 +240,10 @@ def draw_labels(table: pd.DataFrame) -> Figure:
 
 # ---- Theorem 8: the trajectories on X and on X~ --------------------------------------------------------------------
 def paths_cell(eps: float, width: int, crops: int, seed: int) -> list[study.Row]:
-    """Gradient descent from the same W_0 on the crops and on their centres; descent is the refinery in effective time."""
+    """Gradient descent from the same W_0 on the crops and on their centres.
+
+    Descent is the refinery in effective time.
+    """
     data, network = _problem("paths", seed, rho=0.3, eps=eps, width=width, crops=crops)
     clean = data.at_centres()
     eta = largest_step(clean, network)
@@ -333,7 +336,10 @@ def table_paths(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 # ---- the constants, and Lemmas 4, 7 and 9 --------------------------------------------------------------------------
 def constants_cell(width: int, seed: int) -> study.Row:
-    """Return every constant of the theorems and every measured counterpart, of one refinery run; Lemmas 4, 7, 9 at random draws."""
+    """Return every constant of the theorems and every measured counterpart, of one refinery run.
+
+    Lemmas 4, 7, 9 at random draws.
+    """
     data, network = _problem("constants", seed, rho=0.3, eps=0.3, width=width)
     alpha = schedules.cosine(400, 0.9, 40)
     eta = largest_step(data, network)
@@ -419,7 +425,7 @@ def table_constants(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def table_smallest(table: pd.DataFrame) -> pd.DataFrame:
-    """Tabulate, for every bound that leaves its constant free, the smallest constant that held in all draws and widths."""
+    """Tabulate, for every bound with a free constant, the smallest constant that held in all draws and widths."""
     n, rho, eps = CENTRES * CROPS, 0.3, 0.3
     xi = np.log(np.sqrt(n * np.log(CENTRES)) / rho)
     per_zeta = eps * table.psi * CENTRES * xi * np.sqrt(np.log(CENTRES)) / table.lam

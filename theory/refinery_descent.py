@@ -180,7 +180,7 @@ def table_effective(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def table_collapse(table: pd.DataFrame) -> float:
-    """Largest difference of the mean test accuracies of descent and of x~ = x at equal effective time, from step 10 on."""
+    """Largest difference of the mean test accuracies of descent and x~ = x at equal effective time, from step 10."""
     table = table_effective(table)
     curves = {
         m: table[table.method == m].groupby("effective").test_accuracy.mean() for m in ("descent", "self", "stopped")

@@ -1,4 +1,4 @@
-"""The refinery's Jacobian: large on S+, small on S- (SANE paper, Assumption 3, Theorem 4), and the noise S+ sees (Lemma 8).
+"""The refinery's Jacobian: large on S+, small on S- (SANE, Assumption 3, Theorem 4); the noise S+ sees (Lemma 8).
 
     python -m theory.refinery_jacobian            both studies, seconds
     python -m theory.refinery_jacobian --quick    two seeds, a coarse grid

@@ -39,7 +39,10 @@ def _draw(name: str, seed: int, *, width: int = WIDTH, **options):  # type: igno
 
 
 def _refined(name: str, seed: int, data, network, alpha: float, steps: int = EFFECTIVE):  # type: ignore[no-untyped-def]
-    """Run the refinery with another crop, at the step 1 / (1 - alpha) times descent's: the same effective time in the same steps."""
+    """Run the refinery with another crop, at the step 1 / (1 - alpha) times descent's.
+
+    The same effective time in the same steps.
+    """
     return refine(
         data,
         network,

@@ -6,7 +6,8 @@
 
 The matrix case of double over-parameterisation (You, Zhu, Qu, Ma, NeurIPS 2020), whose theory the SOP paper takes over:
 
-low_rank_gamma    does the flow's limit approach the convex program at lam = 1/alpha as gamma shrinks? With duality gaps.
+low_rank_gamma    does the flow's limit approach the convex program at lam = 1/alpha as gamma shrinks? With duality
+                  gaps.
 low_rank_match    Figure 2 for matrices: relative difference over alpha and lam, and the line lam = 1/alpha.
 low_rank_phase    Figure 4 for matrices: recovery over rank and corruption, by the convex program and by the flow.
 low_rank_width    what if U is far wider than the rank, or narrower; and what U U^T does without g and h.

@@ -54,7 +54,7 @@ def error(found: NDArray[np.float64], truth: NDArray[np.float64]) -> float:
 
 
 def cell(kind: str, trial: int, log_scale: int, per_decade: int) -> list[study.Row]:
-    """Follow the chain on one instance at one gamma ("chain"), or locate the alpha where the flow stops recovering ("end")."""
+    """Follow the chain on one instance at one gamma ("chain"), or find the alpha where recovery stops ("end")."""
     problem = gaussian_problem(N, P, RANK, SPARSITY, seed=study.generator("theorem31", trial))
     interval = recovery_interval(problem)
     alpha_0 = matching_alpha(interval.lower, math.exp(-log_scale))
@@ -123,7 +123,7 @@ def chain(
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """Draw recovery errors of the three links against alpha/alpha_0, all trials on one axis, and the spread of alpha_0."""
+    """Draw recovery errors of the three links against alpha/alpha_0, all trials on one axis; the spread of alpha_0."""
     ends, table = table[table.kind == "end"], table[table.kind == "chain"]
     figure = Figure(figsize=(13.5, 5.8))
     axes = figure.subplots(1, 3, width_ratios=[1, 1, 0.85])

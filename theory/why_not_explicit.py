@@ -47,7 +47,10 @@ GRIDS = {
 
 
 def instance(kind: str, trial: int) -> LinearProblem:
-    """Draw a problem whose theta_star lies in the leading right singular vectors of J: the directions a network learns."""
+    """Draw a problem whose theta_star lies in the leading right singular vectors of J.
+
+    The directions a network learns.
+    """
     rng = study.generator("why not explicit", kind, trial)
     if kind == "full":
         J = rng.standard_normal((N, P))
@@ -117,7 +120,10 @@ def _least_absolute(problem: LinearProblem) -> FloatArray:
 
 
 def _joint_path(problem: LinearProblem, lams: FloatArray) -> tuple[list[FloatArray], list[float]]:
-    """Minimise 1/2 |F b + s - y|^2 + lam |s|_1 over (b, s), literally; also return the minimum over that at b = s = 0."""
+    """Minimise 1/2 |F b + s - y|^2 + lam |s|_1 over (b, s), literally.
+
+    Also return the minimum over that at b = s = 0.
+    """
     b, s = cp.Variable(problem.rank), cp.Variable(problem.n_samples)
     lam = cp.Parameter(nonneg=True)
     program = cp.Problem(cp.Minimize(cp.sum_squares(problem.F @ b + s - problem.y) / 2 + lam * cp.norm1(s)))
@@ -136,7 +142,10 @@ def _huber(residual: FloatArray, lam: float) -> float:
 
 
 def _joint_flow(problem: LinearProblem, times: FloatArray) -> FloatArray:
-    """Gradient flow of the joint loss in theta from 0, s at its minimiser throughout: db/dt = F^T clip(y - F b, lam)."""
+    """Gradient flow of the joint loss in theta from 0, s at its minimiser throughout.
+
+    Db/dt = F^T clip(y - F b, lam).
+    """
     F, y = problem.F, problem.y
 
     def slope(_: float, b: FloatArray) -> FloatArray:

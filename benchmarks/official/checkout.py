@@ -23,7 +23,7 @@ RELEASED = {"ce55ca62e5b6fc99": "4d991cedf1fafec98f858a213ccc31e52318a77f"}
 
 
 def identify(folder: Path) -> dict[str, Any]:
-    """Return commit, digest of all Python files and the configuration, and whether they are those of a known released version.
+    """Return commit, digest of all Python files and the configuration, and whether they are a known release's.
 
     The commit of a folder without .git (an archive) is known by its digest, or "unknown".
 

@@ -12,7 +12,7 @@ FOLDER = "cifar-10-batches-py"
 
 
 def write(root: Path, images: Tensor, labels: Tensor, classes: tuple[str, ...]) -> dict[str, Any]:
-    """Write uint8 ``images`` (N, 3, 32, 32) and ``labels`` (N,) as the five training batches, the first ten as the test batch.
+    """Write uint8 ``images`` (N, 3, 32, 32) and ``labels`` (N,) as five training batches, ten as the test batch.
 
     Returns
     -------

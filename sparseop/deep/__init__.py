@@ -1,4 +1,6 @@
-"""Trainers for deep networks with wrong labels, SOP and SOP+ beside the methods they are compared with; and without labels.
+"""Trainers for deep networks with wrong labels, SOP and SOP+ beside the methods they are compared with.
+
+And without labels.
 
 ``python -m sparseop.deep.train`` shows the effect in about a minute; ``--list`` names the recipes. Needs torch, numpy
 and tqdm, nothing else. What is public stands in ``docs/your-own.md``, and loads torch when it is used:

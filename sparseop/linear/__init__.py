@@ -1,4 +1,7 @@
-"""The over-parameterised linear model of the SOP paper (section 3, appendix B): solvers whose results carry certificates."""
+"""The over-parameterised linear model of the SOP paper (section 3, appendix B).
+
+Solvers whose results carry certificates.
+"""
 
 from sparseop.linear.choosing import LamChoice, choose_lam, lam_for_share, lam_grid, lam_max
 from sparseop.linear.convex import ConvexSolution, solve_convex

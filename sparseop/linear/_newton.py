@@ -2,7 +2,7 @@
 
 In units where max|y| = 1, with G = F / sqrt(4 alpha max|y|), x = 4 alpha nu and beta ~ b, the limit is the solution of
 
-    G beta + s = y,      G^T x = beta,      s = 2 gamma^2 sinh(x) entry by entry,                                     (*)
+    G beta + s = y,      G^T x = beta,      s = 2 gamma^2 sinh(x) entry by entry,                          (*)
 
 the optimality system of both the N-dimensional potential Phi (in x alone) and the r-dimensional program with the
 hyperbolic entropy (in beta alone). Either one alone fails in floating point: asinh(y - G beta) is noise once gamma^2 is
@@ -35,7 +35,7 @@ ACCEPTED = 1e-11  # relative error of (*) up to which a limit counts as converge
 
 @dataclass(frozen=True)
 class Limit:
-    """x (N,), b (r,) and s (N,) of (*) in the problem's own units, with the relative errors left in its two equations."""
+    """x (N,), b (r,) and s (N,) of (*) in the problem's units, with the relative errors left in its two equations."""
 
     x: FloatArray
     b: FloatArray
@@ -98,7 +98,10 @@ def _follow(F: FloatArray, y: FloatArray, alpha: float, log_gamma: float, *, car
 
 
 class _Stage:
-    """Newton's method on (*) at one gamma; x, beta are the best point of the latest run, errors relative to its terms."""
+    """Newton's method on (*) at one gamma.
+
+    X, beta are the best point of the latest run, errors relative to its terms.
+    """
 
     def __init__(self, G: FloatArray, y: FloatArray, careful: bool) -> None:
         self.G = self.G_end = G

@@ -1,4 +1,4 @@
-"""Coherence of J and the conditions for exact recovery that rest on it (SOP paper, Definition 3.4 and Proposition 3.5)."""
+"""Coherence of J and the conditions for recovery that rest on it (SOP paper, Definition 3.4 and Proposition 3.5)."""
 
 from dataclasses import dataclass
 

@@ -6,7 +6,8 @@
 
 With nu = lam w, t = 1/lam and U an orthonormal basis of the column space of J, this is linear in (w, t)::
 
-    U_C^T w_C + U_S^T sign(s_star_S) = t U^T g,   |w_i| <= 1,       g = U Sigma^{-1} V^T theta_star,  C the complement of S
+    U_C^T w_C + U_S^T sign(s_star_S) = t U^T g,   |w_i| <= 1,       g = U Sigma^{-1} V^T theta_star,  C the complement
+                                                                                                      of S
 
 so the weights that recover form an interval, and each of its ends is one linear program. The minimiser is unique: the
 objective is strictly convex in theta, and s = y - J theta.
@@ -63,7 +64,9 @@ class ThresholdBound:
 
 
 def recovery_threshold(problem: LinearProblem) -> float:
-    """Return the smallest lam > 0 at which (26) recovers the ground truth; inf if there is none, 0 if all small ones do.
+    """Return the smallest lam > 0 at which (26) recovers the ground truth.
+
+    Inf if there is none, 0 if all small ones do.
 
     The exact counterpart of lambda_0 in Proposition 3.5. See ``recovery_interval`` for the upper end, which is finite
     in a few per cent of the instances near the phase transition.
@@ -109,7 +112,7 @@ def threshold_bound(problem: LinearProblem, rho: float | None = None) -> Thresho
 
 
 def _aligned(problem: LinearProblem) -> tuple[FloatArray, FloatArray]:
-    """Return (g, s_star) with g = U Sigma^{-1} V^T theta_star, the one g in the column space of J with J^T g = theta_star."""
+    """Return (g, s_star) with g = U Sigma^{-1} V^T theta_star: g in the column space of J, J^T g = theta_star."""
     b_star, s_star = ground_truth(problem)
     U = problem.U
     R = np.triu(U.T @ problem.F)

@@ -10,7 +10,9 @@ from sparseop.linear._hyperbolic import multiplier
 
 
 def matching_alpha(lam: float, gamma: float) -> float:
-    """Return alpha = -log(gamma) / (2 lam), eq. (23): descent at this alpha approaches the convex program (26) at ``lam``.
+    """Return alpha = -log(gamma) / (2 lam), eq. (23).
+
+    Descent at this alpha approaches the convex program (26) at ``lam``.
 
     Raises
     ------

@@ -147,7 +147,10 @@ class OneHiddenLayer:
         return np.asarray(values @ self.v)
 
     def jacobian(self, X: Any) -> FloatArray:
-        """Return J(W, X), shape (n, k d): row i is v . phi'(W x_i) (Kronecker) x_i, Definition 6's Khatri-Rao product."""
+        """Return J(W, X), shape (n, k d).
+
+        Row i is v . phi'(W x_i) (Kronecker) x_i, Definition 6's Khatri-Rao product.
+        """
         X = self._rows(X)
         fits(f"the Jacobian of {len(X)} inputs and {self.W.size} weights", 2 * len(X) * self.W.size)
         _, slopes = self.phi.both(X @ self.W.T)

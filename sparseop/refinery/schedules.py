@@ -1,4 +1,6 @@
-"""The refinery's weights alpha_t, one number for each step: how much of a label is the network's own (SANE paper, eq. 5).
+"""The refinery's weights alpha_t, one number for each step.
+
+How much of a label is the network's own (SANE paper, eq. 5).
 
 The theory wants alpha_0 = 0 (its first residual is f(W_0) - y) and a small total change of alpha_t (Assumption 2).
 """

@@ -1,4 +1,6 @@
-"""A stand-in for the released code of SOP: its modules' names and interfaces, a network of one layer, and a torchvision of its own.
+"""A stand-in for the released code of SOP.
+
+Its modules' names and interfaces, a network of one layer, and a torchvision of its own.
 
 Each training epoch adds a line to the file that the environment variable FAKE_LOG names.
 """

@@ -1,4 +1,7 @@
-"""The released code beside the engine: driven in a made checkout of the same interfaces, and what can be wrong with a checkout."""
+"""The released code beside the engine.
+
+Driven in a made checkout of the same interfaces, and what can be wrong with a checkout.
+"""
 
 import contextlib
 import json

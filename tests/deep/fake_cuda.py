@@ -31,7 +31,7 @@ COPIES = ("_to_copy", "copy_", "copy")
 
 
 class Stream(TorchDispatchMode):
-    """Sees every operation; while ``watching``, notes in ``faults`` what the host would wait for and what would fail."""
+    """Sees every operation; while ``watching``, notes in ``faults`` what the host would wait for or fail on."""
 
     def __init__(self):
         super().__init__()
@@ -63,7 +63,7 @@ class Stream(TorchDispatchMode):
             yield f"{name} is not deterministic"
 
     def backward(self, loss):
-        """Give every parameter behind ``loss`` a gradient. (torch's engine asks for streams, which a torch without CUDA has not.)"""
+        """Give every parameter behind ``loss`` a gradient. (torch's engine asks for streams, which need CUDA.)"""
         waiting, known = [loss.grad_fn], set()
         while waiting:
             node = waiting.pop()
@@ -139,7 +139,10 @@ def fake_cuda(patch):
 
 @contextlib.contextmanager
 def _guard():
-    """Let a torch without CUDA switch to a device of that type and back, which is all that indexing wants to do: by meta's guard."""
+    """Let a torch without CUDA switch to a device of that type and back, which is all that indexing wants to do.
+
+    By meta's guard.
+    """
     library = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libc10.so"))
     guards = (ctypes.c_void_p * 15).in_dll(library, "_ZN3c104impl26device_guard_impl_registryE")
     cuda, meta = 1, 14  # c10/core/DeviceType.h

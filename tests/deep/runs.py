@@ -1,4 +1,7 @@
-"""What tests of training runs share: changed recipes as arguments, runs that are stopped, killed or made by two processes, their states."""
+"""What tests of training runs share.
+
+Changed recipes as arguments, runs that are stopped, killed or made by two processes, their states.
+"""
 
 import gc
 import os

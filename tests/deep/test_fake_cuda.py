@@ -1,4 +1,7 @@
-"""The trainers' steps as CUDA would run them, without CUDA: no mixture of devices, no wait for the device, nothing it refuses."""
+"""The trainers' steps as CUDA would run them, without CUDA.
+
+No mixture of devices, no wait for the device, nothing it refuses.
+"""
 
 import dataclasses
 import sys

@@ -61,7 +61,10 @@ def test_draws_and_tables(tables):
 
 
 def test_choices_pick_by_what_they_may_know():
-    """The truth says lam = 0.02; held-out entries say 0.04; the share found says 0.08; the rule says what the level says."""
+    """The truth says lam = 0.02; held-out entries say 0.04; the share found says 0.08.
+
+    The rule says what the level says.
+    """
     rows = []
     for image, noise in itertools.product(("flower", "china"), (0.3,)):
         rows += [

@@ -11,7 +11,8 @@ import sys
 sys.modules['matplotlib'] = None  # draws the picture at the end, where it is
 from sparseop.deep import train
 
-status = train.main(["digits_sym40_sop", "--set", "training.epochs=1", "--set", "network.width=4", "--out", sys.argv[1]])
+changes = ["--set", "training.epochs=1", "--set", "network.width=4"]
+status = train.main(["digits_sym40_sop", *changes, "--out", sys.argv[1]])
 others = {"pandas", "scipy", "sklearn", "joblib", "cvxpy", "numba", "tabulate", "threadpoolctl", "PIL"}
 print("loaded:", sorted(others & set(sys.modules)))
 sys.exit(status)

@@ -1,4 +1,4 @@
-"""The plan of real runs: what it holds, what is measured first, and that a run stopped by the clock is taken up again."""
+"""The plan of real runs: what it holds, what is measured first, and that a stopped run is taken up again."""
 
 import os
 import signal

@@ -28,7 +28,10 @@ def one_thread():
 
 
 def run(name, **parameters):
-    """Run a notebook with these parameters in place of its controls; return (everything shown as text, its variables)."""
+    """Run a notebook with these parameters in place of its controls.
+
+    Return (everything shown as text, its variables).
+    """
     notebook = importlib.import_module(f"demos.{name}")
     outputs, names = notebook.app.run(defs={"controls": SimpleNamespace(value=parameters)} if parameters else {})
     return "\n".join(output.text for output in outputs if hasattr(output, "text")), names

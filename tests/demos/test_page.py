@@ -363,7 +363,10 @@ def test_nothing_jumps_while_a_slider_moves(page):
 
 @pytest.mark.browser
 def test_a_redraw_takes_less_than_a_twentieth_of_a_second(page):
-    """Of the browser's own processor time, so that other processes do not count: 20 redraws a second on an idle core."""
+    """Of the browser's own processor time, so that other processes do not count.
+
+    20 redraws a second on an idle core.
+    """
     start(page)
     watch = page.context.new_cdp_session(page)
     watch.send("Performance.enable", {"timeDomain": "threadTicks"})

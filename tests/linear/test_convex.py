@@ -35,7 +35,10 @@ def test_kkt_conditions_hold_to_rounding(rank, sparsity, lam):
     ("n", "p", "rank", "sparsity", "lam"), [(30, 45, 6, 4, 0.1), (30, 20, 20, 5, 0.03), (12, 40, 12, 3, 1.0)]
 )
 def test_agrees_with_general_solvers_on_the_printed_program(solver, n, p, rank, sparsity, lam):
-    """They minimise over (theta, s) with J itself; ours over b with the factor. The objective is strictly convex in theta."""
+    """They minimise over (theta, s) with J itself.
+
+    Ours over b with the factor. The objective is strictly convex in theta.
+    """
     problem = gaussian_problem(n, p, rank, sparsity, seed=1)
     mine, theirs = solve_convex(problem, lam), solve_convex(problem, lam, solver=solver)
     assert mine.objective == pytest.approx(theirs.objective, rel=1e-8)
@@ -61,7 +64,7 @@ def test_tiny_lam_by_hand():
 
 
 def test_matches_support_vector_regression():
-    """Problem (26) is linear support-vector regression with epsilon = 0, C = lam, no intercept (another community's code)."""
+    """Problem (26) is linear support-vector regression with epsilon = 0, C = lam, no intercept (others' code)."""
     from sklearn.svm import LinearSVR
 
     problem = gaussian_problem(25, 8, 4, 5, seed=3)

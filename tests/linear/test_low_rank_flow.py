@@ -59,7 +59,10 @@ def test_approaches_robust_pca_at_lam_one_over_alpha_where_that_recovers():
 
 
 def test_need_not_approach_it_where_it_does_not_recover():
-    """The statement 'the limit is robust PCA' has a proof where everything commutes; here is a case where it is false."""
+    """The statement 'the limit is robust PCA' has a proof where everything commutes.
+
+    Here is a case where it is false.
+    """
     problem = gaussian_low_rank(16, 3, 0.4, seed=0)
     convex = solve_robust_pca(problem, tol=1e-8, max_iter=20_000)
     assert problem.error(convex.X) > 0.05
@@ -103,7 +106,10 @@ def test_without_g_and_h_the_corruption_stays():
     [([1.0, 0.01], 2), ([1.0, 0.3, 0.05], 3), ([2.0, 2.0, 1.0], 1), ([-1.0, -1.0], 2), ([0.0, 0.0], 2)],
 )
 def test_without_g_and_h_a_saddle_is_no_end(diagonal, width):
-    """The flow lingers where the largest eigenvalues have grown and small ones have not; and a Y without positive ones is fitted at once."""
+    """The flow lingers where the largest eigenvalues have grown and small ones have not.
+
+    And a Y without positive ones is fitted at once.
+    """
     flow = low_rank_flow(LowRankProblem(np.diag(diagonal)), sparse=False, width=width, tol=1e-5)
     assert flow.status == "converged"
     assert flow.steps < 2000

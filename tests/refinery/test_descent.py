@@ -156,7 +156,10 @@ def test_records_against_a_direct_computation():
 
 
 def test_perfectly_clustered_data_cannot_be_overfitted():
-    """Theorem 7's setting, eps = 0: f is constant on clusters, so |f - y*|_inf settles at |P_S+ e|_inf, with alpha = 0 too."""
+    """Theorem 7's setting, eps = 0.
+
+    F is constant on clusters, so |f - y*|_inf settles at |P_S+ e|_inf, with alpha = 0 too.
+    """
     data, network = problem(eps=0.0)
     for alpha in (0.0, 0.5):
         run = refine(data, network, steps=2500, alpha=alpha)

@@ -62,7 +62,10 @@ def test_s4_the_deviation_must_scale_with_the_loss():
 
 
 def test_s5_the_label_term_is_the_samples_own_mean():
-    """Each label is wrong with probability p, the loss on true labels is constant: the gap is L_y times the sample's mean."""
+    """Each label is wrong with probability p, the loss on true labels is constant.
+
+    The gap is L_y times the sample's mean.
+    """
     n, p, nu = 1_000_000, 0.3, 0.05
     log_h = np.log([0.2, 0.5, 0.3])
     direction = log_h - log_h.mean()
@@ -169,7 +172,10 @@ def test_s9_corrected_theorem_6_holds_for_any_schedule(seed):
 
 
 def test_s10_a_squared_norm_has_no_unsquared_recursion():
-    """From x_{t+1} <= q x_t + c the proof concludes x_t^2 <= q^t x_0^2 + sum q^(t-i) c: false as soon as units change."""
+    """From x_{t+1} <= q x_t + c the proof concludes x_t^2 <= q^t x_0^2 + sum q^(t-i) c.
+
+    False as soon as units change.
+    """
     q, c, scale = 0.9, 1.0, 10.0
     x = [0.0]
     for _ in range(60):
@@ -291,7 +297,7 @@ def test_s16_the_trajectories_do_not_start_together():
 
 @pytest.mark.parametrize("alpha", [0.3, 0.9])
 def test_s17_the_residuals_differ_less_than_the_outputs(alpha):
-    """p_t = |r_t - r~_t| = (1 - alpha_t) |f - f~|, so a bound on p_t bounds |f - f~| only after division by 1 - alpha_t."""
+    """p_t = (1 - alpha_t) |f - f~|, so a bound on p_t bounds |f - f~| only after division by 1 - alpha_t."""
     data, _, runs, f = paths(alpha)
     y = data.y
     r = [(1 - alpha) * (values - y) for values in f]
@@ -324,7 +330,7 @@ def test_s19_the_roadmap_swaps_the_weights():
 
 
 def test_s20_width_condition_inverts_alpha_max():
-    """(61) L <= c / alpha_max with L = a / sqrt(k) means k >= (a alpha_max / c)^2, not (a / (c alpha_max))^2 as in (62)."""
+    """(61) L <= c / alpha_max, L = a / sqrt(k) mean k >= (a alpha_max / c)^2, not (a / (c alpha_max))^2 as in (62)."""
     a, c = 3.0, 0.1
     for alpha_max in (0.01, 0.3, 0.9):
         needed, printed = (a * alpha_max / c) ** 2, (a / (c * alpha_max)) ** 2

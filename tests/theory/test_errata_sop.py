@@ -7,7 +7,9 @@ from scipy.optimize import brentq, minimize
 
 
 def test_p2_case_3_of_proposition_33_is_not_strict():
-    """N = 1, J = 1, y = lambda = 1: the flow's limit solves nu + 2 gamma^2 sinh(4 alpha nu) = y, alpha = L / (2 lambda), L = -log gamma.
+    """N = 1, J = 1, y = lambda = 1.
+
+    The flow's limit solves nu + 2 gamma^2 sinh(4 alpha nu) = y, alpha = L / (2 lambda), L = -log gamma.
 
     For every gamma |nu| < lambda, s > 0; as gamma -> 0, s -> 0 and nu -> lambda: the limit's inequality is not strict.
     """

@@ -1,4 +1,7 @@
-"""What the captions of the refinery's figures say, asserted on the committed data; each cell function runs and repeats."""
+"""What the captions of the refinery's figures say, asserted on the committed data.
+
+Each cell function runs and repeats.
+"""
 
 import importlib
 import io
@@ -60,7 +63,10 @@ def test_figures_and_tables_are_drawn_without_a_warning(where, name):
 
 @pytest.mark.parametrize(("where", "name"), ALL)
 def test_a_cell_repeats_what_was_committed(where, name):
-    """The first cell of every grid, computed again: the same numbers up to what another processor's rounding may change."""
+    """The first cell of every grid, computed again.
+
+    The same numbers up to what another processor's rounding may change.
+    """
     study = {s.name: s for s in module(where).STUDIES}[name]
     parameters = study.grids["paper"][0]
     if name in ("refinery_descent", "refinery_labels", "refinery_eps", "refinery_width", "refinery_worst"):

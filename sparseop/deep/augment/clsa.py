@@ -1,4 +1,6 @@
-"""The stronger augmentations of CLSA (Wang & Qi 2021, arXiv:2104.07713), which SANE uses: five of 14 operations, batched.
+"""The stronger augmentations of CLSA (Wang & Qi 2021, arXiv:2104.07713), which SANE uses.
+
+Five of 14 operations, batched.
 
 Each image draws, five times and with replacement, one operation, a level m of 1 to 9, and happens to get it with
 probability 1/2, as in the released code. A level means: 0.05 + 0.09 m for the four enhancements (which so only ever

@@ -111,7 +111,10 @@ def linear_jitter(images: Tensor, drawn: Tensor, greyed: Tensor) -> Tensor:
 
 @lru_cache(maxsize=8)
 def _hue_basis(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """Return G, P, Q (3, 3) with R_phi (x - G x) = (cos phi P + sin phi Q) x: G = 1 w^T, P = I - G, Q a quarter turn."""
+    """Return G, P, Q (3, 3) with R_phi (x - G x) = (cos phi P + sin phi Q) x.
+
+    G = 1 w^T, P = I - G, Q a quarter turn.
+    """
     w = torch.tensor(LUMINANCE, dtype=torch.float64)
     to_yiq = torch.stack(
         [

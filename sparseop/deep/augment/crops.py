@@ -1,4 +1,7 @@
-"""Random resized crops of a batch, one window a sample: drawn as torchvision draws them, scaled as pillow scales them."""
+"""Random resized crops of a batch, one window a sample.
+
+Drawn as torchvision draws them, scaled as pillow scales them.
+"""
 
 import math
 from contextlib import AbstractContextManager, nullcontext
@@ -97,7 +100,10 @@ def turn(images: Tensor, windows: Tensor, flipped: Tensor, angle: Tensor, side: 
 
 
 def single_precision(device: torch.device) -> AbstractContextManager[object]:
-    """Return a context in which products of matrices stay float32: a surrounding autocast would leave pixels eight bits."""
+    """Return a context in which products of matrices stay float32.
+
+    A surrounding autocast would leave pixels eight bits.
+    """
     if torch.is_autocast_enabled(device.type):
         return torch.autocast(device.type, enabled=False)
     return nullcontext()

@@ -23,7 +23,10 @@ def histogram(images: Tensor) -> Tensor:
 
 
 def grey(images: Tensor) -> Tensor:
-    """Return luminance (B, 1, H, W) in ITU-R 601's weights and pillow's 16-bit fixed point; one channel stays as it is."""
+    """Return luminance (B, 1, H, W) in ITU-R 601's weights and pillow's 16-bit fixed point.
+
+    One channel stays as it is.
+    """
     if images.shape[1] == 1:
         return images
     red, green, blue = images.int().unbind(1)

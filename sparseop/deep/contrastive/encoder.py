@@ -67,7 +67,10 @@ def momentum_copy(network: nn.Module) -> nn.Module:
 
 @torch.no_grad()
 def follow(slow: nn.Module, fast: nn.Module, momentum: float) -> None:
-    """Set xi = m xi + (1 - m) w for the parameters; buffers of batch normalisation come from each network's own batches."""
+    """Set xi = m xi + (1 - m) w for the parameters.
+
+    Buffers of batch normalisation come from each network's own batches.
+    """
     torch._foreach_lerp_(list(slow.parameters()), list(fast.parameters()), 1 - momentum)
 
 

@@ -52,7 +52,10 @@ class Examiner:
         self.votes = [min(k, len(self.bank)) for k in settings.neighbours]
 
     def neighbours(self) -> Row:
-        """Return kNN accuracies in percent: "knn" of the backbone, "knn_head", and "knn_50", ... for further settings."""
+        """Return kNN accuracies in percent.
+
+        "knn" of the backbone, "knn_head", and "knn_50", ... for further settings.
+        """
         train, test = self._features(self.train_feed, self.bank), self._features(self.test_feed, self._all_tests())
         return self._knn(train, test)
 
@@ -78,7 +81,10 @@ class Examiner:
         return self.neighbours() | linear
 
     def raw(self) -> Row:
-        """Return the accuracies of the pixels themselves, normalised; nan where images are too many to lie in memory."""
+        """Return the accuracies of the pixels themselves, normalised.
+
+        Nan where images are too many to lie in memory.
+        """
         if self.train_feed.resident is None or self.test_feed.resident is None:
             return {"knn": math.nan}
         train, test = (

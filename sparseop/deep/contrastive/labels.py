@@ -4,11 +4,13 @@ A batch of s queries x_i is judged against C = s + b keys: the positives of all 
 The vanilla label y_i is one at the column of the query's own positive. SLR estimates from the positive's feature t_i
 how alike the query is to each key, with and without the positive itself,
 
-    p_ik = exp(<t_i, k_k> / (tau tau')) / sum_l exp(<t_i, k_l> / (tau tau')),      q_i: the same without l = own, q_i,own = 0,
+    p_ik = exp(<t_i, k_k> / (tau tau')) / sum_l exp(<t_i, k_l> / (tau tau')),
+    q_i: the same without l = own, q_i,own = 0,
 
 and mixes them by their confidences (equation 5 and the line after it), z_i = 1 + mu max_k p_ik + mu max_k q_ik,
 
-    ybar_i = (1 - alpha_i - beta_i) y_i + alpha_i p_i + beta_i q_i,   alpha_i = mu max_k p_ik / z_i,   beta_i = mu max_k q_ik / z_i.
+    ybar_i = (1 - alpha_i - beta_i) y_i + alpha_i p_i + beta_i q_i,
+    alpha_i = mu max_k p_ik / z_i,   beta_i = mu max_k q_ik / z_i.
 
 The paper calls alpha and beta "two constants", but by their formula they belong to a sample: here they are vectors, or
 with ``scope="batch"`` their means. Its printed similarity, exp(-<f, g> / tau), has a sign too many: it would push

@@ -15,7 +15,10 @@ def equal_time(epochs: int, seconds: float, other_seconds: float) -> int:
 
 
 def column(recipe: Recipe, summary: dict[str, Any], note: str = "") -> list[Column]:
-    """Return the columns of a run: what it trained, before it raw pixels and the untrained network where they were judged."""
+    """Return the columns of a run.
+
+    What it trained, before it raw pixels and the untrained network where they were judged.
+    """
     title = {"moco": "MoCo", "sane": "SANE"}[recipe.method.name] + note
     before = [
         (name, {"final": summary[key], "epochs": 0})

@@ -204,7 +204,10 @@ class _Run(Loop):
         return self.examiner.neighbours()
 
     def summary(self, rows: list[Row]) -> tuple[dict[str, Any], None]:
-        """Return the summary of the run: kNN and linear classifiers on frozen features, and what the labels ended as."""
+        """Return the summary of the run.
+
+        KNN and linear classifiers on frozen features, and what the labels ended as.
+        """
         seconds = sum(row["seconds"] for row in rows)
         result: dict[str, Any] = {"epochs": len(rows), **self.examiner.probes(rows)}
         result["neighbours"] = self.examiner.votes

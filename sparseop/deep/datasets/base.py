@@ -145,7 +145,10 @@ def moments(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 
 def require_root(name: str, root: Path | str | None, how: str) -> Path:
-    """Return the data folder: ``root``, or what the environment variable SPARSEOP_DATA says; ``how`` to get the data."""
+    """Return the data folder: ``root``, or what the environment variable SPARSEOP_DATA says.
+
+    ``how`` to get the data.
+    """
     root = root or os.environ.get("SPARSEOP_DATA")
     if root is None:
         raise InputError(f"{name} needs a data folder: give --data-root DIR or set SPARSEOP_DATA. {how}")

@@ -66,7 +66,10 @@ def background(ground: FloatArray, size: int, amplitude: float, rng: Generator) 
 
 
 def stroke(n: int, size: int, rng: Generator) -> FloatArray:
-    """Return the coverage (n, S, S) of a round-ended stroke: half-length 0.1 to 0.7, half-width 0.06 to 0.2, anywhere."""
+    """Return the coverage (n, S, S) of a round-ended stroke.
+
+    Half-length 0.1 to 0.7, half-width 0.06 to 0.2, anywhere.
+    """
     x, y = grid(size)
     left, top, angle = rng.uniform(-1, 1, (3, n, 1, 1))
     half, thick = rng.uniform(0.1, 0.7, (n, 1, 1)), rng.uniform(0.06, 0.2, (n, 1, 1))

@@ -1,4 +1,7 @@
-"""The handwritten digits, coloured, turned and moved on random backgrounds: real shapes under the nuisance of ``shapes``."""
+"""The handwritten digits, coloured, turned and moved on random backgrounds.
+
+Real shapes under the nuisance of ``shapes``.
+"""
 
 from pathlib import Path
 
@@ -27,7 +30,9 @@ def load_digits_on_backgrounds(root: Path | str | None = None, *, download: bool
 
 
 def digits_on_backgrounds(seed: int = 0) -> Dataset:
-    """Return 4,041 training and 900 test pictures, uint8 (N, 3, 16, 16): three of each training scan, two of each test scan.
+    """Return 4,041 training and 900 test pictures, uint8 (N, 3, 16, 16).
+
+    Three of each training scan, two of each test scan.
 
     The split is that of ``digits``, so no scan is in both parts. Do not mirror these pictures: digits have a direction.
 

@@ -3,7 +3,8 @@
 ::
 
     VOCdevkit/VOC2007/ImageSets/Main/trainval.txt        lines '000005', the images of a split
-    VOCdevkit/VOC2007/ImageSets/Main/dog_trainval.txt    lines '000005 -1': 1 present, -1 absent, 0 only difficult to see
+    VOCdevkit/VOC2007/ImageSets/Main/dog_trainval.txt    lines '000005 -1': 1 present, -1 absent, 0 only difficult to
+                                                         see
     VOCdevkit/VOC2007/Annotations/000005.xml             objects: name, difficult
     VOCdevkit/VOC2007/JPEGImages/000005.jpg
 

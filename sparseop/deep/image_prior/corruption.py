@@ -94,7 +94,10 @@ def filters(y: Tensor, clean: Tensor) -> dict[str, float]:
 def _over_windows(
     image: Tensor, side: int, where: Tensor, middle: Callable[[Tensor], Tensor], otherwise: Tensor | None = None
 ) -> Tensor:
-    """Return ``middle`` of the windows (count, side^2) of the entries ``where``, and ``otherwise`` elsewhere; strip by strip, to bound memory."""
+    """Return ``middle`` of the windows (count, side^2) of the entries ``where``, and ``otherwise`` elsewhere.
+
+    Strip by strip, to bound memory.
+    """
     half = integer("side", side, 1) // 2
     channels, height, width = image.shape
     if min(height, width) <= half:

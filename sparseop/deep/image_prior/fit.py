@@ -1,6 +1,7 @@
 """Fitting a deep image prior to one corrupted image, by one method, iteration by iteration.
 
-    f(theta) = network(z), z a fixed noise tensor;    y (C, H, W) the corrupted image;    means are over the entries seen
+    f(theta) = network(z), z a fixed noise tensor;    y (C, H, W) the corrupted image;
+    means are over the entries seen
 
     squared     mean (f - y)^2
     absolute    mean |f - y|
@@ -112,7 +113,10 @@ class Fit:
         return float(((f - self.y[0]).abs() * hidden).sum() / hidden.sum())
 
     def measure(self, f: Tensor, s: Tensor | None, clean: Tensor | None) -> dict[str, float]:
-        """Return PSNR (nan where no clean image is known) and held-out error of f; of s the share found, and precision and recall."""
+        """Return PSNR (nan where no clean image is known) and held-out error of f.
+
+        Of s the share found, and precision and recall.
+        """
         found = {"psnr": math.nan if clean is None else psnr(f.cpu(), clean), "held_out": self.held_out_error(f)}
         if s is not None:
             found["found"] = float((s.abs() > VISIBLE).float().mean())

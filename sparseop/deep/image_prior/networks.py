@@ -24,7 +24,7 @@ MOST_SCALES = 14  # an image of 2**15 pixels a side
 
 
 class Prior(nn.Module):
-    """What both have: ``least``, the pixels that one of the coarsest cells stands for, and ``noise_shape``, that of their input."""
+    """What both have: ``least``, the pixels of one of the coarsest cells, and ``noise_shape``, that of their input."""
 
     least: int
     noise_shape: tuple[int, ...]

@@ -31,7 +31,7 @@ def matching(value: float, gamma: float) -> float:
 
 
 def estimated_level(y: Tensor) -> float:
-    """Return the share of the entries of y (C, H, W) that differ by more than ``JUMP`` from the median of their 5 x 5 window.
+    """Return the share of y (C, H, W) whose entries differ by more than ``JUMP`` from the median of their 5 x 5 window.
 
     It estimates, without knowing the kind of noise, the share of entries that are off by more than 0.1.
     """
@@ -39,17 +39,23 @@ def estimated_level(y: Tensor) -> float:
 
 
 def ratio_for(level: float, gamma: float) -> float:
-    """Return the ratio alpha for a share of visibly corrupted entries: the more there are, the earlier s must wake up."""
+    """Return the ratio alpha for a share of visibly corrupted entries.
+
+    The more there are, the earlier s must wake up.
+    """
     return matching(LAM * math.exp(-DECAY * between("level", level, 0, 1, ends="[]")), gamma)
 
 
 def resolve(y: Tensor, gamma: float, *, lr: float, momentum: float) -> tuple[float, float]:
-    """Return ratio and gamma for a corrupted image y (C, H, W): the rule's ratio and the gamma asked for, made stable."""
+    """Return ratio and gamma for a corrupted image y (C, H, W).
+
+    The rule's ratio and the gamma asked for, made stable.
+    """
     return stable(ratio_for(estimated_level(y), gamma), gamma, entries=y.numel(), lr=lr, momentum=momentum)
 
 
 def stable(ratio: float, gamma: float, *, entries: int, lr: float, momentum: float) -> tuple[float, float]:
-    """Return a ratio that gradient descent can stand on an image of so many entries, and the gamma with which lam stays.
+    """Return a ratio that descent can stand on an image of so many entries, and the gamma with which lam stays.
 
     The curvature of a mean loss over m entries along g is at most 8 |s| / m, and gradient descent with momentum b is
     stable up to 2 (1 + b) over it, so ratio * lr < (1 + b) m / 4; on the way residuals are larger than at the end, and

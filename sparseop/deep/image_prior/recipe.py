@@ -1,4 +1,6 @@
-"""Recipes of image recovery: what decides a run, in one TOML file; the dataclasses below are its schema and its defaults.
+"""Recipes of image recovery: what decides a run, in one TOML file.
+
+The dataclasses below are its schema and its defaults.
 
 A recipe says ``task = "image-recovery"``. Keys that a user changes most are plain: ``--set image=PATH noise=0.3``.
 """

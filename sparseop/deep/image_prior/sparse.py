@@ -16,7 +16,8 @@ class SparsePart(nn.Module):
     Gradient descent with ratio alpha to the network's learning rate tau turns the residual r = f + s - y, as it passes,
     into
 
-        g <- g (1 - 2 alpha tau' r),   h <- h (1 + 2 alpha tau' r),      tau' = 2 tau / (number of entries) for a mean loss,
+        g <- g (1 - 2 alpha tau' r),   h <- h (1 + 2 alpha tau' r),      tau' = 2 tau / (number of entries) for a mean
+                                                                         loss,
 
     so that g*h stays near gamma^2, and an entry of s leaves zero once the integral of its residual has reached
     log(1/gamma) / (2 alpha): the weight lam of the l1 norm that this start and this ratio stand for.

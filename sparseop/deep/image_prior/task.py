@@ -37,7 +37,10 @@ def resume(folder: Path, request: Request) -> tuple[ImageRecipe, dict[str, Any]]
 
 
 def watcher(recipe: ImageRecipe, opening: str) -> run.Watch:
-    """Return a function that shows the progress of a run on standard error: a live line, or a line now and then in a log."""
+    """Return a function that shows the progress of a run on standard error.
+
+    A live line, or a line now and then in a log.
+    """
     iterations = recipe.training.iterations
     bars: dict[str, Any] = {}
     live, said = sys.stderr.isatty(), [opening]

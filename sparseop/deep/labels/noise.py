@@ -9,18 +9,25 @@ kind                    what happens
 ===================================================================================================
 none                    nothing
 symmetric               round(rN) labels move to one of the K - 1 other classes, uniformly
-symmetric_inclusive     ceil(rN) labels are drawn anew from all K classes, the true one included, so that r (K-1)/K of them
+symmetric_inclusive     ceil(rN) labels are drawn anew from all K classes, the true one included, so that r (K-1)/K of
+                        them
                         are wrong: what the released code of SOP, ELR and DivideMix does (the paper's tables)
-asymmetric              CIFAR-10 (Patrini et al. 2017): round(r n_c) labels of each of truck -> automobile, bird -> airplane,
+asymmetric              CIFAR-10 (Patrini et al. 2017): round(r n_c) labels of each of truck -> automobile, bird ->
+                        airplane,
                         deer -> horse, cat -> dog, dog -> cat, all drawn from the clean labels
-asymmetric_official     the same map as SOP's and ELR's released loop applies it: class after class, on labels already changed,
+asymmetric_official     the same map as SOP's and ELR's released loop applies it: class after class, on labels already
+                        changed,
                         so that of r = 40 % cats 24 % end as dogs, and 18.4 % of all labels are wrong instead of 20 %
-ring                    blocks of five consecutive classes; each class moves to the next of its block, cyclically (ELR's code)
-pair                    blocks of five consecutive classes; two random classes of each block are swapped (SOP's code): 2/5 of
+ring                    blocks of five consecutive classes; each class moves to the next of its block, cyclically (ELR's
+                        code)
+pair                    blocks of five consecutive classes; two random classes of each block are swapped (SOP's code):
+                        2/5 of
                         the classes are touched
-superclass              each class moves to the next of its superclass, cyclically; needs ``coarse`` (Patrini et al. 2017)
+superclass              each class moves to the next of its superclass, cyclically; needs ``coarse`` (Patrini et al.
+                        2017)
 pairflip                class i moves to i + 1 mod K (Han et al. 2018)
-instance                the flip depends on the image (Xia et al. 2020, algorithm 2): q_i ~ N(r, 0.1^2) cut to [0, 1], the target
+instance                the flip depends on the image (Xia et al. 2020, algorithm 2): q_i ~ N(r, 0.1^2) cut to [0, 1],
+                        the target
                         drawn from softmax(x_i' W_{y_i}) with a standard normal W; needs ``images``
 file                    the labels of a file, such as another project's: see ``label_files``
 ======================
@@ -206,7 +213,7 @@ def _instance(true: Labels, k: int, rate: float, generator: np.random.Generator,
 
 
 def _flip(true: Labels, targets: dict[int, int], rate: float, generator: np.random.Generator) -> Labels:
-    """Move exactly round(rate n_c) labels of each class c of ``targets`` to its target, all chosen among the clean labels."""
+    """Move exactly round(rate n_c) labels of each class c of ``targets`` to its target, of the clean labels."""
     given = true.copy()
     for source, target in sorted(targets.items()):
         members = generator.permutation(np.flatnonzero(true == source))

@@ -11,7 +11,10 @@ from sparseop.errors import InputError, brief
 
 
 def resnet50(n_classes: int, in_channels: int = 3, *, pretrained: bool = False) -> nn.Module:
-    """Return torchvision's ResNet-50; ``pretrained`` loads the ImageNet weights "IMAGENET1K_V1" (the ones of 2016's recipe)."""
+    """Return torchvision's ResNet-50.
+
+    ``pretrained`` loads the ImageNet weights "IMAGENET1K_V1" (the ones of 2016's recipe).
+    """
     _require_colour("resnet50", in_channels)
     models = _library("torchvision.models", "resnet50", "torchvision")
     network: nn.Module = models.resnet50(weights="IMAGENET1K_V1" if pretrained else None)

@@ -1,4 +1,4 @@
-"""PreActResNet-18 for 32 x 32 images (He et al. 2016, Identity Mappings in Deep Residual Networks, arXiv:1603.05027)."""
+"""PreActResNet-18 for 32 x 32 images (He et al., Identity Mappings in Deep Residual Networks, arXiv:1603.05027)."""
 
 from torch import Tensor, nn
 from torch.nn import functional

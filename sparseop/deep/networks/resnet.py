@@ -1,4 +1,4 @@
-"""ResNets (He et al. 2016, arXiv:1512.03385), with the stem that CIFAR's 32 x 32 images call for, or the one for 224 x 224."""
+"""ResNets (He et al. 2016, arXiv:1512.03385), with the stem that 32 x 32 images call for, or the one for 224 x 224."""
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -7,7 +7,10 @@ from sparseop.errors import choice, integer
 
 
 def resnet8(n_classes: int, in_channels: int = 3, *, width: int = 16) -> nn.Module:
-    """Return the smallest ResNet: a 3 x 3 stem and three blocks of widths w, 2w, 4w, for images of 16 x 16; a processor's own."""
+    """Return the smallest ResNet: a 3 x 3 stem and three blocks of widths w, 2w, 4w, for images of 16 x 16.
+
+    A processor's own.
+    """
     return ResNet([1, 1, 1], n_classes, in_channels, integer("width", width, 1))
 
 

@@ -10,7 +10,9 @@ from sparseop.errors import InputError, fits
 
 
 def require_memory(name: str, options: Mapping[str, Any], make: Callable[[], nn.Module]) -> None:
-    """Refuse a network whose parameters this machine cannot hold; it is measured on torch's "meta" device, where tensors have shapes only.
+    """Refuse a network whose parameters this machine cannot hold.
+
+    It is measured on torch's "meta" device, where tensors have shapes only.
 
     Building it at once would fill gigabytes with random numbers, layer after layer, until one of them fails.
 

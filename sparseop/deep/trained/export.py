@@ -99,7 +99,10 @@ def depth(network: nn.Module) -> int | None:
 
 
 def _stages(network: ResNet) -> list[list[int]]:
-    """Return the places in ``network.body`` of the blocks of each stage; a stage but the first begins with a stride of 2."""
+    """Return the places in ``network.body`` of the blocks of each stage.
+
+    A stage but the first begins with a stride of 2.
+    """
     stages: list[list[int]] = [[]]
     for place, block in enumerate(network.body):
         if isinstance(block, BasicBlock | Bottleneck):
@@ -140,7 +143,10 @@ def from_torchvision(network: nn.Module, state: dict[str, Tensor]) -> None:
 
 
 def to_detectron2(state: dict[str, Tensor]) -> dict[str, Any]:
-    """Return what detectron2's checkpointer reads, of a state in torchvision's names: the backbone in Detectron's names."""
+    """Return what detectron2's checkpointer reads, of a state in torchvision's names.
+
+    The backbone in Detectron's names.
+    """
     found = {}
     for name, value in state.items():
         if name.startswith("fc."):

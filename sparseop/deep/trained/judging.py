@@ -1,4 +1,7 @@
-"""What the commands that take a finished run share: their arguments, the run's frozen network on a device, the record beside the run."""
+"""What the commands that take a finished run share.
+
+Their arguments, the run's frozen network on a device, the record beside the run.
+"""
 
 import argparse
 import json
@@ -72,7 +75,7 @@ def open_run(
 
 
 def mark(*features: Tensor) -> str:
-    """Return a text that tells features (N, D) apart, so that an evaluation goes on with those that it began with alone."""
+    """Return a text that tells features (N, D) apart: an evaluation goes on only with those that it began with."""
     return " ".join(f"{len(part)} {float(part.sum(dtype=torch.float64)):.9e}" for part in features)
 
 

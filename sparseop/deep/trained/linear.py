@@ -145,7 +145,10 @@ def evaluate(
 
 
 def _views(found: Trained, dataset: Dataset) -> Views:
-    """Return random resized crops of torchvision's bounds and mirror images, nothing else: the papers' linear protocol."""
+    """Return random resized crops of torchvision's bounds and mirror images, nothing else.
+
+    The papers' linear protocol.
+    """
     height, width = dataset.train_images.shape[2:]
     return Views(
         found.size or min(height, width),

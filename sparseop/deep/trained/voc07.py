@@ -143,7 +143,7 @@ def sgd_scores(train: Tensor, labels: Tensor, test: Tensor, *, epochs: int = 100
 
 
 def judge(scores: Tensor, labels: Tensor) -> dict[str, Any]:
-    """Return in percent: mean average precisions, those of each class, and the share of images whose best class is present.
+    """Return in percent: mean average precisions, each class's, and the share of images whose best class is present.
 
     A class that no image shows has no precision; the mean is over the others.
     """

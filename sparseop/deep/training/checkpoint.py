@@ -1,4 +1,4 @@
-"""Checkpoints: one file of tensors and plain Python, replaced atomically, loaded without running any code of its own."""
+"""Checkpoints: one file of tensors and plain Python, replaced atomically, loaded without running code of its own."""
 
 import io
 import os

@@ -78,6 +78,9 @@ def epoch_order(
 
 
 def whole_pass(samples: Tensor, batch_size: int, *, rank: int = 0, world: int = 1) -> list[Tensor]:
-    """Return this rank's share of a pass over all ``samples`` in order; the last share is filled up by wrapping around."""
+    """Return this rank's share of a pass over all ``samples`` in order.
+
+    The last share is filled up by wrapping around.
+    """
     places = torch.arange(rank, len(samples) + -len(samples) % world, world) % max(len(samples), 1)
     return list(torch.split(samples[places], batch_size))

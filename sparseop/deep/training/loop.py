@@ -207,7 +207,10 @@ class Loop(ABC):
 
     @abstractmethod
     def rehearse(self, images: Tensor) -> None:
-        """Refuse (InputError) what the first step would refuse, before anything is written; moves no state, draws from no generator of the run."""
+        """Refuse (InputError) what the first step would refuse, before anything is written.
+
+        Moves no state, draws from no generator of the run.
+        """
 
     @abstractmethod
     def start_epoch(self, epoch: int) -> list[torch.Generator]:

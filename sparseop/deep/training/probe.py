@@ -37,7 +37,7 @@ def knn(
     k: int = 200,
     temperature: float = 0.1,
 ) -> float:
-    r"""Return the accuracy of a vote of the k nearest training samples in angle, each with weight exp(cos / temperature).
+    r"""Return the accuracy of a vote of the k nearest training samples in angle, with weights exp(cos / temperature).
 
     Wu et al. 2018, arXiv:1805.01978, section 3.4. Similarities are held ``MEMORY`` bytes at a time (32 times as many on
     a device), however many there are. Of classes with equal votes the first counts.
@@ -172,7 +172,9 @@ def train_head(
     after: Callable[[int, float, State], None] | None = None,
     begun: State | None = None,
 ) -> nn.Linear:
-    """Return a linear layer trained on ``batches(epoch)``, epochs counted from 0: features (B, width) and what ``loss`` compares with.
+    """Return a linear layer trained on ``batches(epoch)``, epochs counted from 0.
+
+    Features (B, width) and what ``loss`` compares with.
 
     Weights begin as N(0, 0.01^2), offsets as 0, as in MoCo, from a generator of fixed seed. Rates change once an epoch.
     ``after`` each epoch is told its number, its mean loss and the state to go on from, which ``begun`` takes. Other

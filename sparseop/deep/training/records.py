@@ -70,7 +70,10 @@ class Record:
 
     @classmethod
     def begin(cls, folder: Path, recipe: str, device: torch.device, about: dict[str, Any]) -> "Record":
-        """Start the record of a new run on whatever data; ``about`` goes into run.json, behind versions and hardware."""
+        """Start the record of a new run on whatever data.
+
+        ``about`` goes into run.json, behind versions and hardware.
+        """
         if distributed.rank() == 0:
             general = provenance.stamp("sparseop", "torch", "numpy")
             general["hardware"] |= _accelerator(device)

@@ -373,7 +373,10 @@ def typed(what: str, value: Any, wanted: Any) -> Any:
 
 
 def _require_single(what: str, value: Any) -> None:
-    """Refuse numbers that single precision would take for 0 or infinity, wherever they stand in a recipe; nan and infinity are for ``check``."""
+    """Refuse numbers that single precision would take for 0 or infinity, wherever they stand in a recipe.
+
+    Nan and infinity are for ``check``.
+    """
     if isinstance(value, float):
         if value != 0 and math.isfinite(value) and not SINGLE[0] <= abs(value) <= SINGLE[1]:
             raise InputError(
@@ -418,7 +421,10 @@ def _name_of(wanted: Any) -> str:
 
 
 def override(tables: dict[str, Any], item: str) -> None:
-    """Set ``table.key=value`` in parsed TOML; a value that is not TOML is taken as a string, so that --set method.name=sop works."""
+    """Set ``table.key=value`` in parsed TOML.
+
+    A value that is not TOML is taken as a string, so that --set method.name=sop works.
+    """
     path, separator, raw = item.partition("=")
     keys = path.strip().split(".")
     if not separator or not all(keys) or len(keys) > 2:

@@ -99,7 +99,7 @@ def test_a_gpu_gives_what_a_processor_gives():
 
 
 def test_strengths_of_the_policy():
-    """Level 9 of a translation is 9 pixels, 2 of a rotation 6 degrees, 5 of solarize the threshold 128, 7 of posterize 2 bits."""
+    """Level 9 of a translation is 9 pixels, 2 of a rotation 6 degrees, 5 of solarize 128, 7 of posterize 2 bits."""
     assert len(autoaugment.POLICY) == 25
     assert [
         autoaugment.strength(k, m) for k, m in (("translate_y", 9), ("rotate", 2), ("solarize", 5), ("posterize", 7))

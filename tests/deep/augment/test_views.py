@@ -1,4 +1,7 @@
-"""Views for contrastive learning: every operation against pillow, a slow reference or a formula; every draw against its law."""
+"""Views for contrastive learning: every operation against pillow, a slow reference or a formula.
+
+Every draw against its law.
+"""
 
 import colorsys
 import importlib
@@ -96,7 +99,10 @@ def test_windows_follow_their_law():
 
 
 def test_where_no_draw_fits_the_central_window_is_taken():
-    """A 10 x 90 image: an area of 0.9 and a ratio of 4/3 at most never fit; the window is 10 high and 13 wide, centred."""
+    """A 10 x 90 image: an area of 0.9 and a ratio of 4/3 at most never fit.
+
+    The window is 10 high and 13 wide, centred.
+    """
     found = crops.draw_windows(6, 10, 90, (0.9, 1.0), (3 / 4, 4 / 3), generator(), torch.device("cpu"))
     assert found.T.tolist() == [[38, 0, 13, 10]] * 6
     assert (
@@ -170,7 +176,10 @@ def test_jitter_keeps_each_samples_own_order():
 
 
 def test_linear_jitter_is_the_sequence_without_cutting_off():
-    """Mid-grey scenes of small contrast: nothing is cut off, so brightness, contrast and saturation equal torchvision's."""
+    """Mid-grey scenes of small contrast.
+
+    Nothing is cut off, so brightness, contrast and saturation equal torchvision's.
+    """
     images = 0.4 + 0.1 * smooth(30)
     drawn = colour.draw_jitter(30, (0.4, 0.4, 0.4, 0.0), 1.0, generator(9), images.device)
     order = colour.draw_order(30, generator(10), images.device)
@@ -216,7 +225,10 @@ def test_factors_follow_their_law():
 
 
 def test_blur_is_a_gaussian():
-    """A point becomes the normal density; a constant stays; the reflected border loses nothing; sigma 0 leaves the image."""
+    """A point becomes the normal density; a constant stays; the reflected border loses nothing.
+
+    Sigma 0 leaves the image.
+    """
     point = torch.zeros(3, 1, 33, 33)
     point[:, :, 16, 16] = 1
     found = colour.blur(point, torch.tensor([0.0, 1.0, 2.0]), 2.0)
@@ -237,7 +249,10 @@ def test_blur_is_a_gaussian():
 
 
 def test_colours_blur_and_windows_are_torchvisions(large_packages):
-    """Its operations on floats to rounding, but for luminance, which it weighs with 0.2989 instead of 0.299; its windows in law."""
+    """Its operations on floats to rounding, but for luminance, which it weighs with 0.2989 instead of 0.299.
+
+    Its windows in law.
+    """
     if "torchvision" not in large_packages:
         pytest.skip("torchvision is not installed")
     transforms = importlib.import_module("torchvision.transforms")
@@ -369,7 +384,10 @@ def test_without_chance_a_view_is_the_normalised_image():
 
 
 def test_small_crops_cover_less():
-    """An image whose pixel is its column: the range that a crop of 96 of 224 shows is at most sqrt(0.429 x 4/3) of it."""
+    """An image whose pixel is its column.
+
+    The range that a crop of 96 of 224 shows is at most sqrt(0.429 x 4/3) of it.
+    """
     ramp = torch.arange(224, dtype=torch.uint8)[None, None, None].expand(50, 3, 224, 224)
     full, small = Views(224, count=1, crops=(96,), **PLAIN, **STILL)(ramp, generator(3))
     spread = [(v.amax((1, 2, 3)) - v.amin((1, 2, 3))) * 255 / 224 for v in (full, small)]

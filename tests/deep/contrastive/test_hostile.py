@@ -1,4 +1,7 @@
-"""Bad input to ``python -m sparseop.deep.train sane --set ...``: one sentence that names the key and what it got, before any work."""
+"""Bad input to ``python -m sparseop.deep.train sane --set ...``.
+
+One sentence that names the key and what it got, before any work.
+"""
 
 import re
 

@@ -1,4 +1,7 @@
-"""Self-labeling refinery and losses: against loops written from the paper's formulae, and what must hold for any features."""
+"""Self-labeling refinery and losses.
+
+Against loops written from the paper's formulae, and what must hold for any features.
+"""
 
 import itertools
 import math
@@ -86,7 +89,10 @@ def test_smaller_sharpening_gives_sharper_estimates():
 
 
 def test_the_sign_of_the_similarity():
-    """A query equal to its positive has a small loss, one opposite to it a large one: the printed minus would turn this round."""
+    """A query equal to its positive has a small loss, one opposite to it a large one.
+
+    The printed minus would turn this round.
+    """
     keys, own = features(9), torch.tensor([2])
     near, far = (
         float(cross_entropy(similarities(sign * keys[own], keys, 0.1), one_hot_labels(own, 9))) for sign in (1, -1)
@@ -187,7 +193,10 @@ def test_one_hot_labels_have_no_purity():
 
 
 def test_the_l2_error_cannot_see_semantics():
-    """Half the mass on one right key is worse in L2 than half spread over all keys, nine in ten of them wrong; purity tells."""
+    """Half the mass on one right key is worse in L2 than half spread over all keys, nine in ten of them wrong.
+
+    Purity tells.
+    """
     own, classes = torch.tensor([0]), torch.tensor([0] * 100 + [1] * 900)
     label = torch.zeros(1, 1000)
     label[0, 0], label[0, 1] = 0.5, 0.5

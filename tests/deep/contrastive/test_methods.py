@@ -1,4 +1,7 @@
-"""MoCo and SANE as plain modules: every loss against a slow one written from the paper, and what gradients may reach."""
+"""MoCo and SANE as plain modules.
+
+Every loss against a slow one written from the paper, and what gradients may reach.
+"""
 
 import copy
 import math
@@ -263,7 +266,10 @@ def test_several_crops_are_averaged():
     "options", [{}, {"mixup": "vanilla", "lam": 0.3}, {"refinement": "uniform", "lam": 0.8}], ids=str
 )
 def test_either_term_has_equation_9_as_its_mean(options, monkeypatch):
-    """Without batch normalisation: a loss for each mask; those of every sample's chance lambda average to both terms."""
+    """Without batch normalisation: a loss for each mask.
+
+    Those of every sample's chance lambda average to both terms.
+    """
     lam = options.get("lam", 0.5)
     both = float(run(filled(SANE(DIM, queue=Q, **options)))[0].detach())
 

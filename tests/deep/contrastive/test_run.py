@@ -1,4 +1,4 @@
-"""The contrastive loop: against a loop written by hand, stopped and resumed, killed, on two processes, and what it refuses."""
+"""The contrastive loop: against one written by hand, stopped and resumed, killed, on two processes, and refusals."""
 
 import functools
 import json

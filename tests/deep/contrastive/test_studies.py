@@ -181,7 +181,7 @@ def test_the_benchmark_measures_every_variant(monkeypatch):
 
 
 def test_what_the_docs_say_is_what_the_committed_records_say():
-    """docs/contrastive.md: no gain at equal time, none from labels alone, and an L2 error that prefers the wrong labels."""
+    """docs/contrastive.md: no gain at equal time, none from labels alone, an L2 error that prefers wrong labels."""
     final = sane_shapes.last_rows(read_csv(ROOT / "figures" / "data" / "sane_shapes.csv"))
     knn = final.pivot_table(index="variant", columns="seed", values="knn")
     mean = final.groupby("variant").mean(numeric_only=True)

@@ -23,7 +23,10 @@ RNG = np.random.default_rng(0)
 
 
 def python2(value):
-    """Write the subset of pickle protocol 2 that Python 2 wrote into the official archives: byte strings, numpy 1 names."""
+    """Write the subset of pickle protocol 2 that Python 2 wrote into the official archives.
+
+    Byte strings, numpy 1 names.
+    """
 
     def string(text):
         raw = text.encode() if isinstance(text, str) else text

@@ -114,7 +114,7 @@ def test_layouts_that_are_refused(tmp_path):
 
 @pytest.mark.slow
 def test_a_contrastive_run_on_decoding_processes_ends_cleanly(tmp_path):
-    """The whole command: two epochs on forty made images, then no process is left and nothing is on standard error but progress."""
+    """The whole command: two epochs on forty made images, then no process left, only progress on standard error."""
     write(tmp_path / "data", train=16, val=4)
     recipe = tmp_path / "tiny.toml"
     recipe.write_text(

@@ -203,7 +203,10 @@ def test_what_is_refused(call, words):
 
 @pytest.mark.slow
 def test_no_drift_after_the_plateau_in_the_default_where_the_losses_without_s_fall():
-    """The default, but twice as long: the last PSNR is within 0.3 dB of the best, and the absolute loss has lost 8 dB."""
+    """The default, but twice as long.
+
+    The last PSNR is within 0.3 dB of the best, and the absolute loss has lost 8 dB.
+    """
     pytest.importorskip("sklearn")
     default = recipe.read("image-recovery")
     clean = load_image(default.image, default.size)

@@ -94,7 +94,10 @@ SMALL = [name for name in NAMES if not name.startswith(("table3", "fast"))]
 
 
 def sort(name):
-    """What of a recipe decides how a step is computed; cells that differ in labels, rate and published value alone share it."""
+    """What of a recipe decides how a step is computed.
+
+    Cells that differ in labels, rate and published value alone share it.
+    """
     recipe = recipes.read(name)
     options = {k: v for k, v in recipe.method.options.items() if k != "forget_rate"}
     return repr(

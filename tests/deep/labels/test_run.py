@@ -262,7 +262,10 @@ def test_shares_of_an_epoch():
 
 @pytest.mark.parametrize("name", METHODS)
 def test_resume_is_bit_exact(name, tmp_path):
-    """Stopped in the middle of epoch 3 and resumed: the same weights, momentum and per-sample state, to the last bit."""
+    """Stopped in the middle of epoch 3 and resumed.
+
+    The same weights, momentum and per-sample state, to the last bit.
+    """
     recipe = tiny(f"method.name={name}", *(["method.warmup=1"] if name in ("coteaching+", "cores2", "forward") else []))
     engine.train(recipe, tmp_path / "whole")
     with pytest.raises(StopError):

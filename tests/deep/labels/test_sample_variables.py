@@ -77,7 +77,7 @@ def test_phi_is_equation_7_up_to_the_second_clamp():
 
 
 def test_a_sample_whose_label_is_hopeless_has_no_gradient():
-    """p_y + U < eps: the loss is -log eps and moves neither network nor u (a small-loss filter of the released code)."""
+    """p_y + U < eps: the loss is -log eps and moves neither network nor u (the released code's small-loss filter)."""
     logits = torch.tensor([[0.0, 20.0, 0.0]], requires_grad=True)
     labels = torch.tensor([0])
     u, v = torch.tensor([1e-8]), torch.full((1, 3), 1e-8)

@@ -1,4 +1,7 @@
-"""Backbones for other libraries: torchvision's layout against a network built by torchvision's names, detectron2's against its rule."""
+"""Backbones for other libraries.
+
+Torchvision's layout against a network built by torchvision's names, detectron2's against its rule.
+"""
 
 import importlib
 import json
@@ -185,7 +188,8 @@ def test_the_command_exports_to_detectron2(tmp_path, resnet18, contrastive_run):
 
 def test_a_run_with_labels_keeps_its_classifier(tmp_path):
     """Trained for real, two steps on sixteen-pixel shapes; logits of the exported network equal those of the run."""
-    text = '[data]\nname="shapes"\ntrain=30\ntest=20\n[network]\nname="resnet18"\n[training]\nepochs=1\nbatch_size=16\naugment="none"\n'
+    text = '[data]\nname="shapes"\ntrain=30\ntest=20\n[network]\nname="resnet18"\n'
+    text += '[training]\nepochs=1\nbatch_size=16\naugment="none"\n'
     engine.train(recipe.parse(text, name="labels"), tmp_path / "run", device="cpu")
     found = load(tmp_path / "run")
     assert (found.epoch, found.width, found.size) == (1, 512, 0)

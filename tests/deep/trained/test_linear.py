@@ -1,4 +1,7 @@
-"""Linear evaluation of a run: the numbers against the probes on features computed here, resuming, and what is refused."""
+"""Linear evaluation of a run.
+
+The numbers against the probes on features computed here, resuming, and what is refused.
+"""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""VOC07: its layout on a made set, the 11-point precision against a loop over recalls, classifiers on features that tell."""
+"""VOC07: its layout on a made set, the 11-point precision against a loop, classifiers on features that tell."""
 
 import json
 import math
@@ -138,7 +138,7 @@ def told_apart(n, seed):
 
 
 def test_both_classifiers_find_what_the_features_tell():
-    """Close to each other, and a permutation of the difficult images' features, which nobody looks at, changes nothing."""
+    """Close to each other; a permutation of the difficult images' features, which nobody looks at, changes nothing."""
     (train, labels), (test, truth) = told_apart(300, 0), told_apart(200, 1)
     svm, costs = voc07.svm_scores(train, labels, test)
     sgd = voc07.sgd_scores(train, labels, test, epochs=30)

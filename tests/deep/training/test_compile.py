@@ -10,7 +10,10 @@ from sparseop.deep.labels import run as engine
 
 
 def test_a_run_compiles_for_two_shapes(tmp_path, monkeypatch):
-    """1,347 images in batches of 600 are two whole ones and a smaller; evaluations in between take the network as it is."""
+    """1,347 images in batches of 600 are two whole ones and a smaller.
+
+    Evaluations in between take the network as it is.
+    """
     torch._dynamo.reset()
     counters.clear()
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager", fullgraph=True))

@@ -35,7 +35,10 @@ def test_knn_is_scikit_learns_with_weights_of_the_angle(k, temperature):
 
 
 def test_knn_of_a_case_by_hand():
-    """Cosines 1, 0.6 and 0.6: at temperature 1, e + 0 against 2 e^0.6 = 3.64 > 2.72, the pair wins; at 0.1 the nearest does."""
+    """Cosines 1, 0.6 and 0.6: at temperature 1, e + 0 against 2 e^0.6 = 3.64 > 2.72, the pair wins.
+
+    At 0.1 the nearest does.
+    """
     bank = torch.tensor([[2.0, 0], [0.6, 0.8], [3, -4]])
     labels, query = torch.tensor([0, 1, 1]), torch.tensor([[5.0, 0]])
     assert probe.knn(bank, labels, query, torch.tensor([1]), 2, 3, 1.0) == 1
@@ -102,7 +105,10 @@ def test_gradient_probe_reaches_the_optimum():
 
 
 def test_rates_fall_at_60_and_80_percent(monkeypatch):
-    """Under a loss of gradient 1, plain descent moves the offset by the sum of the rates: 6, 2 and 2 epochs at 1, 0.1 and 0.01."""
+    """Under a loss of gradient 1, plain descent moves the offset by the sum of the rates.
+
+    6, 2 and 2 epochs at 1, 0.1 and 0.01.
+    """
     real = torch.optim.SGD
     monkeypatch.setattr(torch.optim, "SGD", lambda parameters, lr, **_: real(parameters, lr))
     head = probe.train_head(

@@ -75,7 +75,10 @@ __all__ = [
 
 
 def signature(name: str) -> inspect.Signature:
-    """Return the options of a method, with types and defaults: the keyword arguments of its class that a recipe may set."""
+    """Return the options of a method, with types and defaults.
+
+    The keyword arguments of its class that a recipe may set.
+    """
     given = ("n_samples", "n_classes", "matrix", "seed")  # by the run
     whole = inspect.signature(METHODS[name])
     return whole.replace(parameters=[p for key, p in whole.parameters.items() if key not in given])

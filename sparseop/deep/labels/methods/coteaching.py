@@ -66,7 +66,7 @@ class CoTeaching(ByEpoch):
 
 
 class CoTeachingPlus(CoTeaching):
-    """Co-teaching among the samples on which the two networks' predictions differ, after a warm-up of plain Co-teaching.
+    """Co-teaching among the samples on which the two networks differ, after a warm-up of plain Co-teaching.
 
     As released, where so few differ that no share of them is left, all that differ are learnt; and a batch in which
     none differs is learnt whole by both networks. (The released code stops the latter where the number of the epoch

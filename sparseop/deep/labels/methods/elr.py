@@ -45,7 +45,10 @@ class ELR(nn.Module):
         return cross_entropy(logits, labels) + self.lam * regulariser
 
     def suspicion(self, labels: Tensor) -> Tensor:
-        """Return 1 - t_{i, y_i} / sum t_i: how little of the running prediction is on the given label; 0 before the first."""
+        """Return 1 - t_{i, y_i} / sum t_i: how little of the running prediction is on the given label.
+
+        0 before the first.
+        """
         labels = labels.to(self.targets.device)
         mass = self.targets.sum(1)
         share = self.targets.gather(1, labels[:, None]).squeeze(1) / mass.clamp(min=CLAMP)

@@ -1,4 +1,4 @@
-"""Forward loss correction (G. Patrini, A. Rozza, A. Menon, R. Nock, L. Qu, CVPR 2017, theorem 2 and equations 12, 13)."""
+"""Forward loss correction (Patrini, Rozza, Menon, Nock, Qu, CVPR 2017, theorem 2 and equations 12, 13)."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -185,7 +185,10 @@ class SOP(nn.Module):
         return torch.where(largest > 0.5, where, labels)
 
     def measures(self, labels: Tensor) -> dict[str, Tensor]:
-        """Return the shares of samples whose u, and whose v anywhere, have switched on: u^2 > 1/2, max_j v_j^2 > 1/2."""
+        """Return the shares of samples whose u, and whose v anywhere, have switched on.
+
+        U^2 > 1/2, max_j v_j^2 > 1/2.
+        """
         U, V = corruption(self.variables.u, self.variables.v, labels.to(self.variables.u.device))
         return {"u_on": (U > 0.5).float().mean(), "v_on": (V.amax(1) > 0.5).float().mean()}
 

@@ -199,7 +199,10 @@ def setting(batch_size, epochs, *, n_classes=10, rate=0.02):
 
 
 def first_epoch_on(method, p_y, epochs, *, tau=0.02):
-    """Simulate one sample seen once an epoch by a network that gives its label p_y and predicts class 1; (epoch of u, of v)."""
+    """Simulate one sample seen once an epoch by a network that gives its label p_y and predicts class 1.
+
+    (epoch of u, of v).
+    """
     K = method.variables.v.shape[1]
     p = torch.full((1, K), (1 - p_y) * 0.1 / (K - 2))
     p[0, 0], p[0, 1] = p_y, (1 - p_y) * 0.9
@@ -275,7 +278,9 @@ def test_auto_rates_of_algorithm_1(monkeypatch):
 
 
 def test_growth_law_of_v_by_hand():
-    """B = 128, std = 1e-8, on after 10 of 20 epochs: about lr_v = 32 (10^(8/10) - 1) = 169.9 by the law of exponential growth.
+    """B = 128, std = 1e-8, on after 10 of 20 epochs.
+
+    About lr_v = 32 (10^(8/10) - 1) = 169.9 by the law of exponential growth.
 
     The law stops at v = 1; to pass 1/2 = v^2 takes half a multiplication less, but growth slows down near 1.
     """
@@ -284,7 +289,10 @@ def test_growth_law_of_v_by_hand():
 
 
 def test_published_rates_of_both_data_sets_are_nearly_the_same_delay():
-    """lr_u = 10 at K = 10 and lr_u = 1 at K = 100 (B = 128) switch u on within 19 and 35 epochs; 10 at K = 100 after 6."""
+    """lr_u = 10 at K = 10 and lr_u = 1 at K = 100 (B = 128) switch u on within 19 and 35 epochs.
+
+    10 at K = 100 after 6.
+    """
     delay = {
         (K, lr): switch_on_epoch([lr / 128] * 200, slope_of_u(K, u_mse=True), 1e-8)
         for K, lr in ((10, 10), (100, 1), (100, 10))
