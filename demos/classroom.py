@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import marimo as mo
+import numpy as np
 from matplotlib.figure import Figure
 from threadpoolctl import threadpool_limits
 
@@ -105,6 +106,16 @@ def picture(draw: Callable[..., Figure], *found: Any) -> mo.Html:
         f' auto; max-width: {1.6 * float(size[1]):.0f}px"'
     )
     return mo.Html(head + svg[4:].replace(size[0], "", 1))
+
+
+def rounded(value: float) -> str:
+    """Return a gap or an error in a few digits; below the rounding of the arithmetic it is not worth its digits."""
+    return "below rounding" if abs(value) < 1e-13 else f"{value:.0e}"
+
+
+def decibels(value: float) -> str:
+    """Return a PSNR; a fit that has diverged has none."""
+    return f"{value:.1f} dB" if np.isfinite(value) else "none, it has diverged"
 
 
 def _flex(inside: str) -> str:

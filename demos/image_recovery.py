@@ -137,7 +137,7 @@ def draw(found, k):
     grid = figure.add_gridspec(2, 4, height_ratios=[1.15, 1])
     panels = (
         ("noisy picture $y$", y),
-        (f"network's image $f$: {own['psnr'][k]:.1f} dB", own["f"][k]),
+        (f"network's image $f$: {classroom.decibels(own['psnr'][k])}", own["f"][k]),
         ("$s$ (grey is 0)", 0.5 + own["s"][k] / 2),
         ("what neither has, $y - f - s$", 0.5 + (y - own["f"][k] - own["s"][k]) / 2),
     )
@@ -189,7 +189,9 @@ def tell(found, k):
     return (
         rf"After {found['at'][k]} iterations {100 * own['noise_in_s'][k]:.0f} % of the noise is in $s$ and {100 * own['noise_in_f'][k]:.0f} % in the image{finds}. "
         rf"At $\gamma = 10^{{-5}}$, $\alpha = {found['alpha']:.0f}$ (the rule says {found['ruled']:.0f}), which stands for $\lambda = \log(1/\gamma)/(2\alpha) = {found['lam']:.3f}$. "
-        f"At the end: {own['psnr'][-1]:.1f} dB with $s$; without, {other['psnr'][-1]:.1f} dB, after {other['psnr'][best]:.1f} dB at iteration {found['at'][best]}."
+        f"At the end: {classroom.decibels(own['psnr'][-1])} with $s$; without, "
+        f"{classroom.decibels(other['psnr'][-1])}, after {classroom.decibels(other['psnr'][best])} at iteration "
+        f"{found['at'][best]}."
     )
 
 

@@ -123,8 +123,10 @@ def tell(found):
     )
     return (
         rf"$\alpha = {found['alpha']:.3g}$ and $\gamma = {found['gamma']:.1e}$ match $\lambda = -\log\gamma/(2\alpha) = {found['lam']:.3g}$. "
-        rf"The flow's limit and the $\ell_1$ solution differ by at most {gap:.1e}; the limit's $\theta$ {error}. "
-        rf"Certificates: residual {found['limit'].residual:.0e}, duality gap {found['convex'].gap:.0e} ({found['convex'].status})."
+        rf"The flow's limit and the $\ell_1$ solution differ by at most {classroom.rounded(gap)}; "
+        rf"the limit's $\theta$ {error}. "
+        rf"Certificates: residual {classroom.rounded(found['limit'].residual)}, "
+        rf"duality gap {classroom.rounded(found['convex'].gap)} ({found['convex'].status})."
     )
 
 

@@ -168,7 +168,8 @@ def tell(found):
     return (
         rf"$r$ = {found['rank']}, $k$ = {found['corrupted']}, $\lambda$ = {found['lam']:.3g}: {verdict}, $\theta$ is {found['error']:.1e} off; "
         rf"{threshold}. Half of all instances are predicted to fail from $k$ = {found['predicted']:.1f} on. "
-        rf"Certificate: duality gap {found['convex'].gap:.0e} ({found['convex'].status}). Condition (28) "
+        rf"Certificate: duality gap {classroom.rounded(found['convex'].gap)} ({found['convex'].status}). "
+        rf"Condition (28) "
         rf"{'holds' if condition.holds else 'does not hold'}: $k^2r$ = {condition.left:.0f} against $N/4\mu$ = {condition.right:.1f}.{note}"
     )
 
