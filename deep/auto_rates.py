@@ -1,7 +1,7 @@
 """When u and v switch on under the learning rates that SOP chooses by itself (lr_u = lr_v = "auto").
 
-    python -m deep.auto_rates            train on digits at three batch sizes and lengths (at most a minute on two
-                                         cores), then draw
+    python -m deep.auto_rates            train on digits at three batch sizes and lengths, then draw
+                                         (at most a minute on two cores)
     python -m deep.auto_rates --redraw   draw the committed numbers
 
 The rule says: a sample whose label the network contradicts all along has u on after 20 % of the schedule, v after 50 %,
