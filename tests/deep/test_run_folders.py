@@ -82,10 +82,10 @@ def test_an_interrupted_run_says_how_it_goes_on(when, said, monkeypatch, capsys)
 
         return stop
 
-    monkeypatch.setattr("sparseop.deep.labels.task.watcher", interrupting)
+    monkeypatch.setattr("sparseop.deep.training.epoch_runs.watcher", interrupting)
     assert train.main([*COMMAND, "--out", "here"]) == 130
     assert capsys.readouterr().err.splitlines()[-1] == f"sparseop.deep.train: interrupted: {said}."
-    monkeypatch.setattr("sparseop.deep.labels.task.watcher", watched)
+    monkeypatch.setattr("sparseop.deep.training.epoch_runs.watcher", watched)
     if when[0]:
         assert train.main(["--resume", "here"]) == 0
 

@@ -120,10 +120,10 @@ def _train(comparison: Comparison, folder: Path, request: Request) -> dict[str, 
 def _one(recipe: Recipe, folder: Path, request: Request) -> dict[str, Any]:
     """Train into ``folder``, from its last checkpoint where there is one."""
     if (folder / CHECKPOINT).exists():
-        return task.resume(folder, request)[1]
+        return task.RUNS.resume(folder, request)[1]
     if distributed.speaks():
         (folder / "recipe.toml").unlink(missing_ok=True)  # stopped before its first checkpoint: nothing to lose
-    return task.train(recipe, folder, request)
+    return task.RUNS.train(recipe, folder, request)
 
 
 def report(finished: Sequence[Finished]) -> None:

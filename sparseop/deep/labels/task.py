@@ -2,50 +2,17 @@
 
 import math
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from sparseop.deep.labels import picture, run, suspects
 from sparseop.deep.labels import recipe as recipes
 from sparseop.deep.labels.recipe import Recipe
-from sparseop.deep.training.loop import Watch
-from sparseop.deep.training.progress import opening, print_table, watcher
-from sparseop.deep.training.task import Finished, Request, Task, Weights, under
+from sparseop.deep.training.epoch_runs import EpochRuns
+from sparseop.deep.training.progress import print_table
+from sparseop.deep.training.task import Finished, Task, Weights, under
 from sparseop.errors import InputError
 
-
-def train(recipe: Recipe, folder: Path, request: Request) -> dict[str, Any]:
-    """Train into a new folder and return the summary."""
-    return run.train(
-        recipe,
-        folder,
-        device=request.device,
-        data_root=request.data_root,
-        download=request.download,
-        watch=_watch(recipe, folder, request.overrides),
-        **request.objects,
-    )
-
-
-def resume(folder: Path, request: Request) -> tuple[Recipe, dict[str, Any]]:
-    """Go on with a run and return its recipe and summary."""
-    recipe = recipes.read(folder / "recipe.toml")
-    watch = _watch(recipe, folder)
-    return recipe, run.resume(
-        folder, device=request.device, data_root=request.data_root, watch=watch, **request.objects
-    )
-
-
-def branch(source: Path, folder: Path, request: Request) -> tuple[Recipe, dict[str, Any]]:
-    """Train a run for more epochs in a new folder; return the new recipe and the summary."""
-    recipe = recipes.read(source / "recipe.toml", request.overrides)
-    watch = _watch(recipe, folder, request.overrides)
-    where: dict[str, Any] = {"device": request.device, "data_root": request.data_root, "watch": watch}
-    return recipe, run.branch(source, folder, request.overrides, **where)
-
-
-def _watch(recipe: Recipe, folder: Path, changes: Sequence[str] = ()) -> Watch:
-    return watcher(recipe.title or recipe.name, recipe.training.epochs, opening(recipe, folder, changes))
+RUNS = EpochRuns(recipes, run)
 
 
 def report(finished: Sequence[Finished]) -> None:
@@ -104,4 +71,4 @@ def weights(recipe: Recipe, state: dict[str, Any], which: str, part: str) -> Wei
     return Weights(under("0.", state.get("networks", {})), recipe.training.crop)
 
 
-TASK = Task(recipes.SCHEMA, train, resume, report, weights, branch)
+TASK = Task(recipes.SCHEMA, RUNS.train, RUNS.resume, report, weights, RUNS.branch)
