@@ -113,9 +113,13 @@ def recipe_of(table: str, dataset: str, setting: str, method: str) -> str | None
 
 def recipe_name(table: str, dataset: str, setting: str, method: str) -> str:
     """Return the file name, without suffix, of a cell's recipe: table1_cifar10_sym40_sop."""
-    plain = {"CORES*": "cores2", "CORES2": "cores2", "Co-teaching": "coteaching", "Co-teaching+": "coteaching+"}.get(
-        method, method
-    )
+    plain = {
+        "CORES*": "cores2",
+        "CORES2": "cores2",
+        "Co-teaching": "coteaching",
+        "Co-teaching+": "coteaching+",
+        "SOP by rows": "soprows",
+    }.get(method, method)
     return f"{table}_{dataset.replace('-', '')}_{setting}_{plain}".lower().replace("+", "plus")
 
 

@@ -86,7 +86,9 @@ def test_labels_train_again_in_both_ways(trained, tmp_path):
 
 
 def test_without_files_samples_go_by_index(tmp_path):
-    small = ["network.width=4", "training.epochs=1", "training.batch_size=100"]
+    # "auto" would switch neither u nor v on within one epoch
+    rates = ["method.lr_u=1e6", "method.lr_v=1e6"]
+    small = ["network.width=4", "training.epochs=1", "training.batch_size=100", *rates]
     engine.train(recipes.read("digits_sym40_sop", small), tmp_path / "run")
     found = rows(tmp_path / "run" / "suspects.csv")
     assert next(iter(found[0])) == "index"
