@@ -36,12 +36,12 @@ def crops(data: str, shift: int, seed: int) -> tuple[Tensor, Tensor]:
     """Return the crops (n, C, H, W), normalised, cluster after cluster, and the clusters' classes (CLUSTERS,)."""
     whole = load(data)
     assert isinstance(whole.train_images, Tensor)
-    draw = generator("refinery network", data, shift, seed)
-    chosen = draw.choice(len(whole.train_images), CLUSTERS, replace=False)
+    random = generator("refinery network", data, shift, seed)
+    chosen = random.choice(len(whole.train_images), CLUSTERS, replace=False)
     mean, std = (torch.tensor(values)[:, None, None] for values in (whole.mean, whole.std))
     images = (whole.train_images[torch.from_numpy(chosen)].float() / 255 - mean) / std
     moved = [
-        torch.roll(image, tuple(int(step) for step in draw.integers(-shift, shift + 1, 2)), (1, 2))
+        torch.roll(image, tuple(int(step) for step in random.integers(-shift, shift + 1, 2)), (1, 2))
         for image in images
         for _ in range(CROPS)
     ]
@@ -53,9 +53,9 @@ def cell(data: str, shift: int, seed: int) -> list[Row]:
     torch.set_num_threads(1)
     images, classes = crops(data, shift, seed)
     labels = classes.repeat_interleave(CROPS)
-    draw = generator("refinery network", "noise", data, shift, seed)
-    wrong = torch.from_numpy(draw.permutation(len(labels)) < RHO * len(labels))
-    given = torch.where(wrong, (labels + torch.from_numpy(draw.integers(1, 10, len(labels)))) % 10, labels)
+    random = generator("refinery network", "noise", data, shift, seed)
+    wrong = torch.from_numpy(random.permutation(len(labels)) < RHO * len(labels))
+    given = torch.where(wrong, (labels + torch.from_numpy(random.integers(1, 10, len(labels)))) % 10, labels)
     torch.manual_seed(seed)
     network = networks.build("convnet", 10, images.shape[1], width=WIDTH, batch_norm=False)
     rows = [_measured("start", network, images, labels, given)]

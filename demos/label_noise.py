@@ -10,6 +10,7 @@ app = marimo.App(width="medium", app_title="Label noise on digits")
 
 with app.setup:
     import tempfile
+    import warnings
     from pathlib import Path
 
     import marimo as mo
@@ -70,7 +71,7 @@ def solve(rate, epochs, seed=0):
         f"seed={classroom.whole('seed', seed, 0)}",
         *([f"noise.rate={rate}"] if rate else ["noise.kind=none", "noise.rate=0"]),
     ]
-    found, scores, proposals = {}, [], []
+    found, scores, proposals, notes = {}, [], [], []
     with (
         tempfile.TemporaryDirectory() as folder,
         mo.status.progress_bar(total=2 * epochs, title="Training", remove_on_exit=True) as bar,
@@ -91,7 +92,10 @@ def solve(rate, epochs, seed=0):
                     proposals.append(judge.proposed(given).numpy())
                 bar.update(title=f"Training, {name}")
 
-            engine.train(recipe, run, device="cpu", watch=watch)
+            with warnings.catch_warnings(record=True) as said:
+                warnings.filterwarnings("always", "[uv]_on = ", UserWarning)  # few epochs: told below the picture
+                engine.train(recipe, run, device="cpu", watch=watch)
+            notes += [str(warning.message) for warning in said]
             found[name] = {
                 key: np.array([row.get(key, np.nan) for row in rows], dtype=float)
                 for key in ("test", "memorised", "train_given")
@@ -104,6 +108,7 @@ def solve(rate, epochs, seed=0):
         "proposals": np.array(proposals),
         "images": samples.dataset.train_images.numpy()[:, 0],
         "epochs": epochs,
+        "notes": list(dict.fromkeys(notes)),
     }
 
 
@@ -179,6 +184,7 @@ def tell(found, epoch):
         f"SOP flags {int(flagged.sum())} of {len(flagged)} labels, {of}. Of the labels it proposes, "
         f"{100 * np.mean(found['proposals'][t] == found['true']):.1f} % are right; of the given ones, {100 * np.mean(~wrong):.1f} %. (Images: given "
         "$\\rightarrow$ proposed label; a green frame where the proposal is the truth, a dotted red one where it isn't, grey where there is none yet.)"
+        + "".join(f" A note on training: {note}" for note in found["notes"])
     )
 
 

@@ -180,8 +180,10 @@ def gaussian_problem(n_samples: int, n_params: int, rank: int, sparsity: int, *,
     B = rng.standard_normal((r, p))
     s_star = np.zeros(n)
     s_star[rng.permutation(n)[:k]] = rng.standard_normal(k)
+    factor = gaussian_factor(frozen(A), frozen(B))
+    if r == 0:  # J = 0 is kept as a product of zeros: nobody else's A has no columns
+        A, B = np.zeros((n, 1)), np.zeros((1, p))
     A, B = frozen(A), frozen(B)
-    factor = gaussian_factor(A, B)
     b_star = factor.coordinates(rng.standard_normal(p))
     return object.__new__(LinearProblem)._own(A, B, factor.F @ b_star + s_star, factor.lift(b_star), s_star, factor)
 

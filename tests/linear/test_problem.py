@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from sparseop.errors import InputError
-from sparseop.linear import LinearProblem, gaussian_problem
+from sparseop.linear import (
+    LinearProblem,
+    flow_limit,
+    gaussian_problem,
+    gradient_descent,
+    gradient_flow,
+    solve_convex,
+    solve_path,
+)
 from sparseop.linear.problem import ground_truth
 
 
@@ -91,3 +99,27 @@ def test_ground_truth_must_be_recoverable():
 def test_bad_data(build, words):
     with pytest.raises(InputError, match=words):
         build()
+
+
+@pytest.mark.parametrize("sparsity", [0, 3, 20])
+@pytest.mark.parametrize("rank", [0, 3])
+def test_an_instance_of_rank_zero_or_without_corruption_is_one_like_any_other(rank, sparsity):
+    """Every solver takes what the generator gives at the ends of its ranges, and its certificate holds."""
+    problem = gaussian_problem(20, 40, rank, sparsity, seed=1)
+    assert problem.rank == rank
+    assert problem.J.shape == (20, 40)
+    np.testing.assert_allclose(problem.J @ problem.theta_star + problem.s_star, problem.y, atol=1e-13)
+    answers = [
+        solve_convex(problem, 0.1),
+        solve_convex(problem, 0.1, solver="CLARABEL"),
+        *solve_path(problem, [1.0, 0.1]),
+        flow_limit(problem, alpha=2, gamma=1e-3),
+        gradient_flow(problem, alpha=2, gamma=1e-3, times=[0.1, 10.0]),
+        gradient_descent(problem, alpha=2, gamma=1e-3, max_iter=500, tol=1e-6),
+    ]
+    for answer in answers:
+        assert answer.certificate(problem).holds, answer.certificate(problem)
+        if rank == 0:
+            assert not answer.theta.any()
+    if rank == 0:
+        np.testing.assert_array_equal(answers[0].s, problem.y)

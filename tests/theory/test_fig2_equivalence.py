@@ -22,8 +22,8 @@ def maps():
 
 @pytest.fixture(scope="module")
 def parts():
-    alphas = [{"kind": "alpha", "value": alpha} for alpha in (20.0, 400.0, 4000.0)]
-    return simulate(PARTS, alphas + [{"kind": "lam", "value": lam} for lam in (0.3, 0.05, 0.02, 0.005)])
+    alphas = [{"kind": "alpha", "value": alpha} for alpha in (20.0, 600.0, 4000.0)]
+    return simulate(PARTS, alphas + [{"kind": "lam", "value": lam} for lam in (0.3, 0.05, 0.02, 0.01, 0.005)])
 
 
 def test_the_paper_s_settings():
@@ -35,7 +35,11 @@ def test_the_paper_s_settings():
 
 
 def test_the_valley_is_where_it_is_said_to_be(maps):
-    assert (maps.status == "converged").all()
+    above = maps.alpha > maps.alpha_0  # below, s has entries that creep: there descent ends at its limit of steps
+    assert (maps.status[above] == "converged").all()
+    assert np.abs(maps.theta_descent - maps.theta_limit)[~above].max() < 1e-5  # and theta is there long before
+    assert above.any()
+    assert not above.all()
     assert (maps.gap <= 1e-9).all()
     for alpha in (300.0, 4000.0):
         row = maps[maps.alpha == alpha]
@@ -60,20 +64,23 @@ def test_the_decomposition_adds_up(parts):
         )
         assert coarse / fine == pytest.approx(10, rel=0.15)
         assert fine < 3e-3
-    # weights corrected for the size of y fit better
+    # weights corrected for the size of y fit better; not yet near alpha_0 = 109, where few entries of s are active
+    assert (above.value > 5 * above.alpha_0).all()
     assert (above.theta_shifted < 0.6 * above.theta_initial).all()
 
 
 def test_both_predicted_rates(parts):
     rates = parts[parts.kind == "lam"]
     for lam, rows in rates.groupby("value"):
-        if lam < 0.03:
+        if lam < 0.015:
             assert not rows.pinned.any()
             last = rows[rows.log_scale == 200].iloc[0]
             assert last.theta_initial * 200 == pytest.approx(last.constant, rel=0.02)
         else:
             assert rows.pinned.all()
-            inside = rows[(rows.theta_initial > 1e-12) & (rows.log_scale >= 10)]
+            # where the power itself is below e^-10; at lam = 0.02 it is so slow that this takes log_scale = 160
+            inside = rows[(rows.theta_initial > 1e-12) & (rows.exponent * rows.log_scale >= 10)]
+            assert len(inside) > 1
             slope = -np.polyfit(inside.log_scale, np.log(inside.theta_initial), 1)[0]
             assert slope == pytest.approx(rows.exponent.iloc[0], rel=0.15)
 
