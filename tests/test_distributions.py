@@ -28,7 +28,7 @@ from sparseop.deep import train
 from sparseop.deep.trained import linear
 
 assert Path(sparseop.__file__).is_relative_to(sys.prefix), sparseop.__file__
-checkout, packages = sys.argv[1:]  # an environment of the tests may lie inside the checkout: its packages alone are seen
+checkout, packages = sys.argv[1:]  # the environment of the tests may lie in the checkout: its packages alone are seen
 assert not [path for path in sys.path if path.startswith(checkout) and path != packages], sys.path
 tiny = ["network.width=4", "training.epochs=1", "training.batch_size=100"]
 images = ["data.train=300", "data.test=50", "network.width=4", "training.epochs=1", "training.batch_size=32"]

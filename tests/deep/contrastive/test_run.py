@@ -11,10 +11,11 @@ from torch.nn.functional import cross_entropy
 from sparseop.deep import networks, train
 from sparseop.deep.augment.views import Views
 from sparseop.deep.contrastive import recipe as recipes
-from sparseop.deep.contrastive import report, task
+from sparseop.deep.contrastive import report
 from sparseop.deep.contrastive import run as engine
 from sparseop.deep.contrastive.encoder import Encoder, follow, momentum_copy
 from sparseop.deep.contrastive.queue import Queue
+from sparseop.deep.training import epoch_runs
 from sparseop.deep.training.schedule import rate
 from sparseop.deep.training.seeds import seed_for
 from sparseop.errors import InputError
@@ -431,7 +432,7 @@ def test_the_command_compares_at_equal_epochs_and_equal_time(tmp_path, monkeypat
 def test_a_comparison_that_was_killed_goes_on(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     changes = sets(item for item in TINY if not item.startswith("evaluation"))
-    watched = task.watcher
+    watched = epoch_runs.watcher
 
     def killed_in_the_second_run(title, *others):
         watch = watched(title, *others)
@@ -443,10 +444,10 @@ def test_a_comparison_that_was_killed_goes_on(tmp_path, monkeypatch, capsys):
 
         return until
 
-    monkeypatch.setattr(task, "watcher", killed_in_the_second_run)
+    monkeypatch.setattr(epoch_runs, "watcher", killed_in_the_second_run)
     with pytest.raises(StopError):
         train.main(["sane", *changes, "--out", "out"])
-    monkeypatch.setattr(task, "watcher", watched)
+    monkeypatch.setattr(epoch_runs, "watcher", watched)
     assert train.main(["sane", *changes, "--out", "out"]) == 2
     assert "already holds a run; go on with it by --resume" in capsys.readouterr().err
     assert train.main(["--resume", "out"]) == 0
