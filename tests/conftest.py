@@ -57,6 +57,7 @@ def page(chromium):
     """A page that fails the test when its script does, and remembers every request that isn't for this machine."""
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
     opened = context.new_page()
+    opened.set_default_timeout(180_000)  # a hang ends; a busy machine does not fail a test
     errors, requests = [], []
     opened.on("pageerror", lambda error: errors.append(str(error)))
     opened.on("request", lambda request: requests.append(request.url))
