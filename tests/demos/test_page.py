@@ -308,6 +308,7 @@ def test_an_address_leads_back_to_what_was_shown(page):
     page.locator("#c-k").focus()
     page.keyboard.press("ArrowRight")
     page.wait_for_function("() => classroom.values.k === 4 && location.hash.includes('k=4')")
+    page.wait_for_function("() => classroom.state.problem.s_star.filter(v => v).length === 4")  # and it is drawn
     y, address = page.evaluate("Array.from(classroom.state.problem.y)"), page.url
     page.goto("about:blank")
     page.goto(address)
