@@ -245,7 +245,7 @@ def test_the_phase_diagram_is_clicked(page):
     box = page.locator("#panel-0 svg").bounding_box()
     page.mouse.click(box["x"] + 0.75 * box["width"], box["y"] + 0.2 * box["height"])
     page.wait_for_function("() => classroom.values.r > 50 && classroom.values.k > 50")
-    assert "Not recovered" in page.locator(".verdict").inner_text()
+    page.wait_for_function("() => document.querySelector('.verdict').innerText.includes('Not recovered')")
 
 
 @pytest.mark.browser
