@@ -52,14 +52,8 @@ def draw(table: pd.DataFrame) -> Figure:
         (axes[0], "u", U_ON, "$u^2 > 1/2$"),
         (axes[1], "v", V_ON, r"$\max_j\, v_j^2 > 1/2$"),
     ):
-        axis.axvline(
-            stated,
-            ymax=0.6,
-            color=plotting.GREY,
-            linewidth=1,
-            linestyle=":",
-            label="stated for a label always contradicted",
-        )
+        axis.axvline(stated, color=plotting.GREY, linewidth=1.2, linestyle=":")
+        axis.text(stated + 0.01, 97, "as promised", color="#444444", fontsize=9.5, va="top")
         for i, run in enumerate(runs):
             first = run.iloc[0]
             axis.plot(
@@ -69,10 +63,21 @@ def draw(table: pd.DataFrame) -> Figure:
                 color=plotting.COLORS[i],
                 label=f"{first['data']}, B = {first['batch_size']}, {first['epochs']} epochs",
             )
-        axis.set(title=f"{name} switched on: {title}", xlabel="fraction of the schedule", xlim=(0, 1), ylim=(0, 100))
+        axis.set(
+            title=f"{name} has switched on: {title}", xlabel="fraction of the schedule", xlim=(0, 1), ylim=(0, 100)
+        )
     axes[0].set_ylabel("share of the training samples (%)")
-    axes[1].legend(loc="upper left")
-    plotting.caption(figure, 'SOP with lr_u = lr_v = "auto"; 40 % of the labels are wrong. One run each.')
+    axes[1].legend(loc="upper left", bbox_to_anchor=(0, 0.93))
+    half = tables(table)[""]
+    off = max(
+        ((half[f"{n}: half on at epoch"] - half[f"{n}: stated epoch"]).abs() / half["epochs"]).max() for n in "uv"
+    )
+    plotting.caption(
+        figure,
+        "With automatic rates half of the u and v that ever switch on have done so within"
+        f" {100 * off:.0f} % of the schedule of the promised moment, whatever the data, the batch and the length. 40 %"
+        " of the labels are wrong.",
+    )
     return figure
 
 

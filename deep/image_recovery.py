@@ -230,16 +230,12 @@ def draw_matched(table: pd.DataFrame) -> Figure:
     by_lam = table.groupby(["lam", "gamma"])["psnr"].mean().unstack()
     top = by_lam.mean(axis=1).idxmax()
     best = table.groupby(["gamma", "ratio"])["psnr"].mean().groupby("gamma").idxmax().map(lambda pair: pair[1])
-    spread = (by_lam.max(axis=1) - by_lam.min(axis=1)).to_dict()
     first = table.iloc[0]
     plotting.caption(
         figure,
-        f"{first['image']}, {100 * first['noise']:g} % salt and pepper, {ITERATIONS} iterations,"
-        f" {table['seed'].nunique()} seeds (mean, standard deviation). The best α runs from {best.min():.0f} to"
-        f" {best.max():.0f}, the best λ is {top:g} for every γ, and there γ from {table['gamma'].min():g} to"
-        f" {table['gamma'].max():g} changes the PSNR by {spread[top]:.1f} dB. On the steep side it changes more"
-        f" ({max(spread.values()):.1f} dB), as it should: at finite γ an entry of size s costs log(s/γ²)/(4α) = λ +"
-        " log(s)/(4α): a larger γ acts like a smaller λ.",
+        f"The best α depends on γ ({best.min():.0f} to {best.max():.0f}), the best λ does not ({top:g}).\n"
+        f"{first['image']},"
+        f" {100 * first['noise']:g} % salt and pepper; mean and standard deviation of {table['seed'].nunique()} seeds.",
     )
     return figure
 
@@ -321,49 +317,57 @@ def table_rule(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {"": pd.DataFrame(rows)}
 
 
-def draw_choice(table: pd.DataFrame) -> Figure:
-    """Draw PSNR against lam with the choices on it, and the costs."""
-    found, double = table_choices(table), table[table["method"] == "double"]
-    images = list(dict.fromkeys(table["image"]))
-    figure = Figure(figsize=(4.3 * (len(images) + 1), 4.4))
-    axes = figure.subplots(1, len(images) + 1, width_ratios=[1] * len(images) + [0.9])
-    for axis, image in zip(axes, images, strict=False):
-        for index, (noise, part) in enumerate(double[double["image"] == image].groupby("noise")):
-            colour = plotting.COLORS[index]
-            plotting.mean_spread(
-                axis,
-                part,
-                "lam",
-                "psnr",
-                color=colour,
-                ls=plotting.DASHES[index],
-                marker=plotting.MARKERS[index],
-                ms=4,
-                label=f"{100 * noise:g} % corrupted",
-            )
-            ruled = matching(ratio_for(part["level"].mean(), GAMMA), GAMMA)
-            axis.axvline(ruled, color=colour, lw=1, ls=":")
-        axis.set(xscale="log", xlabel=r"$\lambda$", title=image)
-        axis.invert_xaxis()
-    axes[0].set_ylabel("PSNR of the last iteration (dB)")
-    axes[0].plot([], [], ":", color="black", lw=1, label="the rule's choice")
-    axes[0].legend(loc="lower center", frameon=True, framealpha=0.9)
+def draw_choice(table: pd.DataFrame) -> dict[str, Figure]:
+    """Draw what each choice of lam costs, and in a figure of its own the PSNR against lam."""
+    return {"": _draw_costs(table), "weights": _draw_weights(table)}
+
+
+def _draw_costs(table: pd.DataFrame) -> Figure:
+    """Draw a row for each way to choose, the best on top, and a dot for each fitted image: the costs are skew."""
+    found = table_choices(table)
     ways = [name for name in found.columns if name not in ("image", "noise", "seed", "oracle")]
-    costs = [found["oracle"] - found[way] for way in ways]
-    axes[-1].barh(range(len(ways)), [cost.mean() for cost in costs], color=plotting.CYAN)
-    for place, cost in enumerate(costs):  # each fitted image a dot: the costs are skew
-        axes[-1].plot(cost, np.full(len(cost), place), "o", ms=3, color=plotting.GREY, alpha=0.6)
-    axes[-1].set(yticks=range(len(ways)), yticklabels=ways, xlabel="dB below the oracle's λ", title="cost of a choice")
-    axes[-1].invert_yaxis()
+    costs = {way: found["oracle"] - found[way] for way in ways}
+    ways.sort(key=lambda way: costs[way].mean())
+    figure = Figure(figsize=(8.5, 4.2))
+    axis = figure.subplots()
+    for place, way in enumerate(ways):
+        color = plotting.RED if way.startswith("absolute") else plotting.BLUE
+        axis.plot(costs[way], np.full(len(found), place), "o", ms=4.5, color=color, alpha=0.35, mec="none")
+        axis.plot(costs[way].mean(), place, "|", ms=16, mew=2.5, color=color)
+    axis.axvline(0, color=plotting.GREY, lw=1, ls=":")
+    axis.set(yticks=range(len(ways)), yticklabels=ways, xlabel="dB below the λ that the truth would choose")
+    axis.invert_yaxis()
+    axis.grid(visible=False, axis="y")
     plotting.caption(
         figure,
-        f"{CHOICE_ITERATIONS} iterations, {table['seed'].nunique()} seeds, {100 * HOLDOUT:g} % of the entries held out"
-        f" of every fit. Oracle: the best λ of {double['lam'].nunique()} by the truth. Rule: the λ nearest to what the"
-        " share of entries far from their neighbours' median says (dotted; its constants were fitted by hand to seed 0"
-        " of these two images); best of the other image: a λ that has seen nothing of this one. Held out: the λ with"
-        " the least mean |f - y| on entries no fit saw. Found = estimated: the λ at which the share found corrupted is"
-        " nearest to the estimate. All but the rule need a fit for each λ; the λ are a factor of 2 apart, so a cost of"
-        " 0 means the same λ. Negative: better than the oracle's λ.",
+        f"Without the truth, the rule chooses a λ that is {costs['rule'].mean():.1f} dB worse on average, held-out"
+        f" entries one that is {costs['held out'].mean():.1f} dB worse. Red: the absolute loss instead. {len(found)}"
+        " fits each.",
+    )
+    return figure
+
+
+def _draw_weights(table: pd.DataFrame) -> Figure:
+    double = table[table["method"] == "double"]
+    images = list(dict.fromkeys(table["image"]))
+    figure = Figure(figsize=(5 * len(images), 4.4))
+    axes = figure.subplots(1, len(images), squeeze=False)[0]
+    for axis, image in zip(axes, images, strict=True):
+        ends = []
+        axis.set(xscale="log", xlabel=r"$\lambda$", title=image)
+        axis.set(xlim=(0.8 * double["lam"].min(), 4 * double["lam"].max()), ylim=(6, 31))
+        for index, (noise, part) in enumerate(double[double["image"] == image].groupby("noise")):
+            color, mean = plotting.COLORS[index], part.groupby("lam")["psnr"].mean()
+            options = {"color": color, "ls": plotting.DASHES[index], "marker": plotting.MARKERS[index], "ms": 4}
+            plotting.mean_spread(axis, part, "lam", "psnr", **options)
+            axis.axvline(matching(ratio_for(part["level"].mean(), GAMMA), GAMMA), color=color, lw=1, ls=":")
+            ends.append((float(mean.index[-1]), float(mean.iloc[-1]), f"{100 * noise:g} % corrupted", color))
+        plotting.label_ends(axis, ends)
+    axes[0].set_ylabel("PSNR of the last iteration (dB)")
+    plotting.caption(
+        figure,
+        f"The more is corrupted, the smaller the best λ; the rule (dotted) follows. {CHOICE_ITERATIONS} iterations,"
+        f" {table['seed'].nunique()} seeds.",
     )
     return figure
 

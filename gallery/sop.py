@@ -233,7 +233,7 @@ ENTRIES = (
         "The relative difference is small along α = -log γ/(2λ), for θ (left) and s (right).",
         "make fig2",
         figure2,
-        ("fig2", "fig2_decomposition"),
+        ("fig2", "fig2_limit", "fig2_decomposition", "fig2_decomposition_rates"),
         (),
         ("fig2", "fig2_decomposition"),
     ),

@@ -11,7 +11,7 @@ import contextlib
 import io
 import logging
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import matplotlib as mpl
 import numpy as np
 from cycler import cycler
 from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.collections import Collection, QuadMesh
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
@@ -93,18 +94,51 @@ def caption(figure: Figure, text: str) -> None:
     figure.supxlabel(text, fontsize=8.5, color="#444444", x=0.01, ha="left")
 
 
-def mean_spread(axis: Any, table: Any, x: str, y: str, **options: Any) -> None:
-    """Draw the mean of column ``y`` for each value of column ``x``, with its standard deviation as error bars."""
+def mean_spread(
+    axis: Any, table: Any, x: str, y: str, *, within: tuple[float, float] = (-np.inf, np.inf), **options: Any
+) -> None:
+    """Draw the mean of column ``y`` for each value of column ``x``, with its standard deviation as error bars.
+
+    The bars end at the values that ``y`` can take: ``within=(0, 1)`` for a share.
+    """
     grouped = table.groupby(x)[y]
-    axis.errorbar(
-        grouped.mean().index, grouped.mean(), yerr=grouped.std(), **{"capsize": 2, "elinewidth": 0.9, **options}
-    )
+    mean, spread = grouped.mean(), grouped.std()
+    bars = [np.minimum(spread, room.clip(lower=0)) for room in (mean - within[0], within[1] - mean)]
+    axis.errorbar(mean.index, mean, yerr=bars, **{"capsize": 2, "elinewidth": 0.9, **options})
 
 
 def plain_ticks(axis: Any, values: Any) -> None:
     """Label a logarithmic x axis with exactly these plain numbers."""
     axis.set_xticks(list(values), [f"{value:g}" for value in values])
     axis.minorticks_off()
+
+
+def label_ends(axis: Axes, ends: Sequence[tuple[float, float, str, Any]], *, apart: float = 0.055) -> None:
+    """Write the name of each curve to the right of its end, in its colour, instead of a legend.
+
+    Names that would overlap are moved up or down, in the order of the ends. Scales and limits of the axis must be set.
+
+    Parameters
+    ----------
+    ends : (x, y, name, colour) of each curve's end, in data units.
+    apart : least distance between two names, as a share of the axis' height.
+    """
+    to_axis = axis.transData - axis.transAxes
+    ordered = sorted(ends, key=lambda end: end[1])
+    wanted = [float(to_axis.transform((x, y))[1]) for x, y, _, _ in ordered]
+    heights = np.clip(wanted, 0.02, 0.98)
+    for _ in range(100):  # push neighbours apart by half of what is missing each, until nothing moves
+        missing = np.maximum(apart - np.diff(heights), 0)
+        if missing.max(initial=0) < 1e-4:
+            break
+        heights[:-1] -= missing / 2
+        heights[1:] += missing / 2
+        heights += max(0.02 - heights[0], 0) - max(heights[-1] - 0.98, 0)
+    for (x, y, name, color), height in zip(ordered, heights, strict=True):
+        across = float(to_axis.transform((x, y))[0])
+        axis.text(
+            across + 0.015, height, name, color=color, fontsize=9.5, ha="left", va="center", transform=axis.transAxes
+        )
 
 
 def save(figure: Figure, stem: Path) -> list[Path]:

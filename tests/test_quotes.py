@@ -135,7 +135,7 @@ def test_how_long_the_figures_take():
             "theory/robust_low_rank",
             "ten minutes",
             600,
-            ("low_rank_gamma", "low_rank_match", "low_rank_phase", "low_rank_width"),
+            ("low_rank_gamma", "low_rank_match", "low_rank_width"),
         ),
         ("deep/auto_rates", "a minute", 60, ("auto_rates",)),
         ("deep/sensitivity", "five minutes", 300, ("sensitivity",)),

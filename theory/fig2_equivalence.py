@@ -7,8 +7,9 @@ Figure 2 of the SOP paper, and why.
     python -m theory.fig2_equivalence --full     40 values a decade
 
 ``fig2`` is the paper's figure: the relative difference between gradient descent (16) at (alpha, gamma) and the convex
-program (26) at lam, for theta and for s; below it the same with the exact limit of the gradient flow in the place of
-descent.
+program (26) at lam, for theta and for s. ``fig2_limit`` is the same with the exact limit of the gradient flow in the
+place of descent. The valley lies a little beside the paper's line: at finite gamma the weight that the flow puts on an
+entry s_i is not lam but lam (1 + log|s_i| / log(1/gamma^2)), drawn for the geometric mean of |y|.
 
 ``fig2_decomposition`` takes the difference along the curve apart, into
 
@@ -39,6 +40,7 @@ import scipy.optimize
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.patheffects import Normal, Stroke
 from numpy.typing import NDArray
 
 from sparseop import plotting, study
@@ -201,150 +203,130 @@ def predicted_rate(problem: LinearProblem, convex: ConvexSolution, lam: float) -
     return True, 0.0, 2 * (1 - float(program.fun))
 
 
-def draw(table: pd.DataFrame) -> Figure:
-    """Draw the paper's two panels, and below them the same for the exact limit of the flow."""
-    figure = Figure(figsize=(10.5, 9.2))
-    axes = figure.subplots(2, 2, sharex=True, sharey=True)
+def draw(table: pd.DataFrame) -> dict[str, Figure]:
+    """Draw the paper's two panels, and a second figure with the flow's exact limit in the place of descent."""
+    return {"": _draw_maps(table, "descent"), "limit": _draw_maps(table, "limit")}
+
+
+def _draw_maps(table: pd.DataFrame, who: str) -> Figure:
+    figure = Figure(figsize=(11, 5.6))
+    axes = figure.subplots(1, 2, sharex=True, sharey=True)
     image = None
-    for row, (who, name) in enumerate(
-        (("descent", "gradient descent (16)"), ("limit", "exact limit of the gradient flow"))
-    ):
-        for column, symbol in enumerate(("theta", "s")):
-            axis = axes[row, column]
-            image = _draw_map(axis, table, f"{symbol}_{who}", corrected=row == 1)
-            what = r"$\theta$" if symbol == "theta" else r"$s$"
-            axis.set_title(f"{what}: {name}", loc="left")
-            if column == 0:
-                axis.set_ylabel(r"$\alpha$")
-            if row == 1:
-                axis.set_xlabel(r"$\lambda$")
-    for axis in axes[:, 0]:
-        axis.legend(loc="lower left", framealpha=0.9, frameon=True, fontsize=9)
+    for axis, symbol, name in zip(axes, ("theta", "s"), (r"$\theta$", "$s$"), strict=True):
+        image = _draw_map(axis, table, f"{symbol}_{who}")
+        axis.set(title=name, xlabel=r"$\lambda$ of the convex program")
+    axes[0].set_ylabel(r"$\alpha$ of " + ("gradient descent" if who == "descent" else "the gradient flow"))
     bar = figure.colorbar(image, ax=axes, extend="min", pad=0.02, fraction=0.04)
     bar.set_label(
-        r"relative difference to the solution of (26), $\|x_\alpha - x_\lambda\|_2 / \max(\|x_\alpha\|_2,"
-        r" \|x_\lambda\|_2)$"
+        r"relative difference, $\|x_\alpha - x_\lambda\|_2 / \max(\|x_\alpha\|_2, \|x_\lambda\|_2)$", fontsize=10
     )
     steps = table.drop_duplicates("alpha")
-    alpha_0 = float(table.alpha_0.iloc[0])
-    capped = steps.alpha[steps.status == "iteration limit"].max()
+    what = (
+        f"descent (τ = {steps.step_size.max():.0e} at α = {ALPHAS[0]:g} to {steps.step_size.min():.0e} at"
+        f" {ALPHAS[1]:g})"
+        if who == "descent"
+        else "the exact limit of the gradient flow"
+    )
     plotting.caption(
         figure,
-        f"One instance, (N, p, r, k) = ({N}, {P}, {RANK}, {SPARSITY}), γ = exp({LOG_GAMMA:g}); grid of"
-        f" {table.alpha.nunique()} × {table.lam.nunique()} values of (α, λ). Descent stops at a residual of {TOL:.0e}"
-        f" max|y|, or after {MAX_ITER / 1e6:g} million steps ({(steps.status == 'iteration limit').sum()} of"
-        f" {len(steps)} values of α, the largest {capped:.0f}); step size from"
-        f" τ = {steps.step_size.max():.1e} (α = {ALPHAS[0]:g})"
-        f" to {steps.step_size.min():.1e} (α = {ALPHAS[1]:g}), chosen for 0.1 % to the flow's limit (what remains of"
-        f" it: fig2_decomposition). Dotted: the exact thresholds of recovery, λ₀ = {matching_lam(alpha_0, GAMMA):.3f}"
-        f" and α₀ = log(1/γ) / (2λ₀) = {alpha_0:.0f}. Dashed: at finite γ the weight that the flow puts on an entry is"
-        f" not λ but λ (1 + log|s| / log(1/γ²)), drawn for the geometric mean ȳ = {table.y_mean.iloc[0]:.1f} of |y|:"
-        f" there the valley lies. Largest relative gap of a convex solution: {table.gap.max():.0e}.",
+        f"How far {what} is from the convex program: one instance, (N, p, r, k) = ({N}, {P}, {RANK}, {SPARSITY}), γ ="
+        f" exp({LOG_GAMMA:g}). They agree along a line, and where both recover the truth (dotted: the exact"
+        " thresholds).",
     )
     return figure
 
 
-def _draw_map(axis: Axes, table: pd.DataFrame, column: str, *, corrected: bool) -> object:
+#: rotation of a line alpha ~ 1/lam on a square axis of four decades in lam and three in alpha
+_SLOPE = -math.degrees(math.atan2(math.log10(LAMS[1] / LAMS[0]), math.log10(ALPHAS[1] / ALPHAS[0])))
+
+
+def _draw_map(axis: Axes, table: pd.DataFrame, column: str) -> object:
+    """Draw one map with the paper's line, the corrected one (see ``_shift``) and the thresholds, labelled in place."""
     values = table.pivot_table(index="alpha", columns="lam", values=column)
     alphas, lams = values.index.to_numpy(), values.columns.to_numpy()
     image = axis.pcolormesh(
         lams, alphas, values, cmap=plotting.ERROR_MAP, norm=LogNorm(1e-4, 1), shading="nearest", rasterized=True
     )
     lam = np.array([matching_lam(alpha, GAMMA) for alpha in ALPHAS])
-    if corrected:
-        axis.plot(
-            _shift(table.y_mean.iloc[0]) * lam,
-            ALPHAS,
-            color=plotting.RED,
-            lw=1.2,
-            ls=(0, (4, 4)),
-            label=r"$\alpha = \log(\bar y / \gamma^2)\,/\,(4\lambda)$",
+    published, corrected = ("white", "black", "-", -1), ("black", "white", (0, (4, 3)), 1)
+    for factor, (ink, halo, dash, side), label in (
+        (1.0, published, r"$\alpha = -\log\gamma\,/\,(2\lambda)$, the paper's line"),
+        (_shift(table.y_mean.iloc[0]), corrected, r"corrected for the size of $y$"),
+    ):
+        outline = [Stroke(linewidth=2.6, foreground=halo), Normal()]
+        axis.plot(factor * lam, ALPHAS, color=ink, lw=1.3, ls=dash, path_effects=outline)
+        at = 5e-3  # a point of the paper's line; the text stands beside it
+        axis.text(
+            at * 1.15**side,
+            matching_alpha(at, GAMMA) * 1.15**side,
+            label,
+            rotation=_SLOPE,
+            rotation_mode="anchor",
+            ha="center",
+            va="bottom" if side > 0 else "top",
+            color="black",
+            fontsize=10,
         )
-    else:
-        axis.plot(lam, ALPHAS, color=plotting.BLUE, lw=1.4, label=r"$\alpha = -\log\gamma\,/\,(2\lambda)$, eq. (23)")
     alpha_0 = float(table.alpha_0.iloc[0])
     lam_0 = matching_lam(alpha_0, GAMMA)
     axis.plot([lam_0, lam_0, LAMS[1]], [ALPHAS[0], alpha_0, alpha_0], ls=":", color="white", lw=1.5)
     axis.text(lam_0 * 1.15, ALPHAS[0] * 1.15, "both recover\nthe truth", color="white", fontsize=10, va="bottom")
-    axis.set(xscale="log", yscale="log", xlim=LAMS, ylim=ALPHAS)
+    axis.set(xscale="log", yscale="log", xlim=LAMS, ylim=ALPHAS, box_aspect=1)
     axis.grid(False)
     return image
 
 
-def draw_parts(table: pd.DataFrame) -> Figure:
-    """Draw step-size and initialisation error along the curve, and the two rates of the latter in gamma."""
-    figure = Figure(figsize=(14, 5.6))
-    axes = figure.subplots(1, 3, width_ratios=[1, 1, 1.25])
-    curve, towards = table[table.kind == "alpha"], table[table.kind == "lam"]
+def draw_parts(table: pd.DataFrame) -> dict[str, Figure]:
+    """Draw both errors along the curve, and in a figure of its own the two rates of the initialisation error."""
+    return {"": _draw_parts(table[table.kind == "alpha"]), "rates": _draw_rates(table[table.kind == "lam"])}
+
+
+def _draw_parts(curve: pd.DataFrame) -> Figure:
+    figure = Figure(figsize=(12, 5))
+    axes = figure.subplots(1, 2, sharey=True)
     alpha_0 = float(curve.alpha_0.iloc[0])
-    for axis, symbol, name in zip(axes, ("theta", "s"), (r"$\theta$", "$s$"), strict=False):
-        _draw_curve(axis, curve, symbol)
+    for axis, symbol, name in zip(axes, ("theta", "s"), (r"$\theta$", "$s$"), strict=True):
         axis.axvline(alpha_0, color=plotting.GREY, ls=":", lw=1.2)
         axis.set(
             xscale="log",
             yscale="log",
-            ylim=(1e-10, 10),
-            xlim=ALPHAS,
+            ylim=(1e-8, 10),
+            xlim=(ALPHAS[0], 12 * ALPHAS[1]),  # room for the names of the curves
             xlabel=r"$\alpha$, with $\lambda = -\log\gamma\,/\,(2\alpha)$",
-            title=f"{name} along the curve",
+            title=name,
         )
-        axis.text(
-            alpha_0 * 0.88, 4, r"$\leftarrow$ truth recovered", ha="right", va="center", fontsize=9, color="#444444"
-        )
-        axis.text(alpha_0 * 1.12, 4, r"not $\rightarrow$", ha="left", va="center", fontsize=9, color="#444444")
+        axis.set_xticks([10, 100, 1000])
+        _draw_curve(axis, curve, symbol)
+        for at, align, text in ((0.88, "right", r"$\leftarrow$ truth recovered"), (1.12, "left", r"not $\rightarrow$")):
+            axis.text(alpha_0 * at, 4, text, ha=align, va="center", fontsize=9, color="#444444")
     axes[0].set_ylabel("relative difference")
-    axes[0].legend(loc="lower right", fontsize=9)
-    _draw_rates(axes[2], towards)
-    slow = towards[~towards.pinned.astype(bool) & (towards.log_scale == towards.log_scale.max())]
-    ratio = slow.theta_initial * slow.log_scale / slow.constant
     plotting.caption(
         figure,
-        f"The instance of the maps, (N, p, r, k) = ({N}, {P}, {RANK}, {SPARSITY}). Left, middle: γ ="
-        f" exp({LOG_GAMMA:g}), {curve.value.nunique()} values of α; three step sizes, set to be accurate to 0.1, 0.01"
-        " and 0.001 by the identity that sparseop.linear.descent explains, and never above half the stable one, which"
-        " is what all three are at small α: there the error is what descent still lacks where it stops (residual"
-        f" {TOL:.0e} max|y|, or {MAX_ITER / 1e6:g} million steps). Thin, dashed: against the convex program at λ (1 +"
-        " log ȳ / log(1/γ²)), ȳ the geometric mean of |y|. Right: flow limit against convex program at α = log(1/γ) /"
-        " (2λ). Dashed: the predicted c / log(1/γ), nothing fitted (measured over predicted at log(1/γ) ="
-        f" {towards.log_scale.max():.0f}: {ratio.min():.3f} to {ratio.max():.3f}); dotted: the predicted power of γ,"
-        " its exponent from a linear program, its height fitted at one point.",
+        "Descent minus convex program (dots) is the error of starting at a finite γ (black: the flow's exact limit"
+        " minus the program) plus that of the step size, which vanishes with τ (colours: descent minus the flow's"
+        " limit).",
     )
     return figure
 
 
 def _draw_curve(axis: Axes, rows: pd.DataFrame, symbol: str) -> None:
-    for index, (accuracy, group) in enumerate(rows.groupby("accuracy", sort=False)):
-        axis.plot(
-            group.value,
-            group[f"{symbol}_step"],
-            color=plotting.COLORS[index],
-            ls=plotting.DASHES[index],
-            lw=1.6,
-            label=f"step-size error, τ for {accuracy:g}",
-        )
     finest = rows[rows.accuracy == rows.accuracy.min()]
-    axis.plot(finest.value, finest[f"{symbol}_initial"], color="black", lw=2.4, label="initialisation error")
-    axis.plot(
-        finest.value,
-        finest[f"{symbol}_shifted"],
-        color="black",
-        lw=1.0,
-        ls="--",
-        label=r"the same, $\lambda$ corrected for $\bar y$",
-    )
-    axis.plot(
-        finest.value,
-        finest[f"{symbol}_total"],
-        "o",
-        ms=4,
-        color=plotting.PURPLE,
-        mec="white",
-        mew=0.4,
-        label=f"descent − convex, τ for {finest.accuracy.iloc[0]:g}",
-    )
+    axis.plot(finest.value, finest[f"{symbol}_initial"], color="black", lw=2.4)
+    axis.plot(finest.value, finest[f"{symbol}_total"], "o", ms=4, color=plotting.PURPLE, mec="white", mew=0.4)
+    last = float(finest.value.iloc[-1])
+    ends = [(last, float(finest[f"{symbol}_initial"].iloc[-1]), "finite γ", "black")]
+    for index, (accuracy, group) in enumerate(rows.groupby("accuracy", sort=False)):
+        color = plotting.COLORS[index]
+        axis.plot(group.value, group[f"{symbol}_step"], color=color, ls=plotting.DASHES[index], lw=1.6)
+        ends.append(
+            (last, float(group[f"{symbol}_step"].iloc[-1]), f"step size, τ for {round(100 * accuracy, 6):g} %", color)
+        )
+    plotting.label_ends(axis, ends)
 
 
-def _draw_rates(axis: Axes, rows: pd.DataFrame) -> None:
+def _draw_rates(rows: pd.DataFrame) -> Figure:
+    figure = Figure(figsize=(8.5, 5.4))
+    axis = figure.subplots()
     for index, (lam, group) in enumerate(rows.groupby("value", sort=False)):
         color = plotting.COLORS[index]
         shown = group[group.theta_initial > 1e-13]
@@ -369,11 +351,20 @@ def _draw_rates(axis: Axes, rows: pd.DataFrame) -> None:
         yscale="log",
         xlabel=r"$\log(1/\gamma)$",
         ylim=(1e-13, 2),
-        title=r"initialisation error of $\theta$: two rates",
+        xlim=(1.8, 230),
+        ylabel=r"initialisation error of $\theta$, relative",
     )
-    axis.set_xticks([2, 4, 8, 16, 32, 64, 128], ["2", "4", "8", "16", "32", "64", "128"])
-    axis.minorticks_off()
-    axis.legend(loc="center right", bbox_to_anchor=(1, 0.45), fontsize=9)
+    plotting.plain_ticks(axis, (2, 4, 8, 16, 32, 64, 128))
+    axis.legend(loc="center right", bbox_to_anchor=(1, 0.4))
+    slow = rows[~rows.pinned.astype(bool) & (rows.log_scale == rows.log_scale.max())]
+    ratio = slow.theta_initial * slow.log_scale / slow.constant
+    plotting.caption(
+        figure,
+        "A power of γ where the uncorrupted samples fix θ (dotted: the exponent of a linear program); 1/log(1/γ) where"
+        f" they do not (dashed: predicted, nothing fitted; measured over predicted {ratio.min():.3f} to"
+        f" {ratio.max():.3f}).",
+    )
+    return figure
 
 
 def warm() -> object:

@@ -66,40 +66,54 @@ def cell(rank: int, sparsity: int, trial: int, per_decade: int) -> list[study.Ro
 
 def draw(table: pd.DataFrame) -> Figure:
     """One column a panel of the paper: errors of theta and of s against lam, and the thresholds below them."""
-    figure = Figure(figsize=(11.5, 10))
-    axes = figure.subplots(3, 2, sharex="col", sharey="row", height_ratios=[3, 3, 1.8])
+    figure = Figure(figsize=(11.5, 9.6))
+    axes = figure.subplots(3, 2, sharex="col", sharey="row", height_ratios=[3, 3, 2])
     for column, (panel, curves) in enumerate(PANELS.items()):
         labels = [f"{'k' if panel == 'a' else 'r'} = {k if panel == 'a' else r}" for r, k in curves]
         for row, (error, symbol) in enumerate((("theta_error", r"\theta"), ("s_error", "s"))):
             axis = axes[row, column]
             for index, (r, k) in enumerate(curves):
                 _draw_curve(axis, table[(table["rank"] == r) & (table.sparsity == k)], error, index, labels[index])
+            axis.axhspan(FLOOR / 3, FLOOR, color="#eeeeee", zorder=0)
             axis.set(xscale="log", yscale="log", xlim=(1e-4, 1), ylim=(FLOOR / 3, 5 if row == 0 else 5e2))
             axis.set_ylabel(rf"$\|{symbol} - {symbol}_\star\|_2 / \|{symbol}_\star\|_2$" if column == 0 else "")
-        axes[0, column].set_title(f"({panel}) " + ("r = 20" if panel == "a" else "k = 20"), loc="left", fontsize=13)
-        axes[0, column].legend(loc="lower left")
+        axes[0, column].text(1.2e-4, FLOOR * 1.6, f"exact: below {FLOOR:.0e}", fontsize=9, color="#444444")
+        axes[0, column].set_title(
+            "(a) rank r = 20, k corrupted entries" if panel == "a" else "(b) k = 20 corrupted entries, rank r",
+            loc="left",
+        )
+        axes[0, column].legend(loc="lower left", bbox_to_anchor=(0, 0.1))
         _draw_strip(axes[2, column], table, curves, labels)
-    trials = int(table.trial.nunique())
+    grey = {"ls": "", "color": plotting.GREY, "mec": plotting.GREY}
+    legend = axes[2, 0].legend(
+        handles=[
+            Line2D([], [], marker="o", label=r"exact threshold $\lambda_0$ of each trial", **grey),
+            Line2D([], [], marker="D", ms=4.5, label="its upper bound (B.25), as the proof gives it", **grey),
+            Line2D([], [], marker="D", ms=4.5, mfc="none", label="as printed: twice that", **grey),
+        ],
+        loc="lower left",
+        bbox_to_anchor=(0, 0.99),
+        borderpad=0.1,
+        ncols=3,
+    )
+    legend.set_in_layout(False)  # it is wider than its column
+    axes[2, 0].set_title(" ", fontsize=12)  # its room
     above = table[table["where"] == "above"]
     plotting.caption(
         figure,
-        f"N = {N}, p = {P}. Thick: mean of {trials} trials; thin: each trial, at {table.per_decade.iloc[0]} weights a"
-        f" decade; errors below {FLOOR:.0e} are drawn there.\nDots: each trial's error at 0.99 λ₀, λ₀ its exact"
-        f" threshold, from a linear program; at 1.01 λ₀ the largest error of θ, over all {len(above)} trials that have"
-        f" one, is {above.theta_error.max():.0e}.\nDiamonds: the sufficient threshold (B.25); its proof needs ρ < 1,"
-        " and gives half of what is printed.",
+        f"N = {N}, p = {P}. Lines: median of {table.trial.nunique()} trials; bands: least and largest. Above a sharp"
+        f" threshold λ₀ the program recovers: 1 % above it the largest error of θ, over all {len(above)} trials that"
+        f" have one, is {above.theta_error.max():.0e}.",
     )
     return figure
 
 
 def _draw_curve(axis: Axes, rows: pd.DataFrame, error: str, index: int, label: str) -> None:
-    color, dash = plotting.COLORS[index], plotting.DASHES[index]
-    grid, below = rows[rows["where"] == "grid"], rows[rows["where"] == "below"]
-    for _, trial in grid.groupby("trial"):
-        axis.plot(trial.lam, trial[error].clip(FLOOR), color=color, lw=0.5, alpha=0.35, zorder=1)
-    mean = grid.groupby("lam")[error].mean().clip(FLOOR)
-    axis.plot(mean.index, mean, color=color, ls=dash, lw=2.2, label=label, zorder=3)
-    axis.plot(below.lam, below[error], "o", ms=4, color=color, mec="white", mew=0.5, zorder=4)
+    grid = rows[rows["where"] == "grid"].groupby("lam")[error]
+    color, low, high = plotting.COLORS[index], grid.min().clip(FLOOR), grid.max().clip(FLOOR)
+    axis.fill_between(low.index, low, high, color=color, alpha=0.15, lw=0, zorder=1)
+    median = grid.median().clip(FLOOR)
+    axis.plot(median.index, median, color=color, ls=plotting.DASHES[index], lw=2.2, label=label, zorder=3)
 
 
 def _draw_strip(axis: Axes, table: pd.DataFrame, curves: list[tuple[int, int]], labels: list[str]) -> None:
@@ -112,13 +126,13 @@ def _draw_strip(axis: Axes, table: pd.DataFrame, curves: list[tuple[int, int]], 
         for factor, face in ((1, color), (2, "none")):
             axis.plot(factor * bounded.bound, np.full(len(bounded), level), "D", ms=4.5, mec=color, mfc=face, alpha=0.7)
         text = [f"no weight recovers in {len(rows) - len(finite)} of {len(rows)}"] if len(finite) < len(rows) else []
-        text += ["ρ ≥ 1: no bound"] if len(finite) and rows.rho_low.min() >= 1 else []
+        text += ["no bound: ρ ≥ 1"] if len(finite) and rows.rho_low.min() >= 1 else []
         axis.text(
-            0.99,
+            0.01,
             level,
             ", ".join(text),
             transform=axis.get_yaxis_transform(),
-            ha="right",
+            ha="left",
             va="center",
             fontsize=9,
             color="#444444",
@@ -129,18 +143,6 @@ def _draw_strip(axis: Axes, table: pd.DataFrame, curves: list[tuple[int, int]], 
         axis.axhline(level - 0.5, color="#dddddd", lw=0.6)
     axis.grid(False)
     axis.set(ylim=(-0.5, len(curves) - 0.5), yticks=[], xlabel=r"$\lambda$")
-    grey = {"ls": "", "color": plotting.GREY, "mec": plotting.GREY}
-    axis.legend(
-        handles=[
-            Line2D([], [], marker="o", label=r"exact $\lambda_0$", **grey),
-            Line2D([], [], marker="D", ms=4.5, label="(B.25), by its proof", **grey),
-            Line2D([], [], marker="D", ms=4.5, mfc="none", label="(B.25), as printed", **grey),
-        ],
-        loc="center left",
-        frameon=True,
-        framealpha=1,
-        edgecolor="none",
-    )
 
 
 def warm() -> object:

@@ -106,9 +106,9 @@ def draw_construction(table: pd.DataFrame) -> Figure:
     example = two_class_risks(0.4, 0.45)
     plotting.caption(
         figure,
-        f"Exact. The paper's example (y0=0.4, y0*=0.45): Q - Q~ = {example.gap:.4f}, not the printed positive value; |Q"
-        f" - Q~| / E|y-y*| = {example.constant:.3f}.\nA dot is one pair (y0, y0*); simulated through similarities at"
-        f" temperature {TEMPERATURE} the gaps are the same.",
+        f"Exact. The paper's example (y₀ = 0.4, y₀* = 0.45) gives Q - Q̃ = {example.gap:.4f}, not the printed"
+        " positive value:"
+        f" fitted labels that are too soft overstate the risk.",
     )
     return figure
 
@@ -228,10 +228,10 @@ def draw_run(table: pd.DataFrame) -> Figure:
     steep = (table.gap / table.discrepancy)[table.share == 0].mean()
     plotting.caption(
         figure,
-        f"Contrastive model with {KEYS + 1} keys, {DIM}x{DIM} weights, temperature {TEMPERATURE}; mean and standard"
-        f" deviation of {table.seed.nunique()} draws; {POPULATION} fresh pairs for Q. For one-hot labels the gap is"
-        f" {steep:.1f} E|y-y*|\nat every n: more samples do not help. The bound holds in all runs; for one-hot labels"
-        f" its label term is {ratio:.1f} times the gap.",
+        f"With one-hot labels the gap is {steep:.1f} E|y-y*| at every n: more samples do not help. The bound"
+        " holds in all"
+        f" runs; its label term is {ratio:.1f} times the gap. Mean and standard deviation of"
+        f" {table.seed.nunique()} draws.",
     )
     return figure
 

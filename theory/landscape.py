@@ -15,7 +15,8 @@ import sys
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
 
 from sparseop import plotting, study
 from sparseop.linear.landscape import classify_critical_point, gradient, hessian
@@ -69,61 +70,59 @@ def cell(size: str, trial: int) -> list[study.Row]:
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """Draw smallest eigenvalue against -2 max|r|, and how often and how steeply a critical point is a saddle."""
-    figure = Figure(figsize=(12.5, 5.2))
-    axes = figure.subplots(1, 2)
-    saddles = table[table.kind == "strict saddle"]
-    for index, (size, rows) in enumerate(table.groupby("size", sort=False)):
-        color, marker, here = plotting.COLORS[index], plotting.MARKERS[index], rows.kind == "strict saddle"
-        if here.any():
-            axes[0].plot(
-                -rows.predicted[here],
-                -rows.smallest[here],
-                marker,
-                ms=4,
-                alpha=0.5,
-                mec="none",
-                color=color,
-                label=f"{size}: {_label(size)}",
-            )
-        share = here.groupby(rows.off - rows["rank"]).mean()
-        axes[1].plot(
-            share.index,
-            share + 0.015 * index,
-            color=color,
-            ls=plotting.DASHES[index],
-            marker=marker,
-            ms=4,
-            label=f"{size}, r = {SIZES[str(size)][2]}",
-        )
-    ends = np.array([0.5 * saddles.predicted.abs().min(), 2 * saddles.predicted.abs().max()])
-    axes[0].plot(ends, ends, color="black", lw=1, zorder=0)
-    axes[0].set(
-        xscale="log",
-        yscale="log",
-        xlabel=r"$2 \max_i |r_i|$",
-        ylabel=r"$-\lambda_{\min}(\nabla^2 h)$",
-        title="the most negative curvature is known exactly",
-    )
-    axes[0].legend(loc="upper left", fontsize=9)
-    axes[1].axvline(0, color=plotting.GREY, ls=":", lw=1.2)
-    axes[1].set(
-        xlabel="samples switched off, minus r",
-        ylabel="share of strict saddles",
-        ylim=(-0.05, 1.1),
-        xlim=(-16.5, 17.5),
-        title="a saddle: more than r samples off, a corrupted one too",
-    )
-    axes[1].legend(loc="center left", bbox_to_anchor=(0, 0.6), fontsize=9)
+    """Draw smallest eigenvalue against -2 max|r|, and for each size how often a critical point is a saddle."""
+    figure = Figure(figsize=(12, 5))
+    left, right = figure.subfigures(1, 2, width_ratios=[1, 1.15])
+    _draw_curvature(left.subplots(), table)
+    _draw_shares(right, table)
+    saddles, minima = table[table.kind == "strict saddle"], int((table.kind == "global minimum").sum())
     plotting.caption(
         figure,
-        f"{len(table)} constructed critical points, {table.trial.nunique()} instances of each size, one point for every"
-        f" number of samples switched off: {len(saddles)} strict saddles, {(table.kind == 'global minimum').sum()}"
-        f" global minima, {(~table.kind.isin(['strict saddle', 'global minimum'])).sum()} others. All negative"
-        f" eigenvalues equal -2|r_i|, one for each r_i ≠ 0: largest deviation {saddles.spectrum_error.max():.0e} of the"
-        " largest eigenvalue. Right: the others are global minima; curves are set apart by 0.015.",
+        f"{len(table)} constructed critical points: {len(saddles)} strict saddles, each with the curvature that theory"
+        f" says (up to {saddles.spectrum_error.max():.0e} of the largest eigenvalue), and"
+        f" {minima} global minima; {len(table) - len(saddles) - minima} others.",
     )
     return figure
+
+
+def _draw_curvature(axis: Axes, table: pd.DataFrame) -> None:
+    saddles = table[table.kind == "strict saddle"]
+    for index, size in enumerate(SIZES):
+        rows = saddles[saddles["size"] == size]
+        if len(rows):
+            axis.plot(
+                -rows.predicted,
+                -rows.smallest,
+                plotting.MARKERS[index],
+                ms=5,
+                alpha=0.5,
+                mec="none",
+                color=plotting.COLORS[index],
+                label=size,
+            )
+    ends = np.array([0.5 * saddles.predicted.abs().min(), 2 * saddles.predicted.abs().max()])
+    axis.plot(ends, ends, color="black", lw=1, zorder=0)
+    axis.set(
+        xscale="log",
+        yscale="log",
+        xlabel=r"predicted: $2 \max_i |r_i|$",
+        ylabel=r"measured: $-\lambda_{\min}(\nabla^2 h)$",
+        title="how steeply a saddle falls away",
+    )
+    axis.legend(loc="upper left")
+
+
+def _draw_shares(panel: SubFigure, table: pd.DataFrame) -> None:
+    axes = panel.subplots(2, 2, sharex=True, sharey=True).ravel()
+    for index, (axis, (size, (n, p, r, k))) in enumerate(zip(axes, SIZES.items(), strict=True)):
+        rows = table[table["size"] == size]
+        share = (rows.kind == "strict saddle").groupby(rows.off - rows["rank"]).mean()
+        axis.plot(share.index, share, color=plotting.COLORS[index], marker=plotting.MARKERS[index], ms=4, lw=1.2)
+        axis.axvline(0, color=plotting.GREY, ls=":", lw=1.2)
+        axis.set_title(f"{size}\n(N, p, r, k) = ({n}, {p}, {r}, {k})", fontsize=9.5)
+        axis.set(ylim=(-0.06, 1.06), yticks=[0, 0.5, 1])
+    panel.supylabel("share of strict saddles", fontsize=11)
+    panel.supxlabel("samples switched off, minus r", fontsize=11)
 
 
 def table(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -151,11 +150,6 @@ def table(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
             }
         )
     return {"": pd.DataFrame(lines)}
-
-
-def _label(size: str) -> str:
-    n, p, r, k = SIZES[size]
-    return f"(N, p, r, k) = ({n}, {p}, {r}, {k})"
 
 
 GRIDS = {

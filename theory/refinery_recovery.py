@@ -168,10 +168,9 @@ def draw_diagram(table: pd.DataFrame) -> Figure:
     covered, inside, outside = table_counts(table)
     plotting.caption(
         figure,
-        f"Refinery with another crop, alpha=0.95, eps=0.2, {CENTRES} centres of {CROPS} crops, width {WIDTH},"
-        f" {table.seed.nunique()} draws a cell, {EFFECTIVE} effective steps. Of the draws with |P e| < 0.7 delta/2,"
-        f" {inside:.0%} end with every test crop right; of those beyond 1.1 delta/2, {outside:.0%}. The theorem's rho"
-        f" <= delta/32 covers {covered:.1%} of the successful draws.",
+        f"What decides is |P e| against δ/2: of the draws below 0.7 of it {inside:.0%} end with every crop"
+        " right, of those"
+        f" beyond 1.1 of it {outside:.0%}. The theorem's ρ ≤ δ/32 covers {covered:.1%} of the successful draws.",
     )
     return figure
 
@@ -195,7 +194,15 @@ def draw_sweep(table: pd.DataFrame, x: str, label: str, note: str) -> Figure:
     )
     for method, name, color, marker, dash, text in series:
         plotting.mean_spread(
-            axis, table[table.method == method], x, name, color=color, marker=marker, ls=dash, label=text
+            axis,
+            table[table.method == method],
+            x,
+            name,
+            within=(0, 1),
+            color=color,
+            marker=marker,
+            ls=dash,
+            label=text,
         )
     if x == "width":
         axis.set_xscale("log")
@@ -212,9 +219,8 @@ def draw_eps(table: pd.DataFrame) -> Figure:
         table,
         "eps",
         r"radius of the crops $\varepsilon$",
-        f"rho=0.3, two classes, alpha=0.9, {EFFECTIVE} effective steps, width {WIDTH}; mean and standard deviation of"
-        " {draws} draws. Without a stopping time the refinery is as good as descent stopped by an oracle, or better;"
-        " the worst crop is another matter.",
+        "The refinery needs no stopping time and is as right on random crops as descent stopped by an oracle; the worst"
+        " crop is another matter. Mean and standard deviation of {draws} draws.",
     )
 
 
@@ -224,9 +230,7 @@ def draw_width(table: pd.DataFrame) -> Figure:
         table,
         "width",
         "width $k$",
-        f"rho=0.3, eps=0.3, two classes, alpha=0.9, {EFFECTIVE} effective steps; mean and standard deviation of"
-        " {draws} draws. On random crops the refinery is right at every width from 10 on; the theorem's sufficient"
-        " width is beyond any network (figures/tables/refinery_constants.md).",
+        "On random crops the refinery is right at every width. Mean and standard deviation of {draws} draws.",
     )
 
 
@@ -240,6 +244,7 @@ def draw_alpha(table: pd.DataFrame) -> Figure:
             table[table.rho == rho],
             "alpha",
             "wrong_recovered",
+            within=(0, 1),
             color=color,
             marker=marker,
             label=rf"$\rho={rho:g}$",
@@ -254,9 +259,9 @@ def draw_alpha(table: pd.DataFrame) -> Figure:
     axis.legend(loc="upper left")
     plotting.caption(
         figure,
-        f"Two classes (delta=2), eps=0.1, {EFFECTIVE} effective steps; mean and standard deviation of"
-        f" {table.seed.nunique()} draws. The paper asks for alpha >= 1 - 3 delta/4 = -0.5, which every alpha meets;"
-        " what its proof supports is alpha > 0.67 with rho <= 1/16.",
+        "Wrong labels are corrected once α exceeds 1/(2-2ρ). The paper asks for α ≥ -0.5, which every α meets;"
+        " its proof"
+        f" supports α > 0.67 with ρ ≤ 1/16. Mean and standard deviation of {table.seed.nunique()} draws.",
     )
     return figure
 

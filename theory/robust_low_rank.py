@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from scipy.ndimage import gaussian_filter
 
 from sparseop import plotting, study
 from sparseop.errors import FloatArray
@@ -254,10 +255,11 @@ def draw_phase(table: pd.DataFrame) -> Figure:
         axis.set(xlabel="rank $r$", title=title)
         axis.grid(visible=False)
         half = table.pivot(index="corruption", columns="rank", values="convex")
-        axis.contour(half.columns, 100 * half.index, half, levels=[0.5], colors=[plotting.RED], linewidths=2)
+        smooth = gaussian_filter(half.to_numpy(), 1.0, mode="nearest")  # over neighbouring cells: few trials are rough
+        axis.contour(half.columns, 100 * half.index, smooth, levels=[0.5], colors=[plotting.RED], linewidths=2)
     axes[0].set_ylabel("corrupted entries (%)")
     axes[1].legend(
-        handles=[Line2D([], [], color=plotting.RED, lw=2, label="robust PCA recovers half of the trials")],
+        handles=[Line2D([], [], color=plotting.RED, lw=2, label="robust PCA recovers half (smoothed)")],
         labelcolor="white",
         loc="upper right",
     )
@@ -271,10 +273,8 @@ def draw_phase(table: pd.DataFrame) -> Figure:
     differ = (table["convex"] - table["flow"]).abs().mean()
     plotting.caption(
         figure,
-        f"n = {PHASE_SIZE}, corruption uniform in (-10, 10), λ = 1/√n and α = √n, U of width n; convex programs"
-        f" certified to {table['largest_gap'].max():.0e}, {100 * table['converged'].mean():.1f} % of the flows fit Y to"
-        f" 1e-4 max|Y|. Over the grid the two success rates differ by {100 * differ:.1f} points on average; the flow"
-        f" recovers {100 * (table['flow'] - table['convex']).mean():+.1f} points more.",
+        f"Program and flow recover in the same region (n = {PHASE_SIZE}; their success rates differ by"
+        f" {100 * differ:.1f} points on average).",
     )
     return figure
 

@@ -32,4 +32,4 @@ def test_the_figure_draws():
     with plotting.style():
         figure = auto_rates.draw(table)
     assert len(figure.axes) == 2
-    assert len(figure.axes[1].get_legend_handles_labels()[1]) == 1 + len(RECORDED)
+    assert len(figure.axes[1].get_legend_handles_labels()[1]) == len(RECORDED)

@@ -105,10 +105,10 @@ def test_the_rates_on_other_instances(seed):
             assert 300 * error(300) == pytest.approx(constant, rel=0.1)
 
 
-def test_draws_with_step_size_and_grid_in_the_caption(maps, parts):
-    caption = " ".join(MAPS.draw(maps.assign()).get_supxlabel().split())
-    assert "grid of 3 × 21 values" in caption
-    assert "step size from τ =" in caption
-    caption = " ".join(PARTS.draw(parts).get_supxlabel().split())
-    assert "3 values of α" in caption
-    assert "nothing fitted" in caption
+def test_draws_descent_with_its_step_size_the_limit_without_and_the_rates_by_themselves(maps, parts):
+    drawn = {key: " ".join(figure.get_supxlabel().split()) for key, figure in MAPS.draw(maps.assign()).items()}
+    assert f"τ = {maps.step_size.max():.0e}" in drawn[""]
+    assert "τ" not in drawn["limit"]
+    drawn = PARTS.draw(parts)
+    assert [len(figure.axes) for figure in drawn.values()] == [2, 1]
+    assert "nothing fitted" in " ".join(drawn["rates"].get_supxlabel().split())

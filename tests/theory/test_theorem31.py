@@ -47,5 +47,4 @@ def test_no_alpha_of_the_grid_is_alpha_0():
 
 def test_draws_with_trials_and_grid_in_the_caption(table):
     caption = " ".join(STUDIES[0].draw(table).get_supxlabel().split())
-    assert "1 trials, 6 values of α" in caption
-    assert "step size" in caption
+    assert "1 trials" in caption

@@ -64,5 +64,5 @@ def test_the_implicit_route_is_the_convex_program(table):
 
 def test_caption(table):
     caption = " ".join(STUDIES[0].draw(table).get_supxlabel().split())
-    assert "median of 1 trials" in caption
+    assert "Median of 1 trials" in caption
     assert WEIGHT == 0.02
